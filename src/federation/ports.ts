@@ -1,0 +1,139 @@
+// What does federation need from the outside? Interfaces, owned here and implemented by the adapters.
+import type { Bundle, X509Authority } from '../bundle/bundle.ts';
+import type { SpiffeId } from '../bundle/spiffe-id.ts';
+import type { TrustDomain } from '../bundle/trust-domain.ts';
+import type { BundleEndpointProfile } from './relationship.ts';
+
+/** What every error of a boundary carries: `code` is the condition's reason, the metric's label and the CLI's line. */
+export interface CodedError extends Error {
+  readonly code: string;
+}
+
+/** How one item of a batch ended: its value, or the reason why not. Items of a batch fail one by one. */
+export type ItemOutcome<T> =
+  { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: CodedError };
+
+/** SPIRE's `types.Selector`, for example `{ type: 'unix', value: 'uid:0' }`. */
+export interface Selector {
+  readonly type: string;
+  readonly value: string;
+}
+
+/** The part of SPIRE's `types.Entry` that federation looks at. */
+export interface RegistrationEntry {
+  readonly id: string;
+  readonly spiffeId: SpiffeId;
+  readonly parentId: SpiffeId;
+  readonly selectors: readonly Selector[];
+  readonly federatesWith: readonly TrustDomain[];
+  /** Absent when the entry has none. */
+  readonly hint: string | undefined;
+}
+
+/** SPIRE's `types.FederationRelationship` without its bundle: SPIRE's own poller fetches that trust domain. */
+export interface FederationRelationship {
+  readonly trustDomain: TrustDomain;
+  readonly bundleEndpointUrl: string;
+  readonly profile: BundleEndpointProfile;
+}
+
+/** An X.509-SVID as SPIRE mints it. */
+export interface MintedX509Svid {
+  /** Leaf first, DER. */
+  readonly chain: readonly Uint8Array[];
+  readonly expiresAt: Date;
+}
+
+/**
+ * The SPIRE Server API, as far as the broker uses it. Every call has its own deadline and rejects with `SpireError`.
+ * A sequence number or refresh hint that SPIRE holds as 0 is read as absent: its wire format has no other word for it.
+ */
+export interface SpireServer {
+  /** `GetBundle` with nothing but the sequence number: 10 bytes on the wire, so it can be asked often. */
+  readOwnSequenceNumber(signal?: AbortSignal): Promise<bigint | undefined>;
+  readOwnBundle(signal?: AbortSignal): Promise<Bundle>;
+
+  listFederatedBundles(signal?: AbortSignal): Promise<readonly Bundle[]>;
+  /** Undefined when SPIRE holds none. */
+  getFederatedBundle(trustDomain: TrustDomain, signal?: AbortSignal): Promise<Bundle | undefined>;
+  /** Full replacement. One outcome an item, in order; the value is the bundle as SPIRE answers it after the write. */
+  setFederatedBundles(bundles: readonly Bundle[], signal?: AbortSignal): Promise<readonly ItemOutcome<Bundle>[]>;
+  /**
+   * `Restrict` fails with `SpireBundleInUse` while an entry names the trust domain; `Dissociate` cuts those links.
+   * Resolves to false when there was nothing to delete. SPIRE's mode DELETE, which deletes entries, cannot be asked for.
+   */
+  deleteFederatedBundle(
+    trustDomain: TrustDomain,
+    mode: 'Restrict' | 'Dissociate',
+    signal?: AbortSignal,
+  ): Promise<boolean>;
+
+  countEntries(signal?: AbortSignal): Promise<number>;
+  listEntries(signal?: AbortSignal): Promise<readonly RegistrationEntry[]>;
+  /**
+   * Replaces `federates_with` and nothing else. Every update makes agents re-issue that SVID, also one that changes
+   * nothing: ask only for real differences. The outcome's value is what SPIRE answers after the write.
+   */
+  updateFederatesWith(
+    updates: readonly { readonly id: string; readonly federatesWith: readonly TrustDomain[] }[],
+    signal?: AbortSignal,
+  ): Promise<readonly ItemOutcome<readonly TrustDomain[]>[]>;
+
+  /** Relationships made through the API. Those of SPIRE's configuration file are never listed. */
+  listFederationRelationships(signal?: AbortSignal): Promise<readonly FederationRelationship[]>;
+  /** `bootstrap` is stored as the peer's bundle in the same transaction: give it only when SPIRE holds none. */
+  createFederationRelationship(
+    relationship: FederationRelationship,
+    bootstrap: Bundle | undefined,
+    signal?: AbortSignal,
+  ): Promise<void>;
+  /** Changes URL and profile, never the bundle. */
+  updateFederationRelationship(relationship: FederationRelationship, signal?: AbortSignal): Promise<void>;
+  /** Resolves to false when there was none. Leaves the bundle where it is. */
+  deleteFederationRelationship(trustDomain: TrustDomain, signal?: AbortSignal): Promise<boolean>;
+  /**
+   * Asks SPIRE's own poller to fetch now. `NotManaged` when SPIRE has no relationship for this trust domain, neither
+   * through its API nor in its configuration file: the one way to find the latter.
+   */
+  refreshBundle(trustDomain: TrustDomain, signal?: AbortSignal): Promise<'Refreshed' | 'NotManaged'>;
+
+  /** The peers recorded as managed by a broker of this trust domain; empty when nothing was ever recorded. */
+  readManagedPeers(signal?: AbortSignal): Promise<ReadonlySet<TrustDomain>>;
+  /** Records them in SPIRE itself, so that a restarted broker knows what it may remove. */
+  writeManagedPeers(peers: ReadonlySet<TrustDomain>, signal?: AbortSignal): Promise<void>;
+
+  /** `csr` is PKCS #10 DER with one URI SAN in our trust domain. SPIRE caps the lifetime to what its CA has left. */
+  mintX509Svid(csr: Uint8Array, ttlSeconds: number, signal?: AbortSignal): Promise<MintedX509Svid>;
+}
+
+/** Against which authorities a bundle endpoint proves itself. */
+export type EndpointTrust =
+  | { readonly type: 'https_web'; /** PEM; absent: the public roots that Node ships. */ readonly caPem?: string }
+  | {
+      readonly type: 'https_spiffe';
+      readonly endpointSpiffeId: SpiffeId;
+      /** Of the endpoint's trust domain; the adapter refuses to dial with none. */
+      readonly authorities: readonly X509Authority[];
+    };
+
+export interface BundleRequest {
+  readonly url: string;
+  readonly trust: EndpointTrust;
+  /** The entity tag of the document that has been applied, never of one that was merely seen. */
+  readonly appliedEtag?: string;
+  /** Ask the endpoint to hold its answer until the bundle changes (`Prefer: wait`, RFC 7240 §4.3). */
+  readonly waitSeconds?: number;
+}
+
+export type BundleAnswer = {
+  /** The endpoint honoured `Prefer: wait`: it may be asked again at once. */
+  readonly waitApplied: boolean;
+} & (
+  | { readonly kind: 'Document'; readonly body: Uint8Array; readonly etag: string | undefined }
+  | { readonly kind: 'NotModified' }
+);
+
+/** GETs a peer's bundle document. Rejects with `EndpointError`; never retries by itself. */
+export interface BundleSource {
+  fetch(request: BundleRequest, signal?: AbortSignal): Promise<BundleAnswer>;
+}

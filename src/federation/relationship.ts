@@ -1,0 +1,54 @@
+// What does an operator declare about a peer? (SPIFFE Federation §5, design: PeerTrustDomain)
+import type { SpiffeId } from '../bundle/spiffe-id.ts';
+import type { TrustDomain } from '../bundle/trust-domain.ts';
+import type { Selector } from './ports.ts';
+
+/** How the peer's bundle endpoint proves its identity (SPIFFE Federation §5.2). Never inferred, never a fallback. */
+export type BundleEndpointProfile =
+  { readonly type: 'https_web' } | { readonly type: 'https_spiffe'; readonly endpointSpiffeId: SpiffeId };
+
+/** Where the bundle for the first contact comes from. */
+export type BootstrapSource =
+  { readonly type: 'inline'; readonly text: string } | { readonly type: 'file'; readonly path: string };
+
+/** Which registration entries may meet a peer. Every given criterion must hold; at least one is given. */
+export interface EntrySelector {
+  /** `*` stands for one path segment, `**` for any number of them. */
+  readonly spiffeIdPattern: string | undefined;
+  readonly parentIdPattern: string | undefined;
+  /** All of these must be among the entry's selectors. */
+  readonly selectors: readonly Selector[];
+  readonly hint: string | undefined;
+}
+
+export interface PeerPolicy {
+  /** An authenticated document with no keys: keep what is held and report, or take the peer's trust away. */
+  readonly onEmptyBundle: 'Hold' | 'Revoke';
+  /** A document that shares no root with the held bundle. */
+  readonly onDisjointRoots: 'Accept' | 'Hold';
+  /** Without a successful fetch for this long the peer is reported as stale. */
+  readonly staleAfterSeconds: number;
+}
+
+/** A declared foreign trust domain. */
+export interface Peer {
+  /** `metadata.name`. */
+  readonly name: string;
+  readonly trustDomain: TrustDomain;
+  readonly bundleEndpointUrl: string;
+  readonly profile: BundleEndpointProfile;
+  /** Extension to the standard (SPIFFE Federation §5.2.1.4 asks for public roots): PEM roots for `https_web`. */
+  readonly webCaPem: string | undefined;
+  readonly bootstrap: BootstrapSource | undefined;
+  /** `Own`: the broker fetches and writes. `Delegate`: SPIRE fetches, the broker watches. */
+  readonly mode: 'Own' | 'Delegate';
+  /** Absent: no entry meets this peer by our doing. */
+  readonly entrySelectors: readonly EntrySelector[];
+  /** `Additive` never takes the peer from an entry that does not match; `Exact` does. */
+  readonly entryScope: 'Additive' | 'Exact';
+  readonly policy: PeerPolicy;
+  /** `Active`; `Paused`: nothing is fetched or changed; `Revoke`: trust is cut at once, links included. */
+  readonly suspend: 'Active' | 'Paused' | 'Revoke';
+  /** Operator's release: content with this digest is accepted whatever held or rolled it back. */
+  readonly acceptDigest: string | undefined;
+}
