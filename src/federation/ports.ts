@@ -37,6 +37,12 @@ export interface FederationRelationship {
   readonly profile: BundleEndpointProfile;
 }
 
+/**
+ * The peers a broker of this trust domain manages, by how: only for `Delegate` is SPIRE's relationship ours to delete.
+ * In the record of SPIRE: selectors `own:<trust domain>` and `delegate:<trust domain>`.
+ */
+export type ManagedPeers = ReadonlyMap<TrustDomain, 'Own' | 'Delegate'>;
+
 /** An X.509-SVID as SPIRE mints it. */
 export interface MintedX509Svid {
   /** Leaf first, DER. */
@@ -98,9 +104,9 @@ export interface SpireServer {
   refreshBundle(trustDomain: TrustDomain, signal?: AbortSignal): Promise<'Refreshed' | 'NotManaged'>;
 
   /** The peers recorded as managed by a broker of this trust domain; empty when nothing was ever recorded. */
-  readManagedPeers(signal?: AbortSignal): Promise<ReadonlySet<TrustDomain>>;
+  readManagedPeers(signal?: AbortSignal): Promise<ManagedPeers>;
   /** Records them in SPIRE itself, so that a restarted broker knows what it may remove. */
-  writeManagedPeers(peers: ReadonlySet<TrustDomain>, signal?: AbortSignal): Promise<void>;
+  writeManagedPeers(peers: ManagedPeers, signal?: AbortSignal): Promise<void>;
 
   /** `csr` is PKCS #10 DER with one URI SAN in our trust domain. SPIRE caps the lifetime to what its CA has left. */
   mintX509Svid(csr: Uint8Array, ttlSeconds: number, signal?: AbortSignal): Promise<MintedX509Svid>;
