@@ -1,0 +1,216 @@
+// Where is each peer in the flow, and why there? One condition a step; `Ready` is their conjunction.
+import type { Bundle } from '../bundle/bundle.ts';
+import type { Facts } from './facts.ts';
+import type { CodedError } from './ports.ts';
+import type { PeerPlan, Step } from './plan.ts';
+import type { TrustDomain } from '../bundle/trust-domain.ts';
+import type { Peer } from './relationship.ts';
+
+/** Kubernetes' vocabulary, so that a condition reads the same in a custom resource and in `/status`. */
+export interface Condition {
+  readonly type: ConditionType;
+  readonly status: 'True' | 'False' | 'Unknown';
+  /** CamelCase: a rule's id or an error's code. */
+  readonly reason: string;
+  /** For people; says what to try. */
+  readonly message: string;
+}
+
+export type ConditionType =
+  | 'Accepted'
+  | 'EndpointTrusted'
+  | 'BundleFetched'
+  | 'BundleVerified'
+  | 'BundleStored'
+  | 'EntriesFederated'
+  | 'SingleWriter'
+  | 'Ready';
+
+/** How a step ended. */
+export interface StepOutcome {
+  readonly kind: Step['kind'];
+  readonly trustDomains: readonly TrustDomain[];
+  readonly error: CodedError | undefined;
+  /** For one entry of an update: the entry's SPIFFE ID. */
+  readonly subject?: string;
+}
+
+export interface ConditionInput {
+  readonly plan: PeerPlan;
+  readonly facts: Facts;
+  /** Of the steps that concern this peer, since the last pass that planned any. */
+  readonly outcomes: readonly StepOutcome[];
+}
+
+type Verdict = Pick<Condition, 'status' | 'reason' | 'message'>;
+
+interface ConditionRow {
+  readonly type: Exclude<ConditionType, 'Ready'>;
+  readonly judge: (input: ConditionInput) => Verdict;
+}
+
+/** In the order of the flow. */
+export const CONDITIONS: readonly ConditionRow[] = [
+  { type: 'Accepted', judge: judgeAccepted },
+  { type: 'SingleWriter', judge: judgeSingleWriter },
+  { type: 'EndpointTrusted', judge: judgeEndpointTrusted },
+  { type: 'BundleFetched', judge: judgeFetched },
+  { type: 'BundleVerified', judge: judgeVerified },
+  { type: 'BundleStored', judge: judgeStored },
+  { type: 'EntriesFederated', judge: judgeEntries },
+];
+
+export function conditionsOf(input: ConditionInput): Condition[] {
+  const conditions: Condition[] = CONDITIONS.map(({ type, judge }) => ({ type, ...judge(input) }));
+  return [...conditions, { type: 'Ready', ...conjunction(conditions) }];
+}
+
+/** The first step that failed says why; a step that is not known yet counts only when none failed. */
+function conjunction(conditions: readonly Condition[]): Verdict {
+  const blocking =
+    conditions.find(({ status }) => status === 'False') ?? conditions.find(({ status }) => status === 'Unknown');
+  if (blocking === undefined) return yes('Ready', 'federation works');
+  return { status: blocking.status, reason: blocking.reason, message: `${blocking.type}: ${blocking.message}` };
+}
+
+function judgeAccepted({ plan: { peer } }: ConditionInput): Verdict {
+  if (peer.suspend === 'Paused') return no('Suspended', 'spec.suspend is true: nothing is fetched or changed');
+  if (peer.suspend === 'Revoke') return no('Revoked', 'spec.suspend is Revoke: trust in this peer is taken away');
+  return yes('Declared', 'the declaration is valid');
+}
+
+function judgeSingleWriter({ plan: { otherWriter } }: ConditionInput): Verdict {
+  return otherWriter === undefined
+    ? yes('NoOtherWriter', 'nobody else writes this bundle')
+    : { status: 'False', reason: 'Conflict', message: `${otherWriter.message} (${otherWriter.reason})` };
+}
+
+function judgeEndpointTrusted({ plan: { peer }, facts }: ConditionInput): Verdict {
+  if (peer.mode === 'Delegate') return yes('FetchedBySpire', 'SPIRE verifies the endpoint itself');
+  const fetch = facts.fetched.get(peer.trustDomain);
+  if (fetch?.failure?.reason === 'EndpointRootUnknown') {
+    return no('EndpointRootUnknown', `${fetch.failure.message} ${rebootstrapAdvice(peer)}`);
+  }
+  if (fetch?.failure !== undefined && UNTRUSTED_REASONS.has(fetch.failure.reason)) {
+    return no(fetch.failure.reason, fetch.failure.message);
+  }
+  if (fetch?.lastSuccessAt === undefined) return unknown('NotFetchedYet', 'the endpoint was not reached yet');
+  return yes('Verified', 'the endpoint proved its identity');
+}
+
+/** Failures that are about who answered, not about whether an answer came. */
+const UNTRUSTED_REASONS: ReadonlySet<string> = new Set([
+  'NoAuthorities',
+  'EndpointIdWrong',
+  'EndpointCertificateExpired',
+  'EndpointCertificateInvalid',
+  'ProfileMismatch',
+  'WebCertificateUntrusted',
+  'WebNameWrong',
+]);
+
+/** The peer changed its roots while nobody here could learn of it; only a bundle obtained by another way helps. */
+function rebootstrapAdvice(peer: Peer): string {
+  return `Obtain the current bundle of ${peer.trustDomain} from its operators ("spire-server bundle show -format spiffe" there), then run: fedbroker rebootstrap ${peer.name} --bundle FILE`;
+}
+
+function judgeFetched({ plan: { peer }, facts }: ConditionInput): Verdict {
+  if (peer.mode === 'Delegate') return yes('FetchedBySpire', 'SPIRE fetches this bundle itself');
+  if (peer.suspend !== 'Active') return yes('NotFetched', 'suspended');
+  const fetch = facts.fetched.get(peer.trustDomain);
+  if (fetch === undefined) return unknown('NotFetchedYet', 'the first fetch has not ended yet');
+  const { failure, lastSuccessAt } = fetch;
+  const staleAtMs = (lastSuccessAt ?? failure?.since ?? facts.now).getTime() + peer.policy.staleAfterSeconds * 1000;
+  const stale = facts.now.getTime() >= staleAtMs;
+  if (failure === undefined) return yes('Fetched', 'the endpoint answers');
+  const lastSuccess =
+    lastSuccessAt === undefined ? 'never fetched so far' : `last fetched ${lastSuccessAt.toISOString()}`;
+  const message = `${failure.message} (attempt ${failure.attempts}, ${lastSuccess})`;
+  return no(stale ? 'Stale' : failure.reason, stale ? `${failure.reason}: ${message}` : message);
+}
+
+function judgeVerified({ plan: { peer, verdict }, facts }: ConditionInput): Verdict {
+  if (peer.mode === 'Delegate') return yes('NotJudged', 'SPIRE stores what it fetches without judging it');
+  if (verdict === undefined) {
+    return facts.stored.state === 'Unreadable'
+      ? unknown(facts.stored.reason, `SPIRE's bundles cannot be read: ${facts.stored.message}`)
+      : unknown('NothingFetched', 'there is no document to judge yet');
+  }
+  switch (verdict.verdict) {
+    case 'accepted':
+    case 'unchanged':
+      return yes('Accepted', noticesText(verdict.notices) ?? 'every rule passed');
+    case 'revoked':
+      return no('RevokedByPeer', 'the peer publishes no key at all and policy.onEmptyBundle is Revoke');
+    case 'held':
+    case 'refused':
+      return no(verdict.reason, `${verdict.verdict}: ${verdict.message}`);
+  }
+}
+
+function noticesText(notices: readonly { readonly id: string; readonly message: string }[]): string | undefined {
+  return notices.length === 0 ? undefined : notices.map(({ id, message }) => `${id}: ${message}`).join('; ');
+}
+
+function judgeStored({ plan: { peer, otherWriter }, facts, outcomes }: ConditionInput): Verdict {
+  if (facts.stored.state === 'Unreadable') return unknown(facts.stored.reason, facts.stored.message);
+  const failed = failureOf(outcomes, [
+    'RecordManagedPeers',
+    'StoreBundle',
+    'CreateRelationship',
+    'UpdateRelationship',
+    'DeleteRelationship',
+    'DeleteBundle',
+  ]);
+  if (failed !== undefined) return failed;
+  if (peer.suspend === 'Revoke') return no('Revoked', 'the bundle was taken away');
+  const held = facts.stored.value.get(peer.trustDomain);
+  if (held === undefined || held.x509Authorities.length === 0) {
+    return no(otherWriter === undefined ? 'NothingStored' : 'Conflict', 'SPIRE holds no bundle of this trust domain');
+  }
+  return yes('Stored', `SPIRE holds ${describe(held)}`);
+}
+
+function describe(bundle: Bundle): string {
+  const sequence =
+    bundle.sequenceNumber === undefined ? 'no sequence number' : `sequence ${bundle.sequenceNumber.toString()}`;
+  return `${bundle.x509Authorities.length} X.509 and ${bundle.jwtAuthorities.length} JWT authorities, ${sequence}`;
+}
+
+function judgeEntries({ plan: { peer }, facts, outcomes }: ConditionInput): Verdict {
+  if (facts.entries.state === 'Unreadable') return unknown(facts.entries.reason, facts.entries.message);
+  const failed = failureOf(outcomes, ['UpdateEntries']);
+  if (failed !== undefined) return failed;
+  const count = entriesFederated(facts, peer.trustDomain);
+  if (peer.entrySelectors.length === 0) return yes('NotAskedFor', `no entry is selected; ${count} name this peer`);
+  return yes('Federated', `${count} entries name this peer`);
+}
+
+/** How many entries name a trust domain in `federates_with`. */
+export function entriesFederated(facts: Facts, trustDomain: TrustDomain): number {
+  if (facts.entries.state === 'Unreadable') return 0;
+  return facts.entries.value.filter(({ federatesWith }) => federatesWith.includes(trustDomain)).length;
+}
+
+function failureOf(outcomes: readonly StepOutcome[], kinds: readonly Step['kind'][]): Verdict | undefined {
+  const failures = outcomes.flatMap(({ kind, error, subject }) =>
+    error !== undefined && kinds.includes(kind) ? [{ error, subject }] : [],
+  );
+  const [first] = failures;
+  if (first === undefined) return undefined;
+  const where = first.subject === undefined ? '' : `${first.subject}: `;
+  const more = failures.length > 1 ? ` (and ${failures.length - 1} more)` : '';
+  return no(first.error.code, `${where}${first.error.message}${more}`);
+}
+
+function yes(reason: string, message: string): Verdict {
+  return { status: 'True', reason, message };
+}
+
+function no(reason: string, message: string): Verdict {
+  return { status: 'False', reason, message };
+}
+
+function unknown(reason: string, message: string): Verdict {
+  return { status: 'Unknown', reason, message };
+}
