@@ -19,10 +19,10 @@ export function nearestName(name: string, known: Iterable<string>): string | und
 /** Levenshtein's distance: single-character insertions, deletions and substitutions. */
 function editDistance(a: string, b: string): number {
   let previous = Array.from({ length: b.length + 1 }, (_, column) => column);
-  for (const [row, char] of [...a].entries()) {
+  for (let row = 0; row < a.length; row++) {
     const current = [row + 1];
     for (let column = 0; column < b.length; column++) {
-      const substitution = (previous[column] ?? 0) + (char === b[column] ? 0 : 1);
+      const substitution = (previous[column] ?? 0) + (a[row] === b[column] ? 0 : 1);
       current.push(Math.min(substitution, (previous[column + 1] ?? 0) + 1, (current[column] ?? 0) + 1));
     }
     previous = current;

@@ -2,17 +2,10 @@
 import { z } from 'zod';
 import { parseSpiffeId } from '../bundle/spiffe-id.ts';
 import { parseTrustDomain } from '../bundle/trust-domain.ts';
+import { describeIssue, faultsOf, section, textReadBy, type DeclarationFault } from './declaration-fault.ts';
 import { parseDurationSeconds } from './duration.ts';
-import { nearestName } from './nearest-name.ts';
 import type { Selector } from './ports.ts';
 import type { BundleEndpointProfile, EntrySelector, Peer } from './relationship.ts';
-
-/** One thing that is wrong with a document: where, and what to write instead. */
-export interface DeclarationFault {
-  /** Field names and list positions from the document's root, for example `['spec', 'federatesWith', 'entries', 0]`. */
-  readonly path: readonly (string | number)[];
-  readonly message: string;
-}
 
 export type PeerDeclaration =
   { readonly ok: true; readonly peer: Peer } | { readonly ok: false; readonly faults: readonly DeclarationFault[] };
@@ -28,37 +21,15 @@ export function parsePeerDeclaration(document: unknown): PeerDeclaration {
   return { ok: true, peer: { name: metadata.name, ...spec } };
 }
 
-/** An object that refuses unknown fields and names the known one that was probably meant. */
-function section<Shape extends z.ZodRawShape>(shape: Shape) {
-  const known = Object.keys(shape);
-  const unknownField = (name: string) => {
-    const nearest = nearestName(name, known);
-    return `unknown field; ${nearest === undefined ? `known here: ${known.join(', ')}` : `did you mean "${nearest}"?`}`;
-  };
-  return z.strictObject(shape, {
-    // One line a key: an issue has one message for all of them, which faultsOf takes apart.
-    error: (issue) => (issue.code === 'unrecognized_keys' ? issue.keys.map(unknownField).join('\n') : undefined),
-  });
-}
-
-/** Text read by a function that throws on a fault. */
-function textReadBy<T>(parse: (text: string) => T) {
-  return z.string().transform((text, context): T => {
-    try {
-      return parse(text);
-    } catch (error) {
-      context.addIssue({ code: 'custom', message: (error as Error).message });
-      return z.NEVER;
-    }
-  });
-}
-
 /** A field of the API that this broker cannot honour: refused, so that nobody believes it is in force. */
 function unsupported(message: string) {
   return z.never({ error: () => message }).optional();
 }
 
 const NEEDS_KUBERNETES = 'needs the Kubernetes source, which this broker does not have';
+
+/** Accepted and not looked at, so that the output of `kubectl get -o yaml` can be used as it is. */
+const setByApiServer = z.unknown().optional();
 
 const metadata = section({
   name: z
@@ -69,12 +40,13 @@ const metadata = section({
     }),
   labels: z.record(z.string(), z.string()).optional(),
   annotations: z.record(z.string(), z.string()).optional(),
-  // What an API server adds, so that the output of `kubectl get -o yaml` can be used as it is.
-  ...Object.fromEntries(
-    ['creationTimestamp', 'finalizers', 'generation', 'managedFields', 'ownerReferences', 'resourceVersion', 'uid'].map(
-      (name) => [name, z.unknown().optional()] as const,
-    ),
-  ),
+  creationTimestamp: setByApiServer,
+  finalizers: setByApiServer,
+  generation: setByApiServer,
+  managedFields: setByApiServer,
+  ownerReferences: setByApiServer,
+  resourceVersion: setByApiServer,
+  uid: setByApiServer,
 });
 
 const bundleEndpointUrl = z.string().superRefine((text, context) => {
@@ -204,37 +176,42 @@ const spec = section({
   istio: istio.optional(),
   policy: policy.prefault({}),
   suspend: z.literal([false, true, 'Revoke']).default(false),
-}).transform((fields, context): Omit<Peer, 'name'> => {
-  if (fields.webPKI !== undefined) {
-    const message = webPkiFault(fields.bundleEndpointProfile, fields.mode);
-    if (message !== undefined) context.addIssue({ code: 'custom', path: ['webPKI'], message });
-  }
-  const { acceptDigest, staleAfter, ...policyFields } = fields.policy;
-  return {
-    trustDomain: fields.trustDomain,
-    bundleEndpointUrl: fields.bundleEndpointURL,
-    profile: fields.bundleEndpointProfile,
-    webCaPem: fields.webPKI?.caBundle,
-    bootstrap: fields.trustDomainBundle,
-    mode: fields.mode,
-    entrySelectors: fields.federatesWith?.entries ?? [],
-    entryScope: fields.federatesWith?.scope ?? 'Additive',
-    policy: { ...policyFields, staleAfterSeconds: staleAfter },
-    suspend: SUSPEND.get(fields.suspend) ?? 'Active',
-    acceptDigest,
-  };
 });
 
-function webPkiFault(endpoint: BundleEndpointProfile, mode: Peer['mode']): string | undefined {
-  if (endpoint.type === 'https_spiffe') return 'belongs to https_web only; https_spiffe trusts the peer’s own roots';
-  if (mode === 'Delegate') return 'is not possible with mode Delegate: SPIRE’s own poller trusts public roots only';
-  return undefined;
+/** The one rule across fields looks at whatever was readable, so that it is reported together with other faults. */
+const peerFields = spec
+  .refine(webPkiFits, {
+    path: ['webPKI'],
+    when: ({ value }) => typeof value === 'object' && value !== null,
+    error:
+      'belongs to https_web with mode Own only: https_spiffe trusts the peer’s own roots, and SPIRE’s own poller ' +
+      '(mode Delegate) trusts public roots',
+  })
+  .transform((fields): Omit<Peer, 'name'> => {
+    const { acceptDigest, staleAfter, ...policyFields } = fields.policy;
+    return {
+      trustDomain: fields.trustDomain,
+      bundleEndpointUrl: fields.bundleEndpointURL,
+      profile: fields.bundleEndpointProfile,
+      webCaPem: fields.webPKI?.caBundle,
+      bootstrap: fields.trustDomainBundle,
+      mode: fields.mode,
+      entrySelectors: fields.federatesWith?.entries ?? [],
+      entryScope: fields.federatesWith?.scope ?? 'Additive',
+      policy: { ...policyFields, staleAfterSeconds: staleAfter },
+      suspend: SUSPEND.get(fields.suspend) ?? 'Active',
+      acceptDigest,
+    };
+  });
+
+function webPkiFits({ webPKI, bundleEndpointProfile, mode }: Partial<z.output<typeof spec>>): boolean {
+  return webPKI === undefined || (bundleEndpointProfile?.type !== 'https_spiffe' && mode !== 'Delegate');
 }
 
 const documentSchema = section({
   apiVersion: z.literal('fedbroker.dev/v1alpha1'),
   kind: z.literal('PeerTrustDomain'),
   metadata,
-  spec,
+  spec: peerFields,
   status: z.unknown().optional(),
 });
