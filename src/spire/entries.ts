@@ -1,0 +1,64 @@
+// Which registration entries does SPIRE hold, and with whom do they federate? (spire.api.server.entry.v1.Entry)
+import { create, toBinary } from '@bufbuild/protobuf';
+import { parseTrustDomain, type TrustDomain } from '../bundle/trust-domain.ts';
+import type { SpireServer } from '../federation/ports.ts';
+import { writeInBatches, type BatchItem } from './batches.ts';
+import { ENTRY_MASK, entryFromMessage } from './entry-messages.ts';
+import { Entry as EntryService } from './gen/spire/api/server/entry/v1/entry_pb.ts';
+import { EntrySchema, type Entry as EntryMessage } from './gen/spire/api/types/entry_pb.ts';
+import { unaryClient } from './grpc-service.ts';
+import { MANAGED_PEERS_ENTRY_ID } from './managed-peers.ts';
+import { readAllPages } from './pages.ts';
+import { readablePage, type SpireContext } from './spire-context.ts';
+import { answerInvalid } from './spire-error.ts';
+
+const PAGE_ENTRIES = 500;
+
+type EntryCalls = Pick<SpireServer, 'countEntries' | 'listEntries' | 'updateFederatesWith'>;
+
+export function entryCalls(context: SpireContext): EntryCalls {
+  const service = unaryClient(EntryService, context.caller);
+  const { readMs, listMs, writeMs } = context.deadlines;
+  return {
+    async countEntries(signal) {
+      const { count } = await service.countEntries({}, { deadlineMs: readMs, signal });
+      return count;
+    },
+
+    async listEntries(signal) {
+      const entries = await readAllPages('ListEntries', async (pageToken) => {
+        const { entries: items, nextPageToken } = await service.listEntries(
+          { outputMask: ENTRY_MASK, pageSize: PAGE_ENTRIES, pageToken },
+          { deadlineMs: listMs, signal },
+        );
+        return readablePage(context, 'entry', { items, nextPageToken }, (message) => message.id, entryFromMessage);
+      });
+      return entries.filter(({ id }) => id !== MANAGED_PEERS_ENTRY_ID);
+    },
+
+    updateFederatesWith(updates, signal) {
+      return writeInBatches(
+        'BatchUpdateEntry',
+        updates.map(batchItem),
+        async (entries) => {
+          const mask = { federatesWith: true };
+          const request = { entries: [...entries], inputMask: mask, outputMask: mask };
+          const answer = await service.batchUpdateEntry(request, { deadlineMs: writeMs, signal });
+          return answer.results;
+        },
+        ({ entry }) => {
+          if (entry === undefined) throw answerInvalid('BatchUpdateEntry', 'it has no entry');
+          return entry.federatesWith.map(parseTrustDomain);
+        },
+      );
+    },
+  };
+}
+
+function batchItem(update: {
+  readonly id: string;
+  readonly federatesWith: readonly TrustDomain[];
+}): BatchItem<EntryMessage> {
+  const message = create(EntrySchema, { id: update.id, federatesWith: [...update.federatesWith] });
+  return { message, bytes: toBinary(EntrySchema, message).length, name: `entry ${update.id}` };
+}
