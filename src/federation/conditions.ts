@@ -40,13 +40,15 @@ export interface ConditionInput {
   readonly facts: Facts;
   /** Of the steps that concern this peer, since the last pass that planned any. */
   readonly outcomes: readonly StepOutcome[];
+  /** How many entries name this peer in `federates_with`. */
+  readonly entriesFederated: number;
 }
 
-type Verdict = Pick<Condition, 'status' | 'reason' | 'message'>;
+type Judgement = Pick<Condition, 'status' | 'reason' | 'message'>;
 
 interface ConditionRow {
   readonly type: Exclude<ConditionType, 'Ready'>;
-  readonly judge: (input: ConditionInput) => Verdict;
+  readonly judge: (input: ConditionInput) => Judgement;
 }
 
 /** In the order of the flow. */
@@ -66,26 +68,26 @@ export function conditionsOf(input: ConditionInput): Condition[] {
 }
 
 /** The first step that failed says why; a step that is not known yet counts only when none failed. */
-function conjunction(conditions: readonly Condition[]): Verdict {
+function conjunction(conditions: readonly Condition[]): Judgement {
   const blocking =
     conditions.find(({ status }) => status === 'False') ?? conditions.find(({ status }) => status === 'Unknown');
   if (blocking === undefined) return yes('Ready', 'federation works');
   return { status: blocking.status, reason: blocking.reason, message: `${blocking.type}: ${blocking.message}` };
 }
 
-function judgeAccepted({ plan: { peer } }: ConditionInput): Verdict {
+function judgeAccepted({ plan: { peer } }: ConditionInput): Judgement {
   if (peer.suspend === 'Paused') return no('Suspended', 'spec.suspend is true: nothing is fetched or changed');
   if (peer.suspend === 'Revoke') return no('Revoked', 'spec.suspend is Revoke: trust in this peer is taken away');
   return yes('Declared', 'the declaration is valid');
 }
 
-function judgeSingleWriter({ plan: { otherWriter } }: ConditionInput): Verdict {
+function judgeSingleWriter({ plan: { otherWriter } }: ConditionInput): Judgement {
   return otherWriter === undefined
     ? yes('NoOtherWriter', 'nobody else writes this bundle')
     : { status: 'False', reason: 'Conflict', message: `${otherWriter.message} (${otherWriter.reason})` };
 }
 
-function judgeEndpointTrusted({ plan: { peer }, facts }: ConditionInput): Verdict {
+function judgeEndpointTrusted({ plan: { peer }, facts }: ConditionInput): Judgement {
   if (peer.mode === 'Delegate') return yes('FetchedBySpire', 'SPIRE verifies the endpoint itself');
   const fetch = facts.fetched.get(peer.trustDomain);
   if (fetch?.failure?.reason === 'EndpointRootUnknown') {
@@ -114,7 +116,7 @@ function rebootstrapAdvice(peer: Peer): string {
   return `Obtain the current bundle of ${peer.trustDomain} from its operators ("spire-server bundle show -format spiffe" there), then run: fedbroker rebootstrap ${peer.name} --bundle FILE`;
 }
 
-function judgeFetched({ plan: { peer }, facts }: ConditionInput): Verdict {
+function judgeFetched({ plan: { peer }, facts }: ConditionInput): Judgement {
   if (peer.mode === 'Delegate') return yes('FetchedBySpire', 'SPIRE fetches this bundle itself');
   if (peer.suspend !== 'Active') return yes('NotFetched', 'suspended');
   const fetch = facts.fetched.get(peer.trustDomain);
@@ -129,7 +131,7 @@ function judgeFetched({ plan: { peer }, facts }: ConditionInput): Verdict {
   return no(stale ? 'Stale' : failure.reason, stale ? `${failure.reason}: ${message}` : message);
 }
 
-function judgeVerified({ plan: { peer, verdict }, facts }: ConditionInput): Verdict {
+function judgeVerified({ plan: { peer, verdict }, facts }: ConditionInput): Judgement {
   if (peer.mode === 'Delegate') return yes('NotJudged', 'SPIRE stores what it fetches without judging it');
   if (verdict === undefined) {
     return facts.stored.state === 'Unreadable'
@@ -152,7 +154,7 @@ function noticesText(notices: readonly { readonly id: string; readonly message: 
   return notices.length === 0 ? undefined : notices.map(({ id, message }) => `${id}: ${message}`).join('; ');
 }
 
-function judgeStored({ plan: { peer, otherWriter }, facts, outcomes }: ConditionInput): Verdict {
+function judgeStored({ plan: { peer, otherWriter }, facts, outcomes }: ConditionInput): Judgement {
   if (facts.stored.state === 'Unreadable') return unknown(facts.stored.reason, facts.stored.message);
   const failed = failureOf(outcomes, [
     'RecordManagedPeers',
@@ -177,22 +179,16 @@ function describe(bundle: Bundle): string {
   return `${bundle.x509Authorities.length} X.509 and ${bundle.jwtAuthorities.length} JWT authorities, ${sequence}`;
 }
 
-function judgeEntries({ plan: { peer }, facts, outcomes }: ConditionInput): Verdict {
+function judgeEntries({ plan: { peer }, facts, outcomes, entriesFederated }: ConditionInput): Judgement {
   if (facts.entries.state === 'Unreadable') return unknown(facts.entries.reason, facts.entries.message);
   const failed = failureOf(outcomes, ['UpdateEntries']);
   if (failed !== undefined) return failed;
-  const count = entriesFederated(facts, peer.trustDomain);
-  if (peer.entrySelectors.length === 0) return yes('NotAskedFor', `no entry is selected; ${count} name this peer`);
-  return yes('Federated', `${count} entries name this peer`);
+  return peer.entrySelectors.length === 0
+    ? yes('NotAskedFor', `no entry is selected; ${entriesFederated} name this peer`)
+    : yes('Federated', `${entriesFederated} entries name this peer`);
 }
 
-/** How many entries name a trust domain in `federates_with`. */
-export function entriesFederated(facts: Facts, trustDomain: TrustDomain): number {
-  if (facts.entries.state === 'Unreadable') return 0;
-  return facts.entries.value.filter(({ federatesWith }) => federatesWith.includes(trustDomain)).length;
-}
-
-function failureOf(outcomes: readonly StepOutcome[], kinds: readonly Step['kind'][]): Verdict | undefined {
+function failureOf(outcomes: readonly StepOutcome[], kinds: readonly Step['kind'][]): Judgement | undefined {
   const failures = outcomes.flatMap(({ kind, error, subject }) =>
     error !== undefined && kinds.includes(kind) ? [{ error, subject }] : [],
   );
@@ -203,14 +199,14 @@ function failureOf(outcomes: readonly StepOutcome[], kinds: readonly Step['kind'
   return no(first.error.code, `${where}${first.error.message}${more}`);
 }
 
-function yes(reason: string, message: string): Verdict {
+function yes(reason: string, message: string): Judgement {
   return { status: 'True', reason, message };
 }
 
-function no(reason: string, message: string): Verdict {
+function no(reason: string, message: string): Judgement {
   return { status: 'False', reason, message };
 }
 
-function unknown(reason: string, message: string): Verdict {
+function unknown(reason: string, message: string): Judgement {
   return { status: 'Unknown', reason, message };
 }

@@ -39,6 +39,7 @@ export interface FetchedDocument {
 export interface FetchFact {
   /** The newest document, kept while later fetches fail. */
   readonly document: FetchedDocument | undefined;
+  readonly lastAttemptAt: Date;
   /** When the endpoint last answered, with a document or by "not modified". */
   readonly lastSuccessAt: Date | undefined;
   /** Set while the latest attempt failed. */

@@ -2,6 +2,7 @@
 import type { Bundle, X509Authority } from '../bundle/bundle.ts';
 import type { SpiffeId } from '../bundle/spiffe-id.ts';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
+import type { Declarations } from './facts.ts';
 import type { BundleEndpointProfile } from './relationship.ts';
 
 /** What every error of a boundary carries: `code` is the condition's reason, the metric's label and the CLI's line. */
@@ -142,4 +143,13 @@ export type BundleAnswer = {
 /** GETs a peer's bundle document. Rejects with `EndpointError`; never retries by itself. */
 export interface BundleSource {
   fetch(request: BundleRequest, signal?: AbortSignal): Promise<BundleAnswer>;
+}
+
+/** Where declarations come from: a directory of files, or custom resources. */
+export interface PeerSource {
+  /**
+   * Reports what is declared, now and at every change, until the signal aborts. An error is reported when nothing can
+   * be read at all; the declarations reported before then stay in force.
+   */
+  watch(report: (declared: Declarations | CodedError) => void, signal: AbortSignal): Promise<void>;
 }

@@ -1,0 +1,176 @@
+// How does a plan become true? Step by step through the SPIRE port, one outcome a step.
+import type { Bundle } from '../bundle/bundle.ts';
+import type { TrustDomain } from '../bundle/trust-domain.ts';
+import { storedAlike } from '../federation/acceptance.ts';
+import type { StepOutcome } from '../federation/conditions.ts';
+import { linksAfter, type EntryLinkChange } from '../federation/entry-links.ts';
+import type { Step } from '../federation/plan.ts';
+import type { CodedError, ItemOutcome, SpireServer } from '../federation/ports.ts';
+import { codedError } from './coded.ts';
+
+export interface ApplyParts {
+  readonly spire: SpireServer;
+  /** What SPIRE answered after a write: its content now, or undefined for a deleted bundle. */
+  readonly noteStored: (trustDomain: TrustDomain, bundle: Bundle | undefined) => void;
+  readonly signal: AbortSignal;
+}
+
+/** Runs the steps in order. Never throws for a peer: its failure is an outcome, and ends only its own later steps. */
+export async function applySteps(steps: readonly Step[], parts: ApplyParts): Promise<StepOutcome[]> {
+  const outcomes: StepOutcome[] = [];
+  const failed = new Set<TrustDomain>();
+  for (const batch of batched(steps)) {
+    if (parts.signal.aborted) break;
+    const results = await runBatch(batch, failed, parts);
+    for (const result of results) {
+      // A refused entry is that entry's failure; the peer goes on with all others.
+      if (result.error !== undefined && result.kind !== 'UpdateEntries') {
+        for (const name of result.trustDomains) failed.add(name);
+      }
+    }
+    outcomes.push(...results);
+  }
+  return outcomes;
+}
+
+/** Neighbouring bundles are stored with one call. */
+function batched(steps: readonly Step[]): Step[][] {
+  const batches: Step[][] = [];
+  for (const step of steps) {
+    const last = batches.at(-1);
+    if (step.kind === 'StoreBundle' && last?.[0]?.kind === 'StoreBundle') last.push(step);
+    else batches.push([step]);
+  }
+  return batches;
+}
+
+async function runBatch(
+  batch: readonly Step[],
+  failed: ReadonlySet<TrustDomain>,
+  parts: ApplyParts,
+): Promise<StepOutcome[]> {
+  const [step] = batch;
+  if (step === undefined) return [];
+  if (step.kind === 'StoreBundle') {
+    const bundles = batch.flatMap((item) => (item.kind === 'StoreBundle' ? [item.bundle] : []));
+    return storeBundles(bundles, failed, parts);
+  }
+  if (step.kind === 'UpdateEntries') return updateEntries(step.changes, failed, parts);
+  const trustDomains = step.kind === 'RecordManagedPeers' ? step.added : [step.trustDomain];
+  if (trustDomains.length > 0 && trustDomains.every((name) => failed.has(name))) return [];
+  try {
+    await runStep(step, parts);
+    return [{ kind: step.kind, trustDomains, error: undefined }];
+  } catch (error) {
+    return [{ kind: step.kind, trustDomains, error: codedError(error) }];
+  }
+}
+
+type SingleStep = Exclude<Step, { readonly kind: 'StoreBundle' | 'UpdateEntries' }>;
+
+async function runStep(step: SingleStep, { spire, noteStored, signal }: ApplyParts): Promise<void> {
+  switch (step.kind) {
+    case 'RecordManagedPeers':
+      return spire.writeManagedPeers(step.managed, signal);
+    case 'CreateRelationship':
+      return spire.createFederationRelationship(step.relationship, step.bootstrap, signal);
+    case 'UpdateRelationship':
+      return spire.updateFederationRelationship(step.relationship, signal);
+    case 'DeleteRelationship':
+      await spire.deleteFederationRelationship(step.trustDomain, signal);
+      return;
+    case 'DeleteBundle':
+      await deleteBundle(step.trustDomain, step.mode, spire, signal);
+      noteStored(step.trustDomain, undefined);
+  }
+}
+
+/** A poll of SPIRE that was under way can write the bundle again after it was deleted: read, and repeat once. */
+async function deleteBundle(
+  trustDomain: TrustDomain,
+  mode: 'Restrict' | 'Dissociate',
+  spire: SpireServer,
+  signal: AbortSignal,
+): Promise<void> {
+  await spire.deleteFederatedBundle(trustDomain, mode, signal);
+  if ((await spire.getFederatedBundle(trustDomain, signal)) === undefined) return;
+  await spire.deleteFederatedBundle(trustDomain, mode, signal);
+  if ((await spire.getFederatedBundle(trustDomain, signal)) !== undefined) {
+    throw new ApplyError(
+      'BundleReappeared',
+      `the bundle of ${trustDomain} was written again while it was being deleted`,
+    );
+  }
+}
+
+async function storeBundles(
+  bundles: readonly Bundle[],
+  failed: ReadonlySet<TrustDomain>,
+  { spire, noteStored, signal }: ApplyParts,
+): Promise<StepOutcome[]> {
+  const wanted = bundles.filter(({ trustDomain }) => !failed.has(trustDomain));
+  const results = await itemsOrFailure(wanted, () => spire.setFederatedBundles(wanted, signal));
+  return wanted.map((bundle, index) => {
+    const result = results[index];
+    const error = result === undefined ? missingAnswer() : (errorOf(result) ?? readBackFault(bundle, result));
+    if (error === undefined && result?.ok === true) noteStored(bundle.trustDomain, result.value);
+    return { kind: 'StoreBundle', trustDomains: [bundle.trustDomain], error };
+  });
+}
+
+function readBackFault(written: Bundle, result: ItemOutcome<Bundle>): CodedError | undefined {
+  if (!result.ok || storedAlike(written, result.value)) return undefined;
+  return new ApplyError(
+    'ReadBackDiffers',
+    `SPIRE holds another bundle of ${written.trustDomain} than the one just written`,
+  );
+}
+
+async function updateEntries(
+  changes: readonly EntryLinkChange[],
+  failed: ReadonlySet<TrustDomain>,
+  { spire, signal }: ApplyParts,
+): Promise<StepOutcome[]> {
+  const wanted = changes.filter((change) => [...change.add, ...change.remove].some((name) => !failed.has(name)));
+  const updates = wanted.map((change) => ({ id: change.entry.id, federatesWith: linksAfter(change, failed) }));
+  const results = await itemsOrFailure(wanted, () => spire.updateFederatesWith(updates, signal));
+  return wanted.map((change, index) => {
+    const result = results[index];
+    return {
+      kind: 'UpdateEntries',
+      trustDomains: [...change.add, ...change.remove].filter((name) => !failed.has(name)),
+      error: result === undefined ? missingAnswer() : errorOf(result),
+      subject: change.entry.spiffeId,
+    };
+  });
+}
+
+/** A call that fails as a whole fails each of its items. */
+async function itemsOrFailure<T>(
+  items: readonly unknown[],
+  call: () => Promise<readonly ItemOutcome<T>[]>,
+): Promise<readonly ItemOutcome<T>[]> {
+  if (items.length === 0) return [];
+  try {
+    return await call();
+  } catch (error) {
+    return items.map(() => ({ ok: false, error: codedError(error) }));
+  }
+}
+
+function errorOf(result: ItemOutcome<unknown>): CodedError | undefined {
+  return result.ok ? undefined : result.error;
+}
+
+function missingAnswer(): CodedError {
+  return new ApplyError('AnswerMissing', 'SPIRE answered fewer items than it was asked for');
+}
+
+class ApplyError extends Error implements CodedError {
+  readonly code: 'BundleReappeared' | 'ReadBackDiffers' | 'AnswerMissing';
+
+  constructor(code: ApplyError['code'], message: string) {
+    super(message);
+    this.code = code;
+  }
+}

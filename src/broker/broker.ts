@@ -1,0 +1,189 @@
+// What runs while the broker runs? Gatherers that replace facts, and passes that act on them. Wired here, once.
+import type { Bundle } from '../bundle/bundle.ts';
+import type { TrustDomain } from '../bundle/trust-domain.ts';
+import { systemClock, type Clock } from '../federation/clock.ts';
+import { known, unreadable, type Declarations } from '../federation/facts.ts';
+import type { PlanLimits } from '../federation/plan.ts';
+import type { BundleSource, CodedError, PeerSource, SpireServer } from '../federation/ports.ts';
+import type { RefreshLimits } from '../federation/refresh-schedule.ts';
+import type { Peer } from '../federation/relationship.ts';
+import { codedError } from './coded.ts';
+import { Exclusive } from './exclusive.ts';
+import { FactBoard } from './fact-board.ts';
+import { PeerGatherers } from './gather-peers.ts';
+import { SpireGatherer } from './gather-spire.ts';
+import { PassRunner } from './pass-runner.ts';
+import { runPass, type PassReport } from './pass.ts';
+import { PollerProbe } from './probe-pollers.ts';
+import { repeat } from './repeat.ts';
+import { brokerStatus, type BrokerStatus } from './status.ts';
+
+export interface BrokerSettings {
+  readonly refresh: RefreshLimits;
+  readonly plan: PlanLimits;
+  /** Undefined: endpoints are not asked to hold their answers. */
+  readonly longPollSeconds: number | undefined;
+  readonly ownBundlePollMs: number;
+  readonly storedPollMs: number;
+  readonly entryCountPollMs: number;
+}
+
+/** What the broker tells of its work, beside its status. */
+export interface BrokerObserver {
+  /** Our own bundle was read for the first time, or changed. */
+  ownBundle(bundle: Bundle): void;
+  /** `result`: `Document`, `NotModified` or the code of the failure. */
+  fetched(peer: Peer, result: string, seconds: number): void;
+  passEnded(report: PassReport, seconds: number): void;
+  /** A fault of this program: a pass ended by an error that no step accounts for. */
+  passFailed(error: Error): void;
+}
+
+export interface BrokerParts {
+  readonly trustDomain: TrustDomain;
+  readonly spire: SpireServer;
+  readonly source: BundleSource;
+  readonly peers: PeerSource;
+  readonly readBootstrap: (peer: Peer) => Promise<Bundle | undefined>;
+  readonly settings: BrokerSettings;
+  readonly observer: BrokerObserver;
+  /** Calls `sweep` on its schedule until the signal aborts: everything in SPIRE is read again, in case it drifted. */
+  readonly scheduleSweeps: (sweep: () => Promise<void>, signal: AbortSignal) => void;
+  readonly clock?: Clock;
+  readonly random?: () => number;
+}
+
+/** How often it is looked whether a probe for SPIRE's own pollers is due. */
+const PROBE_TICK_MS = 1_000;
+
+export class Broker {
+  readonly #parts: BrokerParts;
+  readonly #clock: Clock;
+  readonly #board: FactBoard;
+  readonly #gatherer: SpireGatherer;
+  readonly #exclusive = new Exclusive();
+  readonly #gatherers: PeerGatherers;
+  readonly #probe: PollerProbe;
+  readonly #runner: PassRunner;
+  readonly #stop = new AbortController();
+  #followed: Declarations | undefined;
+  #published: Bundle | undefined;
+  #lastPass: PassReport | undefined;
+  #loops: readonly Promise<void>[] = [];
+
+  constructor(parts: BrokerParts) {
+    const { spire, settings, source, random = Math.random, clock = systemClock } = parts;
+    this.#parts = parts;
+    this.#clock = clock;
+    this.#board = new FactBoard(clock, {
+      changed: () => {
+        this.#onFactsChanged();
+      },
+      bundleReplaced: (trustDomain) => {
+        this.#gatherers.refresh(trustDomain);
+      },
+    });
+    this.#runner = new PassRunner(clock, () => this.#pass());
+    this.#gatherer = new SpireGatherer(spire, this.#board, clock, this.#exclusive);
+    this.#probe = new PollerProbe(spire, this.#board, clock);
+    this.#gatherers = new PeerGatherers({
+      board: this.#board,
+      source,
+      clock,
+      random,
+      limits: settings.refresh,
+      longPollSeconds: settings.longPollSeconds,
+      readBootstrap: parts.readBootstrap,
+      passed: () => this.#runner.request(),
+      onFetch: (peer, result, seconds) => {
+        parts.observer.fetched(peer, result, seconds);
+      },
+    });
+  }
+
+  /** Starts everything; resolves when SPIRE was asked once for each fact, whether it answered or not. */
+  async start(): Promise<void> {
+    const { signal } = this.#stop;
+    const { settings, peers, scheduleSweeps } = this.#parts;
+    await this.#gatherer.readAll(signal);
+    const every = (intervalMs: number, task: () => Promise<void>) =>
+      repeat({ clock: this.#clock, intervalMs, signal }, task);
+    this.#loops = [
+      peers.watch((declarations) => {
+        this.#noteDeclared(declarations);
+      }, signal),
+      every(settings.ownBundlePollMs, () => this.#gatherer.readOwnBundle(signal)),
+      every(settings.storedPollMs, () => this.#gatherer.readStored(signal)),
+      every(settings.storedPollMs, () => this.#gatherer.readRelationships(signal)),
+      every(settings.storedPollMs, () => this.#gatherer.readManaged(signal)),
+      every(settings.entryCountPollMs, () => this.#gatherer.watchEntryCount(signal)),
+      every(PROBE_TICK_MS, () => this.#probe.tick(signal)),
+    ];
+    scheduleSweeps(() => this.#gatherer.readAll(signal), signal);
+  }
+
+  /** Ends all loops and lets the running pass end. */
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.#runner.stop();
+    await this.#gatherers.stop();
+    await Promise.all(this.#loops);
+  }
+
+  /** Asks the peer at once, whatever its schedule says. */
+  refresh(trustDomain: TrustDomain): void {
+    this.#gatherers.refresh(trustDomain);
+  }
+
+  status(): BrokerStatus {
+    return brokerStatus({
+      trustDomain: this.#parts.trustDomain,
+      facts: this.#board.snapshot(),
+      lastPass: this.#lastPass,
+      nextFetchAt: (trustDomain) => this.#gatherers.nextFetchAt(trustDomain),
+    });
+  }
+
+  /** What was declared stays in force while nothing can be read. */
+  #noteDeclared(result: Declarations | CodedError): void {
+    const at = this.#clock.now();
+    if (result instanceof Error && this.#board.snapshot().declared.state === 'Known') return;
+    const fact = result instanceof Error ? unreadable(result, at) : known(result, at);
+    this.#board.replace('declared', fact, (a, b) => JSON.stringify(a) === JSON.stringify(b));
+  }
+
+  #onFactsChanged(): void {
+    const { declared, ownBundle, stored } = this.#board.snapshot();
+    if (ownBundle.state === 'Known' && ownBundle.value !== this.#published) {
+      this.#published = ownBundle.value;
+      this.#parts.observer.ownBundle(ownBundle.value);
+    }
+    // Before SPIRE was read once, nothing is known that an endpoint could be verified with.
+    if (declared.state === 'Known' && stored.state === 'Known' && declared.value !== this.#followed) {
+      this.#followed = declared.value;
+      this.#gatherers.follow(declared.value.peers);
+    }
+    void this.#runner.request();
+  }
+
+  async #pass(): Promise<{ readonly failed: boolean }> {
+    const startedAtMs = this.#clock.now().getTime();
+    try {
+      const report = await runPass({
+        board: this.#board,
+        spire: this.#parts.spire,
+        gatherer: this.#gatherer,
+        exclusive: this.#exclusive,
+        limits: this.#parts.settings.plan,
+        signal: this.#stop.signal,
+      });
+      this.#lastPass = report;
+      this.#gatherers.noteApplied(report);
+      this.#parts.observer.passEnded(report, (this.#clock.now().getTime() - startedAtMs) / 1000);
+      return { failed: report.outcomes.some(({ error }) => error !== undefined) };
+    } catch (error) {
+      this.#parts.observer.passFailed(codedError(error));
+      return { failed: true };
+    }
+  }
+}

@@ -1,0 +1,176 @@
+// Where are the facts kept between those who gather them and the passes that use them?
+import type { Bundle } from '../bundle/bundle.ts';
+import { indexRoots, type KnownRoots } from '../bundle/bundle-rules.ts';
+import type { TrustDomain } from '../bundle/trust-domain.ts';
+import { storedAlike } from '../federation/acceptance.ts';
+import type { Clock } from '../federation/clock.ts';
+import type { Declarations, Fact, Facts, FetchFact, StaticPoller } from '../federation/facts.ts';
+import type { FederationRelationship, ManagedPeers, RegistrationEntry } from '../federation/ports.ts';
+
+/** The facts that are replaced as a whole by the one gatherer that owns each, beside `stored`. */
+interface WholeValues {
+  readonly declared: Declarations;
+  readonly ownBundle: Bundle;
+  readonly relationships: ReadonlyMap<TrustDomain, FederationRelationship>;
+  readonly entries: readonly RegistrationEntry[];
+  readonly managed: ManagedPeers;
+}
+
+type WholeFacts = { readonly [K in keyof WholeValues]: Fact<WholeValues[K]> };
+
+export interface FactBoardListener {
+  /** A fact now says something else than before, so that a pass may find something to do. */
+  changed(): void;
+  /** Somebody else replaced or removed a bundle that SPIRE held. */
+  bundleReplaced(trustDomain: TrustDomain): void;
+}
+
+/** Somebody who changes a bundle behind our back this often within the window is a second writer. */
+const OVERWRITES_OF_A_SECOND_WRITER = 3;
+const OVERWRITE_WINDOW_MS = 10 * 60_000;
+
+/** Each fact is replaced, never changed in place: a snapshot stays what it was. */
+export class FactBoard {
+  readonly #clock: Clock;
+  readonly #listener: FactBoardListener;
+  #facts: WholeFacts;
+  #stored: Facts['stored'];
+  #fetched: ReadonlyMap<TrustDomain, FetchFact> = new Map();
+  #bootstraps: ReadonlyMap<TrustDomain, Bundle> = new Map();
+  #staticPollers: ReadonlyMap<TrustDomain, StaticPoller> = new Map();
+  #heldLast: ReadonlyMap<TrustDomain, Bundle> = new Map();
+  #knownRoots: KnownRoots | undefined;
+  readonly #overwrittenAt = new Map<TrustDomain, readonly Date[]>();
+
+  constructor(clock: Clock, listener: FactBoardListener) {
+    this.#clock = clock;
+    this.#listener = listener;
+    const notRead = { state: 'Unreadable', reason: 'NotReadYet', message: 'not read yet', at: clock.now() } as const;
+    this.#facts = {
+      declared: notRead,
+      ownBundle: notRead,
+      relationships: notRead,
+      entries: notRead,
+      managed: notRead,
+    };
+    this.#stored = notRead;
+  }
+
+  snapshot(): Facts {
+    const own = this.#facts.ownBundle.state === 'Known' ? this.#facts.ownBundle.value : undefined;
+    this.#knownRoots ??= indexRoots({ own, others: [...this.#heldLast.values()] });
+    return {
+      ...this.#facts,
+      stored: this.#stored,
+      now: this.#clock.now(),
+      knownRoots: this.#knownRoots,
+      fetched: this.#fetched,
+      bootstraps: this.#bootstraps,
+      staticPollers: this.#staticPollers,
+      overwritten: this.#overwritten(),
+    };
+  }
+
+  /** Replaces one fact. `same` says that the new value tells nothing new; then nobody is woken. */
+  replace<K extends keyof WholeValues>(
+    key: K,
+    fact: Fact<WholeValues[K]>,
+    same: (before: WholeValues[K], after: WholeValues[K]) => boolean,
+  ): void {
+    const before: Fact<WholeValues[K]> = this.#facts[key];
+    this.#facts = { ...this.#facts, [key]: fact };
+    if (before.state === 'Known' && fact.state === 'Known' && same(before.value, fact.value)) return;
+    if (before.state === 'Unreadable' && fact.state === 'Unreadable' && before.reason === fact.reason) return;
+    if (key === 'ownBundle') this.#knownRoots = undefined;
+    this.#listener.changed();
+  }
+
+  /** What SPIRE holds, as it was just listed. A difference to what we knew was made by somebody else. */
+  replaceStored(fact: Facts['stored']): void {
+    const before = this.#stored;
+    this.#stored = fact;
+    if (fact.state === 'Unreadable') {
+      if (before.state === 'Known') this.#listener.changed();
+      return;
+    }
+    const replaced = [...this.#heldLast.values()].filter((bundle) => {
+      const now = fact.value.get(bundle.trustDomain);
+      return now === undefined || !storedAlike(bundle, now);
+    });
+    const unchanged = replaced.length === 0 && fact.value.size === this.#heldLast.size;
+    if (!unchanged) this.#hold(fact.value);
+    for (const { trustDomain } of replaced) this.#noteReplaced(trustDomain);
+    if (!unchanged || before.state === 'Unreadable') this.#listener.changed();
+  }
+
+  /** What we wrote ourselves and SPIRE read back; undefined for a bundle that we deleted. */
+  noteStored(trustDomain: TrustDomain, bundle: Bundle | undefined): void {
+    const held = new Map(this.#heldLast);
+    if (bundle === undefined) held.delete(trustDomain);
+    else held.set(trustDomain, bundle);
+    this.#hold(held);
+    if (this.#stored.state === 'Known') this.#stored = { state: 'Known', value: held, at: this.#clock.now() };
+    this.#listener.changed();
+  }
+
+  noteFetched(trustDomain: TrustDomain, fact: FetchFact | undefined): void {
+    const before = this.#fetched.get(trustDomain);
+    this.#fetched = withEntry(this.#fetched, trustDomain, fact);
+    if (before?.document?.content !== fact?.document?.content) this.#listener.changed();
+  }
+
+  noteBootstrap(trustDomain: TrustDomain, bundle: Bundle | undefined): void {
+    this.#bootstraps = withEntry(this.#bootstraps, trustDomain, bundle);
+  }
+
+  noteStaticPoller(trustDomain: TrustDomain, poller: StaticPoller | undefined): void {
+    const before = this.#staticPollers.get(trustDomain);
+    this.#staticPollers = withEntry(this.#staticPollers, trustDomain, poller);
+    if (before !== poller) this.#listener.changed();
+  }
+
+  /** The newest bundle known of a trust domain, ours included, also while SPIRE cannot be read. */
+  heldBundle(trustDomain: TrustDomain): Bundle | undefined {
+    const { ownBundle } = this.#facts;
+    if (ownBundle.state === 'Known' && ownBundle.value.trustDomain === trustDomain) return ownBundle.value;
+    return this.#heldLast.get(trustDomain);
+  }
+
+  fetchOf(trustDomain: TrustDomain): FetchFact | undefined {
+    return this.#fetched.get(trustDomain);
+  }
+
+  #hold(bundles: ReadonlyMap<TrustDomain, Bundle>): void {
+    this.#heldLast = bundles;
+    this.#knownRoots = undefined;
+  }
+
+  /**
+   * A document counts only against the bundle that was held when it was fetched: an operator who sets a bundle by hand
+   * must not see it undone by an older document.
+   */
+  #noteReplaced(trustDomain: TrustDomain): void {
+    const now = this.#clock.now();
+    const recent = (this.#overwrittenAt.get(trustDomain) ?? []).filter(
+      (at) => now.getTime() - at.getTime() < OVERWRITE_WINDOW_MS,
+    );
+    this.#overwrittenAt.set(trustDomain, [...recent, now]);
+    const fetch = this.#fetched.get(trustDomain);
+    if (fetch !== undefined) {
+      this.#fetched = withEntry(this.#fetched, trustDomain, { ...fetch, document: undefined });
+      this.#listener.bundleReplaced(trustDomain);
+    }
+  }
+
+  #overwritten(): ReadonlySet<TrustDomain> {
+    const often = [...this.#overwrittenAt].filter(([, at]) => at.length >= OVERWRITES_OF_A_SECOND_WRITER);
+    return new Set(often.map(([trustDomain]) => trustDomain));
+  }
+}
+
+function withEntry<K, V>(map: ReadonlyMap<K, V>, key: K, value: V | undefined): ReadonlyMap<K, V> {
+  const copy = new Map(map);
+  if (value === undefined) copy.delete(key);
+  else copy.set(key, value);
+  return copy;
+}

@@ -1,0 +1,217 @@
+// What does one peer publish? A loop a peer: ask, keep the answer, wait as the schedule says.
+import { createHash } from 'node:crypto';
+import { parseBundleDocument } from '../bundle/bundle-document.ts';
+import { BundleError } from '../bundle/bundle-error.ts';
+import type { Bundle } from '../bundle/bundle.ts';
+import type { ParsedBundleDocument } from '../bundle/bundle-document.ts';
+import { chooseEndpointTrust, type EndpointTrustChoice } from '../federation/endpoint-trust.ts';
+import { sleep, type Clock } from '../federation/clock.ts';
+import type { FetchFact } from '../federation/facts.ts';
+import type { BundleAnswer, BundleSource, CodedError } from '../federation/ports.ts';
+import { nextFetchDelayMs, type RefreshLimits } from '../federation/refresh-schedule.ts';
+import type { Peer } from '../federation/relationship.ts';
+import { codedError } from './coded.ts';
+import type { FactBoard } from './fact-board.ts';
+
+export interface PeerGathererParts {
+  readonly board: FactBoard;
+  readonly source: BundleSource;
+  readonly clock: Clock;
+  readonly limits: RefreshLimits;
+  /** Undefined: endpoints are not asked to hold their answers. */
+  readonly longPollSeconds: number | undefined;
+  /** 0 ≤ n < 1. */
+  readonly random: () => number;
+  /** The declared bundle for the first contact; undefined when none is declared, rejects when it cannot be read. */
+  readonly readBootstrap: (peer: Peer) => Promise<Bundle | undefined>;
+  /** Resolves after a pass that has seen every fact noted before the call. */
+  readonly passed: () => Promise<void>;
+  /** Whether SPIRE holds what a document of this peer said. */
+  readonly isApplied: (content: ParsedBundleDocument | BundleError) => boolean;
+  readonly onFetch: (peer: Peer, result: string, seconds: number) => void;
+}
+
+interface LoopState {
+  failedAttempts: number;
+  failingSince: Date | undefined;
+  lastReason: string | undefined;
+  lastSuccessAt: Date | undefined;
+  /** Unknown until the endpoint was asked to wait once. */
+  waitsSupported: boolean | undefined;
+  bodyDigest: string | undefined;
+}
+
+/** Fetches from one peer until the signal aborts. */
+export class PeerGatherer {
+  readonly #peer: Peer;
+  readonly #parts: PeerGathererParts;
+  readonly #state: LoopState = {
+    failedAttempts: 0,
+    failingSince: undefined,
+    lastReason: undefined,
+    lastSuccessAt: undefined,
+    waitsSupported: undefined,
+    bodyDigest: undefined,
+  };
+  #wake = new AbortController();
+  #nextFetchAt: Date | undefined;
+
+  constructor(peer: Peer, parts: PeerGathererParts) {
+    this.#peer = peer;
+    this.#parts = parts;
+  }
+
+  /** Undefined while a fetch is under way. */
+  get nextFetchAt(): Date | undefined {
+    return this.#nextFetchAt;
+  }
+
+  /** Fetch now: ends the pause, and a waiting request too. */
+  refresh(): void {
+    this.#wake.abort();
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      this.#wake = new AbortController();
+      const interrupted = AbortSignal.any([signal, this.#wake.signal]);
+      await this.#fetchOnce(interrupted, signal);
+      if (interrupted.aborted) continue;
+      const delayMs = this.#delayMs();
+      this.#nextFetchAt = new Date(this.#parts.clock.now().getTime() + delayMs);
+      await sleep(this.#parts.clock, delayMs, interrupted);
+      this.#nextFetchAt = undefined;
+    }
+  }
+
+  async #fetchOnce(interrupted: AbortSignal, stopped: AbortSignal): Promise<void> {
+    const { clock, board, onFetch } = this.#parts;
+    const startedAt = clock.now();
+    const seconds = () => (clock.now().getTime() - startedAt.getTime()) / 1000;
+    try {
+      const choice = await this.#chooseTrust();
+      if (choice.source === 'None') throw new NothingToVerifyWith(choice.message);
+      const answer = await this.#ask(choice, interrupted);
+      onFetch(this.#peer, answer.kind, seconds());
+      const before = board.fetchOf(this.#peer.trustDomain)?.document?.content;
+      this.#noteAnswer(answer);
+      const isNew = board.fetchOf(this.#peer.trustDomain)?.document?.content !== before;
+      if (isNew) await this.#parts.passed();
+    } catch (error) {
+      if (stopped.aborted || interrupted.aborted) return;
+      const failure = codedError(error);
+      onFetch(this.#peer, failure.code, seconds());
+      this.#noteFailure(failure);
+      board.noteFetched(this.#peer.trustDomain, this.#fact(failure));
+    }
+  }
+
+  async #chooseTrust(): Promise<EndpointTrustChoice> {
+    const { board } = this.#parts;
+    return chooseEndpointTrust({
+      peer: this.#peer,
+      held: (trustDomain) => board.heldBundle(trustDomain),
+      bootstrap: await this.#bootstrap(),
+      endpointRootUnknown: this.#state.lastReason === 'EndpointRootUnknown',
+    });
+  }
+
+  /** Read only when it can matter, and then anew: an operator may just have put a newer one there. */
+  async #bootstrap(): Promise<Bundle | undefined> {
+    const { board, readBootstrap } = this.#parts;
+    if (board.heldBundle(this.#peer.trustDomain) === undefined) return readBootstrap(this.#peer);
+    if (this.#state.lastReason !== 'EndpointRootUnknown') return undefined;
+    return readBootstrap(this.#peer).catch(() => undefined);
+  }
+
+  #ask(choice: Exclude<EndpointTrustChoice, { source: 'None' }>, signal: AbortSignal): Promise<BundleAnswer> {
+    const { source, longPollSeconds } = this.#parts;
+    const appliedEtag = this.#appliedEtag();
+    const waits = appliedEtag !== undefined && this.#state.waitsSupported !== false;
+    return source.fetch(
+      {
+        url: this.#peer.bundleEndpointUrl,
+        trust: choice.trust,
+        ...(appliedEtag !== undefined && { appliedEtag }),
+        ...(waits && longPollSeconds !== undefined && { waitSeconds: longPollSeconds }),
+      },
+      signal,
+    );
+  }
+
+  #noteAnswer(answer: BundleAnswer): void {
+    const { board, clock } = this.#parts;
+    const asked = this.#appliedEtag() !== undefined && this.#parts.longPollSeconds !== undefined;
+    if (asked) this.#state.waitsSupported = answer.waitApplied;
+    this.#state.failedAttempts = 0;
+    this.#state.failingSince = undefined;
+    this.#state.lastReason = undefined;
+    this.#state.lastSuccessAt = clock.now();
+    const before = board.fetchOf(this.#peer.trustDomain)?.document;
+    const document = answer.kind === 'NotModified' ? before : this.#document(answer.body, answer.etag, before);
+    board.noteFetched(this.#peer.trustDomain, {
+      document,
+      lastAttemptAt: clock.now(),
+      lastSuccessAt: this.#state.lastSuccessAt,
+      failure: undefined,
+    });
+  }
+
+  /** The same bytes keep the content that was read from them: nothing is parsed twice, and nobody is woken. */
+  #document(body: Uint8Array, etag: string | undefined, before: FetchFact['document']): FetchFact['document'] {
+    const digest = createHash('sha256').update(body).digest('hex');
+    const same = before !== undefined && digest === this.#state.bodyDigest;
+    this.#state.bodyDigest = digest;
+    return { at: this.#parts.clock.now(), etag, content: same ? before.content : this.#parse(body) };
+  }
+
+  #parse(body: Uint8Array): ParsedBundleDocument | BundleError {
+    try {
+      return parseBundleDocument(body, this.#peer.trustDomain);
+    } catch (error) {
+      if (error instanceof BundleError) return error;
+      throw error;
+    }
+  }
+
+  #noteFailure(failure: CodedError): void {
+    this.#state.failedAttempts += 1;
+    this.#state.failingSince ??= this.#parts.clock.now();
+    this.#state.lastReason = failure.code;
+  }
+
+  #fact(failure: CodedError): FetchFact {
+    return {
+      document: this.#parts.board.fetchOf(this.#peer.trustDomain)?.document,
+      lastAttemptAt: this.#parts.clock.now(),
+      lastSuccessAt: this.#state.lastSuccessAt,
+      failure: {
+        reason: failure.code,
+        message: failure.message,
+        since: this.#state.failingSince ?? this.#parts.clock.now(),
+        attempts: this.#state.failedAttempts,
+      },
+    };
+  }
+
+  /** Only a document that was applied may be named to the endpoint, and only such a peer is worth waiting for. */
+  #appliedEtag(): string | undefined {
+    const document = this.#parts.board.fetchOf(this.#peer.trustDomain)?.document;
+    return document !== undefined && this.#parts.isApplied(document.content) ? document.etag : undefined;
+  }
+
+  #delayMs(): number {
+    const { board, limits, longPollSeconds, random } = this.#parts;
+    return nextFetchDelayMs({
+      limits,
+      hintSeconds: board.heldBundle(this.#peer.trustDomain)?.refreshHintSeconds,
+      waits: longPollSeconds !== undefined && this.#appliedEtag() !== undefined && this.#state.waitsSupported !== false,
+      failedAttempts: this.#state.failedAttempts,
+      random: random(),
+    });
+  }
+}
+
+class NothingToVerifyWith extends Error implements CodedError {
+  readonly code = 'NoAuthorities';
+}

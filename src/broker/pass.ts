@@ -1,0 +1,60 @@
+// What happens in one pass? Facts → plan → steps → outcomes; then what the steps may have changed is read again.
+import type { StepOutcome } from '../federation/conditions.ts';
+import type { Facts } from '../federation/facts.ts';
+import { planFederation, type FederationPlan, type PlanLimits, type Step } from '../federation/plan.ts';
+import type { SpireServer } from '../federation/ports.ts';
+import { applySteps } from './apply.ts';
+import type { Exclusive } from './exclusive.ts';
+import type { FactBoard } from './fact-board.ts';
+import type { SpireGatherer } from './gather-spire.ts';
+
+export interface PassParts {
+  readonly board: FactBoard;
+  readonly spire: SpireServer;
+  readonly gatherer: SpireGatherer;
+  readonly exclusive: Exclusive;
+  readonly limits: PlanLimits;
+  readonly signal: AbortSignal;
+}
+
+export interface PassReport {
+  readonly facts: Facts;
+  readonly plan: FederationPlan;
+  readonly outcomes: readonly StepOutcome[];
+}
+
+/** Repeatable at any time: over unchanged facts it plans nothing and so writes nothing. */
+export async function runPass({ board, spire, gatherer, exclusive, limits, signal }: PassParts): Promise<PassReport> {
+  const report = await exclusive.run(async () => {
+    const facts = board.snapshot();
+    const plan = planFederation(facts, limits);
+    const outcomes = await applySteps(plan.steps, {
+      spire,
+      noteStored: (trustDomain, bundle) => {
+        board.noteStored(trustDomain, bundle);
+      },
+      signal,
+    });
+    return { facts, plan, outcomes };
+  });
+  const ran = new Set(report.plan.steps.map(({ kind }) => kind));
+  for (const [read, kinds] of readsAfter(gatherer)) {
+    if (kinds.some((kind) => ran.has(kind))) await read(signal);
+  }
+  return report;
+}
+
+/** Which facts a kind of step makes old. A stored bundle is not among them: SPIRE answers the write with its content. */
+function readsAfter(
+  gatherer: SpireGatherer,
+): readonly (readonly [(signal: AbortSignal) => Promise<void>, readonly Step['kind'][]])[] {
+  return [
+    [(signal) => gatherer.readManaged(signal), ['RecordManagedPeers']],
+    [
+      (signal) => gatherer.readRelationships(signal),
+      ['CreateRelationship', 'UpdateRelationship', 'DeleteRelationship'],
+    ],
+    [(signal) => gatherer.readStored(signal), ['CreateRelationship', 'DeleteBundle']],
+    [(signal) => gatherer.readEntries(signal), ['UpdateEntries', 'DeleteBundle']],
+  ];
+}

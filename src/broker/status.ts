@@ -1,0 +1,158 @@
+// What is true now, for people and machines? The document behind /status and `fedbroker status`.
+import { bundleDigest, fingerprint, type Bundle } from '../bundle/bundle.ts';
+import { readCertificate } from '../bundle/certificate.ts';
+import type { TrustDomain } from '../bundle/trust-domain.ts';
+import type { Notice, Verdict } from '../federation/acceptance.ts';
+import { conditionsOf, type Condition } from '../federation/conditions.ts';
+import type { Fact, Facts, FetchFact } from '../federation/facts.ts';
+import type { PeerPlan } from '../federation/plan.ts';
+import type { PassReport } from './pass.ts';
+
+export interface BrokerStatus {
+  readonly trustDomain: TrustDomain;
+  readonly now: string;
+  readonly ownBundle: (BundleStatus & { readonly readAt: string }) | UnreadableStatus;
+  /** Set while SPIRE or the declarations cannot be read; what follows is then what was true before. */
+  readonly unreadable: readonly (UnreadableStatus & { readonly fact: string })[];
+  readonly peers: readonly PeerStatus[];
+  /** No longer declared, and kept: see `heldBecause`. */
+  readonly heldRemovals: readonly TrustDomain[];
+  readonly heldBecause?: string;
+}
+
+export interface UnreadableStatus {
+  readonly reason: string;
+  readonly message: string;
+}
+
+export interface PeerStatus {
+  readonly name: string;
+  readonly trustDomain: TrustDomain;
+  readonly bundleEndpointURL: string;
+  readonly mode: 'Own' | 'Delegate';
+  readonly conditions: readonly Condition[];
+  readonly verdict?: {
+    readonly verdict: Verdict['verdict'];
+    readonly reason?: string;
+    readonly releaseDigest?: string;
+    readonly notices: readonly Notice[];
+  };
+  /** What SPIRE holds. */
+  readonly bundle?: BundleStatus;
+  readonly lastFetch?: { readonly at: string; readonly result: string };
+  readonly lastSuccess?: string;
+  readonly nextFetch?: string;
+  readonly entriesFederated: number;
+}
+
+export interface BundleStatus {
+  readonly digest: string;
+  /** As text: it has 64 bits. */
+  readonly sequence?: string;
+  readonly refreshHintSeconds?: number;
+  readonly roots: readonly { readonly fingerprint: string; readonly subject: string; readonly notAfter: string }[];
+  readonly jwtKeyIds: readonly string[];
+}
+
+export interface StatusInput {
+  readonly trustDomain: TrustDomain;
+  readonly facts: Facts;
+  /** Undefined before the first pass. */
+  readonly lastPass: PassReport | undefined;
+  readonly nextFetchAt: (trustDomain: TrustDomain) => Date | undefined;
+}
+
+export function brokerStatus({ trustDomain, facts, lastPass, nextFetchAt }: StatusInput): BrokerStatus {
+  const plan = lastPass?.plan;
+  const heldBecause = facts.declared.state === 'Known' ? facts.declared.value.incompleteBecause : undefined;
+  const federated = countLinks(facts);
+  return {
+    trustDomain,
+    now: facts.now.toISOString(),
+    ownBundle:
+      facts.ownBundle.state === 'Known'
+        ? { ...bundleStatus(facts.ownBundle.value), readAt: facts.ownBundle.at.toISOString() }
+        : unreadableStatus(facts.ownBundle),
+    unreadable: (['declared', 'stored', 'relationships', 'entries', 'managed'] as const).flatMap((fact) => {
+      const value: Fact<unknown> = facts[fact];
+      return value.state === 'Unreadable' ? [{ fact, ...unreadableStatus(value) }] : [];
+    }),
+    peers: (plan?.peers ?? []).map((peerPlan) => {
+      const next = nextFetchAt(peerPlan.peer.trustDomain);
+      const entriesFederated = federated.get(peerPlan.peer.trustDomain) ?? 0;
+      return {
+        ...peerStatus(peerPlan, facts, lastPass, entriesFederated),
+        ...(next !== undefined && { nextFetch: next.toISOString() }),
+      };
+    }),
+    heldRemovals: plan?.heldRemovals ?? [],
+    ...(heldBecause !== undefined && { heldBecause }),
+  };
+}
+
+function peerStatus(
+  plan: PeerPlan,
+  facts: Facts,
+  lastPass: PassReport | undefined,
+  entriesFederated: number,
+): PeerStatus {
+  const { peer, verdict } = plan;
+  const { trustDomain } = peer;
+  const held = facts.stored.state === 'Known' ? facts.stored.value.get(trustDomain) : undefined;
+  const fetch = facts.fetched.get(trustDomain);
+  const outcomes = (lastPass?.outcomes ?? []).filter((outcome) => outcome.trustDomains.includes(trustDomain));
+  return {
+    name: peer.name,
+    trustDomain,
+    bundleEndpointURL: peer.bundleEndpointUrl,
+    mode: peer.mode,
+    conditions: conditionsOf({ plan, facts, outcomes, entriesFederated }),
+    ...(verdict !== undefined && { verdict: verdictStatus(verdict) }),
+    ...(held !== undefined && { bundle: bundleStatus(held) }),
+    ...fetchStatus(fetch),
+    entriesFederated,
+  };
+}
+
+function verdictStatus(verdict: Verdict): NonNullable<PeerStatus['verdict']> {
+  const { notices } = verdict;
+  if (verdict.verdict !== 'held' && verdict.verdict !== 'refused') return { verdict: verdict.verdict, notices };
+  const { reason, releaseDigest } = verdict;
+  return { verdict: verdict.verdict, reason, ...(releaseDigest !== undefined && { releaseDigest }), notices };
+}
+
+function fetchStatus(fetch: FetchFact | undefined): Pick<PeerStatus, 'lastFetch' | 'lastSuccess'> {
+  if (fetch === undefined) return {};
+  const { failure, lastSuccessAt, lastAttemptAt } = fetch;
+  return {
+    lastFetch: { at: lastAttemptAt.toISOString(), result: failure?.reason ?? 'Fetched' },
+    ...(lastSuccessAt !== undefined && { lastSuccess: lastSuccessAt.toISOString() }),
+  };
+}
+
+function bundleStatus(bundle: Bundle): BundleStatus {
+  return {
+    digest: bundleDigest(bundle),
+    ...(bundle.sequenceNumber !== undefined && { sequence: bundle.sequenceNumber.toString() }),
+    ...(bundle.refreshHintSeconds !== undefined && { refreshHintSeconds: bundle.refreshHintSeconds }),
+    roots: bundle.x509Authorities.map((der) => {
+      const { subject, notAfter } = readCertificate(der);
+      return { fingerprint: fingerprint(der), subject, notAfter: notAfter.toISOString() };
+    }),
+    jwtKeyIds: bundle.jwtAuthorities.map(({ keyId }) => keyId),
+  };
+}
+
+function unreadableStatus({ reason, message }: UnreadableStatus): UnreadableStatus {
+  return { reason, message };
+}
+
+/** How many entries name each trust domain. */
+export function countLinks({ entries }: Facts): ReadonlyMap<TrustDomain, number> {
+  const counts = new Map<TrustDomain, number>();
+  if (entries.state === 'Unreadable') return counts;
+  for (const { federatesWith } of entries.value) {
+    for (const name of federatesWith) counts.set(name, (counts.get(name) ?? 0) + 1);
+  }
+  return counts;
+}
