@@ -1,4 +1,5 @@
 // What runs while the broker runs? Gatherers that replace facts, and passes that act on them. Wired here, once.
+import type { BundleDocumentLimits } from '../bundle/bundle-document.ts';
 import type { Bundle } from '../bundle/bundle.ts';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
 import { systemClock, type Clock } from '../federation/clock.ts';
@@ -23,6 +24,7 @@ export interface BrokerSettings {
   readonly plan: PlanLimits;
   /** Undefined: endpoints are not asked to hold their answers. */
   readonly longPollSeconds: number | undefined;
+  readonly documentLimits: BundleDocumentLimits;
   readonly ownBundlePollMs: number;
   readonly storedPollMs: number;
   readonly entryCountPollMs: number;
@@ -93,6 +95,7 @@ export class Broker {
       random,
       limits: settings.refresh,
       longPollSeconds: settings.longPollSeconds,
+      documentLimits: settings.documentLimits,
       readBootstrap: parts.readBootstrap,
       passed: () => this.#runner.request(),
       onFetch: (peer, result, seconds) => {
@@ -162,8 +165,22 @@ export class Broker {
     if (declared.state === 'Known' && stored.state === 'Known' && declared.value !== this.#followed) {
       this.#followed = declared.value;
       this.#gatherers.follow(declared.value.peers);
+      void this.#readBootstraps(declared.value.peers);
     }
     void this.#runner.request();
+  }
+
+  /** SPIRE needs the bundle for the first contact when it fetches itself. */
+  async #readBootstraps(peers: readonly Peer[]): Promise<void> {
+    for (const peer of peers.filter(({ mode, bootstrap }) => mode === 'Delegate' && bootstrap !== undefined)) {
+      const at = this.#clock.now();
+      try {
+        const bundle = await this.#parts.readBootstrap(peer);
+        if (bundle !== undefined) this.#board.noteBootstrap(peer.trustDomain, known(bundle, at));
+      } catch (error) {
+        this.#board.noteBootstrap(peer.trustDomain, unreadable(codedError(error), at));
+      }
+    }
   }
 
   async #pass(): Promise<{ readonly failed: boolean }> {

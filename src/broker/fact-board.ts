@@ -36,7 +36,7 @@ export class FactBoard {
   #facts: WholeFacts;
   #stored: Facts['stored'];
   #fetched: ReadonlyMap<TrustDomain, FetchFact> = new Map();
-  #bootstraps: ReadonlyMap<TrustDomain, Bundle> = new Map();
+  #bootstraps: ReadonlyMap<TrustDomain, Fact<Bundle>> = new Map();
   #staticPollers: ReadonlyMap<TrustDomain, StaticPoller> = new Map();
   #heldLast: ReadonlyMap<TrustDomain, Bundle> = new Map();
   #knownRoots: KnownRoots | undefined;
@@ -79,7 +79,9 @@ export class FactBoard {
   ): void {
     const before: Fact<WholeValues[K]> = this.#facts[key];
     this.#facts = { ...this.#facts, [key]: fact };
-    if (before.state === 'Known' && fact.state === 'Known' && same(before.value, fact.value)) return;
+    if (before.state === 'Known' && fact.state === 'Known') {
+      if (before.value === fact.value || same(before.value, fact.value)) return;
+    }
     if (before.state === 'Unreadable' && fact.state === 'Unreadable' && before.reason === fact.reason) return;
     if (key === 'ownBundle') this.#knownRoots = undefined;
     this.#listener.changed();
@@ -119,8 +121,9 @@ export class FactBoard {
     if (before?.document?.content !== fact?.document?.content) this.#listener.changed();
   }
 
-  noteBootstrap(trustDomain: TrustDomain, bundle: Bundle | undefined): void {
-    this.#bootstraps = withEntry(this.#bootstraps, trustDomain, bundle);
+  noteBootstrap(trustDomain: TrustDomain, bootstrap: Fact<Bundle>): void {
+    this.#bootstraps = withEntry(this.#bootstraps, trustDomain, bootstrap);
+    this.#listener.changed();
   }
 
   noteStaticPoller(trustDomain: TrustDomain, poller: StaticPoller | undefined): void {

@@ -1,6 +1,6 @@
 // What does one peer publish? A loop a peer: ask, keep the answer, wait as the schedule says.
 import { createHash } from 'node:crypto';
-import { parseBundleDocument } from '../bundle/bundle-document.ts';
+import { parseBundleDocument, type BundleDocumentLimits } from '../bundle/bundle-document.ts';
 import { BundleError } from '../bundle/bundle-error.ts';
 import type { Bundle } from '../bundle/bundle.ts';
 import type { ParsedBundleDocument } from '../bundle/bundle-document.ts';
@@ -20,6 +20,7 @@ export interface PeerGathererParts {
   readonly limits: RefreshLimits;
   /** Undefined: endpoints are not asked to hold their answers. */
   readonly longPollSeconds: number | undefined;
+  readonly documentLimits: BundleDocumentLimits;
   /** 0 ≤ n < 1. */
   readonly random: () => number;
   /** The declared bundle for the first contact; undefined when none is declared, rejects when it cannot be read. */
@@ -75,7 +76,7 @@ export class PeerGatherer {
     while (!signal.aborted) {
       this.#wake = new AbortController();
       const interrupted = AbortSignal.any([signal, this.#wake.signal]);
-      await this.#fetchOnce(interrupted, signal);
+      await this.fetchOnce(interrupted);
       if (interrupted.aborted) continue;
       const delayMs = this.#delayMs();
       this.#nextFetchAt = new Date(this.#parts.clock.now().getTime() + delayMs);
@@ -84,25 +85,27 @@ export class PeerGatherer {
     }
   }
 
-  async #fetchOnce(interrupted: AbortSignal, stopped: AbortSignal): Promise<void> {
-    const { clock, board, onFetch } = this.#parts;
-    const startedAt = clock.now();
-    const seconds = () => (clock.now().getTime() - startedAt.getTime()) / 1000;
+  /** One attempt: its answer or its failure becomes the peer's fact, unless the signal aborts first. */
+  async fetchOnce(signal: AbortSignal): Promise<void> {
+    const { clock, board, onFetch, passed } = this.#parts;
+    const startedAtMs = clock.now().getTime();
+    const ended = (result: string) => {
+      onFetch(this.#peer, result, (clock.now().getTime() - startedAtMs) / 1000);
+    };
     try {
       const choice = await this.#chooseTrust();
       if (choice.source === 'None') throw new NothingToVerifyWith(choice.message);
-      const answer = await this.#ask(choice, interrupted);
-      onFetch(this.#peer, answer.kind, seconds());
+      const answer = await this.#ask(choice, signal);
+      ended(answer.kind);
       const before = board.fetchOf(this.#peer.trustDomain)?.document?.content;
       this.#noteAnswer(answer);
       const isNew = board.fetchOf(this.#peer.trustDomain)?.document?.content !== before;
-      if (isNew) await this.#parts.passed();
+      if (isNew) await passed();
     } catch (error) {
-      if (stopped.aborted || interrupted.aborted) return;
+      if (signal.aborted) return;
       const failure = codedError(error);
-      onFetch(this.#peer, failure.code, seconds());
+      ended(failure.code);
       this.#noteFailure(failure);
-      board.noteFetched(this.#peer.trustDomain, this.#fact(failure));
     }
   }
 
@@ -167,31 +170,25 @@ export class PeerGatherer {
 
   #parse(body: Uint8Array): ParsedBundleDocument | BundleError {
     try {
-      return parseBundleDocument(body, this.#peer.trustDomain);
+      return parseBundleDocument(body, this.#peer.trustDomain, this.#parts.documentLimits);
     } catch (error) {
       if (error instanceof BundleError) return error;
       throw error;
     }
   }
 
-  #noteFailure(failure: CodedError): void {
+  #noteFailure({ code, message }: CodedError): void {
+    const { board, clock } = this.#parts;
+    const now = clock.now();
     this.#state.failedAttempts += 1;
-    this.#state.failingSince ??= this.#parts.clock.now();
-    this.#state.lastReason = failure.code;
-  }
-
-  #fact(failure: CodedError): FetchFact {
-    return {
-      document: this.#parts.board.fetchOf(this.#peer.trustDomain)?.document,
-      lastAttemptAt: this.#parts.clock.now(),
+    this.#state.failingSince ??= now;
+    this.#state.lastReason = code;
+    board.noteFetched(this.#peer.trustDomain, {
+      document: board.fetchOf(this.#peer.trustDomain)?.document,
+      lastAttemptAt: now,
       lastSuccessAt: this.#state.lastSuccessAt,
-      failure: {
-        reason: failure.code,
-        message: failure.message,
-        since: this.#state.failingSince ?? this.#parts.clock.now(),
-        attempts: this.#state.failedAttempts,
-      },
-    };
+      failure: { reason: code, message, since: this.#state.failingSince, attempts: this.#state.failedAttempts },
+    });
   }
 
   /** Only a document that was applied may be named to the endpoint, and only such a peer is worth waiting for. */

@@ -75,9 +75,11 @@ function conjunction(conditions: readonly Condition[]): Judgement {
   return { status: blocking.status, reason: blocking.reason, message: `${blocking.type}: ${blocking.message}` };
 }
 
-function judgeAccepted({ plan: { peer } }: ConditionInput): Judgement {
+function judgeAccepted({ plan: { peer }, facts }: ConditionInput): Judgement {
   if (peer.suspend === 'Paused') return no('Suspended', 'spec.suspend is true: nothing is fetched or changed');
   if (peer.suspend === 'Revoke') return no('Revoked', 'spec.suspend is Revoke: trust in this peer is taken away');
+  const bootstrap = facts.bootstraps.get(peer.trustDomain);
+  if (bootstrap?.state === 'Unreadable') return no(bootstrap.reason, `trustDomainBundle: ${bootstrap.message}`);
   return yes('Declared', 'the declaration is valid');
 }
 

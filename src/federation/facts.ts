@@ -69,8 +69,8 @@ export interface Facts {
   readonly entries: Fact<readonly RegistrationEntry[]>;
   readonly managed: Fact<ManagedPeers>;
   readonly fetched: ReadonlyMap<TrustDomain, FetchFact>;
-  /** The declarations' `trustDomainBundle`s that could be read. */
-  readonly bootstraps: ReadonlyMap<TrustDomain, Bundle>;
+  /** The declared `trustDomainBundle`s of the peers that SPIRE itself fetches from. */
+  readonly bootstraps: ReadonlyMap<TrustDomain, Fact<Bundle>>;
   /** Found by asking SPIRE to refresh; a trust domain that was not asked for yet is absent. */
   readonly staticPollers: ReadonlyMap<TrustDomain, StaticPoller>;
   /** Trust domains whose bundle, as we wrote it, was replaced by somebody else again and again. */

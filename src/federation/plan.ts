@@ -157,8 +157,13 @@ function delegateSteps(
   const { trustDomain, bundleEndpointUrl, profile } = peer;
   const relationship: FederationRelationship = { trustDomain, bundleEndpointUrl, profile };
   if (current === undefined) {
-    const bootstrap = spire.stored.has(trustDomain) ? undefined : facts.bootstraps.get(trustDomain);
-    return [{ kind: 'CreateRelationship', trustDomain, relationship, bootstrap }];
+    if (peer.bootstrap === undefined || spire.stored.has(trustDomain)) {
+      return [{ kind: 'CreateRelationship', trustDomain, relationship, bootstrap: undefined }];
+    }
+    const bootstrap = facts.bootstraps.get(trustDomain);
+    return bootstrap?.state === 'Known'
+      ? [{ kind: 'CreateRelationship', trustDomain, relationship, bootstrap: bootstrap.value }]
+      : [];
   }
   return sameRelationship(current, relationship) ? [] : [{ kind: 'UpdateRelationship', trustDomain, relationship }];
 }
