@@ -118,7 +118,8 @@ function readCommandLine({ argv, commandFlags = {} }: ConfigInput, faults: strin
     if (token.kind === 'positional') positionals.push(token.value);
     if (token.kind !== 'option') continue;
     const { name, rawName, value } = token;
-    const setting = settingOfFlag.get(name);
+    // A command's own flag hides the setting of the same name.
+    const setting = name in commandFlags ? undefined : settingOfFlag.get(name);
     if (!known.includes(name)) faults.push(`${rawName}: unknown flag${suggestion(name, known, '--')}`);
     else if (isSwitch(name)) {
       if (value !== undefined) faults.push(`${rawName}: takes no value`);

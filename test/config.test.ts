@@ -89,6 +89,13 @@ describe('the command line', () => {
     assert.equal(resolved.printConfig, true);
   });
 
+  it('gives a flag to the command rather than to the setting of the same name', () => {
+    const argv = ['--trust-domain', 'west.example'];
+    const { flags, config } = resolve({ argv, commandFlags: { 'trust-domain': 'Text' } });
+    assert.deepEqual(flags, { 'trust-domain': 'west.example' });
+    assert.equal(config.trustDomain, undefined);
+  });
+
   it('is read with the environment of the process', () => {
     assert.equal(loadConfig(['--max-roots', '9']).config.maxRoots, 9);
     assert.throws(() => loadConfig(['--config', '/nowhere/at/all']), ConfigError);
