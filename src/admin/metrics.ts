@@ -1,0 +1,140 @@
+// What is counted and measured? One row a metric; the broker sets values and never sees the exposition format.
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+
+type Kind = 'Counter' | 'Gauge' | 'Histogram';
+
+interface Row {
+  readonly kind: Kind;
+  readonly help: string;
+  readonly labels: readonly string[];
+  /** Upper bounds, for a histogram. */
+  readonly buckets?: readonly number[];
+}
+
+const FETCH_BUCKETS_SECONDS = [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 300];
+const PASS_BUCKETS_SECONDS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 30];
+const PROPAGATION_BUCKETS_SECONDS = [0.05, 0.1, 0.25, 0.5, 1, 5, 15, 60, 300, 3600];
+
+/** Names without the prefix `fedbroker_`. A label's value is always from a closed set or a declared peer. */
+const rows = {
+  fetch_total: row('Counter', 'Fetches from a peer’s bundle endpoint by result.', ['trust_domain', 'result']),
+  fetch_seconds: row(
+    'Histogram',
+    'Duration of a fetch, a held answer included.',
+    ['trust_domain'],
+    FETCH_BUCKETS_SECONDS,
+  ),
+  last_success_timestamp_seconds: row('Gauge', 'When the peer’s endpoint last answered.', ['trust_domain']),
+  bundle_sequence: row('Gauge', 'Sequence number of the bundle SPIRE holds of a peer.', ['trust_domain']),
+  bundle_roots: row('Gauge', 'X.509 authorities of the bundle SPIRE holds of a peer.', ['trust_domain']),
+  root_expiry_timestamp_seconds: row('Gauge', 'When the first root SPIRE holds of a peer expires.', ['trust_domain']),
+  verdict_total: row('Counter', 'Verdicts on fetched bundles.', ['trust_domain', 'verdict', 'reason']),
+  conflict: row('Gauge', '1 while somebody else also writes the peer’s bundle.', ['trust_domain']),
+  peer_ready: row('Gauge', '1 while all conditions of the peer are met.', ['trust_domain']),
+  entries_federated: row('Gauge', 'Registration entries that federate with the peer.', ['trust_domain']),
+  propagation_seconds: row(
+    'Histogram',
+    'From the answer of a peer’s endpoint to its bundle in SPIRE.',
+    ['trust_domain'],
+    PROPAGATION_BUCKETS_SECONDS,
+  ),
+  peers_declared: row('Gauge', 'Declared peers in force.', []),
+  declaration_faults: row('Gauge', 'Faults of declarations that are not in force.', []),
+  writes_total: row('Counter', 'Writes to SPIRE by kind of step. None are made in steady state.', ['kind']),
+  step_failures_total: row('Counter', 'Steps of a plan that failed.', ['step', 'reason']),
+  passes_total: row('Counter', 'Passes by result.', ['result']),
+  pass_seconds: row('Histogram', 'Duration of a pass.', [], PASS_BUCKETS_SECONDS),
+  own_bundle_sequence: row('Gauge', 'Sequence number of our own bundle.', []),
+  own_bundle_read_timestamp_seconds: row('Gauge', 'When SPIRE last answered for our own bundle.', []),
+  serving_svid_expiry_timestamp_seconds: row('Gauge', 'When the SVID of our bundle endpoint expires.', []),
+  waiting_requests: row('Gauge', 'Requests that wait for a change of our bundle.', []),
+};
+
+function row<const Label extends string, const K extends Kind>(
+  kind: K,
+  help: string,
+  labels: readonly Label[],
+  buckets?: readonly number[],
+) {
+  return { kind, help, labels, ...(buckets !== undefined && { buckets }) };
+}
+
+type Rows = typeof rows;
+type Labels<Name extends keyof Rows> = Readonly<Record<Rows[Name]['labels'][number], string>>;
+type NamesOf<K extends Kind> = { [Name in keyof Rows]: Rows[Name]['kind'] extends K ? Name : never }[keyof Rows];
+
+export type CounterName = NamesOf<'Counter'>;
+export type GaugeName = NamesOf<'Gauge'>;
+export type HistogramName = NamesOf<'Histogram'>;
+
+export interface Metrics {
+  count<Name extends CounterName>(name: Name, labels: Labels<Name>): void;
+  /** Undefined takes the series away: no value is not 0. A date is written in seconds since 1970. */
+  set<Name extends GaugeName>(name: Name, labels: Labels<Name>, value: number | bigint | Date | undefined): void;
+  observe<Name extends HistogramName>(name: Name, labels: Labels<Name>, value: number): void;
+  /** Takes away every series of a peer that is no longer declared. */
+  forgetPeer(trustDomain: string): void;
+}
+
+type Metric = Counter | Gauge | Histogram;
+type AnyLabels = Readonly<Partial<Record<string, string>>>;
+
+/** Registers all metrics; one registry can have them once. */
+export function createMetrics(registry: Registry): Metrics {
+  const counters = new Map<string, Counter>();
+  const gauges = new Map<string, Gauge>();
+  const histograms = new Map<string, Histogram>();
+  const series = new PeerSeries();
+  for (const [name, { kind, help, labels, buckets = [] }] of Object.entries<Row>(rows)) {
+    const options = { name: `fedbroker_${name}`, help, labelNames: [...labels], registers: [registry] };
+    if (kind === 'Counter') counters.set(name, new Counter(options));
+    else if (kind === 'Histogram') histograms.set(name, new Histogram({ ...options, buckets: [...buckets] }));
+    else {
+      const gauge = new Gauge(options);
+      // It starts with 0 when it has no labels, as if that had been measured.
+      if (labels.length === 0) gauge.remove({});
+      gauges.set(name, gauge);
+    }
+  }
+  return {
+    count(name, labels) {
+      series.note(name, counters.get(name), labels);
+      counters.get(name)?.inc(labels);
+    },
+    set(name, labels, value) {
+      series.note(name, gauges.get(name), labels);
+      if (value === undefined) gauges.get(name)?.remove(labels);
+      else gauges.get(name)?.set(labels, value instanceof Date ? value.getTime() / 1000 : Number(value));
+    },
+    observe(name, labels, value) {
+      series.note(name, histograms.get(name), labels);
+      histograms.get(name)?.observe(labels, value);
+    },
+    forgetPeer(trustDomain) {
+      series.removeAll(trustDomain);
+    },
+  };
+}
+
+/** Which series each peer has, since a registry cannot be asked by one label. */
+class PeerSeries {
+  readonly #removals = new Map<string, Map<string, () => void>>();
+
+  note(name: string, metric: Metric | undefined, labels: AnyLabels): void {
+    const trustDomain = labels['trust_domain'];
+    if (trustDomain === undefined || metric === undefined) return;
+    const removals = this.#removals.get(trustDomain) ?? new Map<string, () => void>();
+    const key = JSON.stringify([name, labels]);
+    if (!removals.has(key)) {
+      removals.set(key, () => {
+        metric.remove({ ...labels });
+      });
+    }
+    this.#removals.set(trustDomain, removals);
+  }
+
+  removeAll(trustDomain: string): void {
+    for (const remove of this.#removals.get(trustDomain)?.values() ?? []) remove();
+    this.#removals.delete(trustDomain);
+  }
+}
