@@ -1,6 +1,6 @@
 // Where are the facts kept between those who gather them and the passes that use them?
 import type { Bundle } from '../bundle/bundle.ts';
-import { indexRoots, type KnownRoots } from '../bundle/bundle-rules.ts';
+import { RootIndexer, type KnownRoots } from '../bundle/known-roots.ts';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
 import { storedAlike } from '../federation/acceptance.ts';
 import type { Clock } from '../federation/clock.ts';
@@ -39,6 +39,7 @@ export class FactBoard {
   #bootstraps: ReadonlyMap<TrustDomain, Fact<Bundle>> = new Map();
   #staticPollers: ReadonlyMap<TrustDomain, StaticPoller> = new Map();
   #heldLast: ReadonlyMap<TrustDomain, Bundle> = new Map();
+  readonly #indexer = new RootIndexer();
   #knownRoots: KnownRoots | undefined;
   readonly #overwrittenAt = new Map<TrustDomain, readonly Date[]>();
 
@@ -58,7 +59,7 @@ export class FactBoard {
 
   snapshot(): Facts {
     const own = this.#facts.ownBundle.state === 'Known' ? this.#facts.ownBundle.value : undefined;
-    this.#knownRoots ??= indexRoots({ own, others: [...this.#heldLast.values()] });
+    this.#knownRoots ??= this.#indexer.index(own, [...this.#heldLast.values()]);
     return {
       ...this.#facts,
       stored: this.#stored,

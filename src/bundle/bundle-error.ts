@@ -4,6 +4,7 @@
 export type BundleErrorCode =
   | 'TrustDomainInvalid'
   | 'SpiffeIdInvalid'
+  | 'SvidInvalid'
   | 'DocumentTooLarge'
   | 'DocumentNotUtf8'
   | 'DocumentNotJson'

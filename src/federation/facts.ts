@@ -2,7 +2,7 @@
 import type { Bundle } from '../bundle/bundle.ts';
 import type { BundleError } from '../bundle/bundle-error.ts';
 import type { ParsedBundleDocument } from '../bundle/bundle-document.ts';
-import type { KnownRoots } from '../bundle/bundle-rules.ts';
+import type { KnownRoots } from '../bundle/known-roots.ts';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
 import type { CodedError, FederationRelationship, ManagedPeers, RegistrationEntry } from './ports.ts';
 import type { Peer } from './relationship.ts';
