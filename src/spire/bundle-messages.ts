@@ -20,8 +20,10 @@ export const BUNDLE_MASK: MessageInitShape<typeof BundleMaskSchema> = {
 export function bundleFromMessage(message: BundleMessage): Bundle {
   return {
     trustDomain: parseTrustDomain(message.trustDomain),
-    x509Authorities: message.x509Authorities.map((authority) => authority.asn1),
-    jwtAuthorities: uniqueByKeyId(message.jwtAuthorities.map(({ keyId, publicKey }) => ({ keyId, publicKey }))),
+    x509Authorities: message.x509Authorities.map(({ asn1 }) => ownBytes(asn1)),
+    jwtAuthorities: uniqueByKeyId(
+      message.jwtAuthorities.map(({ keyId, publicKey }) => ({ keyId, publicKey: ownBytes(publicKey) })),
+    ),
     sequenceNumber: message.sequenceNumber === 0n ? undefined : message.sequenceNumber,
     refreshHintSeconds: refreshHintFromMessage(message.refreshHint),
   };
@@ -35,6 +37,11 @@ export function bundleToMessage(bundle: Bundle): MessageInitShape<typeof BundleS
     sequenceNumber: bundle.sequenceNumber ?? 0n,
     refreshHint: BigInt(bundle.refreshHintSeconds ?? 0),
   };
+}
+
+/** A message's bytes are a window on its whole answer, which would stay in memory as long as one root of a page. */
+function ownBytes(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(bytes);
 }
 
 /** SPIRE stores any 64-bit number; only a positive one can be a hint, and one that a double cannot hold is none. */

@@ -26,7 +26,7 @@ export function svidCalls(context: SpireContext): SvidCalls {
       if (svid === undefined || svid.certChain.length === 0) {
         throw answerInvalid('MintX509SVID', 'it has no certificate');
       }
-      return { chain: svid.certChain, expiresAt: dateOf(svid.expiresAt) };
+      return { chain: svid.certChain.map((der) => new Uint8Array(der)), expiresAt: dateOf(svid.expiresAt) };
     },
 
     async mintJwtSvid(id, audience, signal): Promise<MintedJwtSvid> {
