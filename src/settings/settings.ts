@@ -35,7 +35,7 @@ const rows = {
     'Directory of PeerTrustDomain files (`*.yaml`, `*.yml`, `*.json`).',
   ),
   peersPollMs: row(
-    '1000',
+    '2000',
     wholeNumber({ min: 100, max: 60_000 }),
     'How often the peers directory is looked at for changes.',
   ),
