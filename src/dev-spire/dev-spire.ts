@@ -16,7 +16,7 @@ import { makeJwtAuthority } from './jwt-authority.ts';
 import { localAuthorityService } from './local-authority-service.ts';
 import { OwnBundle } from './own-bundle.ts';
 import { RpcError } from './rpc-error.ts';
-import { openStore } from './store.ts';
+import { openStore, type Store } from './store.ts';
 import { svidService } from './svid-service.ts';
 import { trustDomainService } from './trust-domain-service.ts';
 import { makeX509Authority } from './x509-authority.ts';
@@ -52,6 +52,8 @@ export interface DevSpire {
   /** What came in. */
   readonly record: CallRecord;
   failNext(rpc: RpcName, fault: Fault): void;
+  /** Changes what is stored behind the API's back, as an older SPIRE or a hand in its database could have. */
+  tamper(change: (store: Store) => void): void;
   /** One tick of SPIRE's rotator: prepares at half life, activates at five sixths, forgets what expired a day ago. */
   rotateByClock(): Promise<void>;
   /** Closes the socket and every connection, as when the server dies. Everything stored stays. */
@@ -112,6 +114,9 @@ export async function startDevSpire(options: DevSpireOptions): Promise<DevSpire>
     jwt: devAuthority('jwt', jwt, bundle),
     failNext: (rpc, fault) => {
       record.failNext(rpc, fault);
+    },
+    tamper: (change) => {
+      change(store);
     },
     async rotateByClock() {
       await x509.rotateByClock(now());
