@@ -70,7 +70,11 @@ function get(address: { host: string; port: number }, path: string, signal: Abor
   const where = `${address.host}:${address.port}`;
   return new Promise((resolve, reject) => {
     const failed = (why: string) => {
-      reject(new Error(`the broker does not answer at http://${where}${path}: ${why}; check that it runs and that --admin-address is the one it listens on`));
+      reject(
+        new Error(
+          `the broker does not answer at http://${where}${path}: ${why}; check that it runs and that --admin-address is the one it listens on`,
+        ),
+      );
     };
     const call = request({ ...address, path, timeout: TIMEOUT_MS, signal, agent: false }, (response) => {
       const chunks: Buffer[] = [];

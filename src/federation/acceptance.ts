@@ -50,6 +50,8 @@ interface AcceptanceRule {
   readonly id: string;
   readonly section: string;
   readonly verdict: 'held' | 'refused';
+  /** Completes "a bundle passes when …". */
+  readonly demand: string;
   /** An operator may accept the content by naming its digest. */
   readonly releasable: boolean;
   /** Says why the candidate may not pass, or undefined. */
@@ -61,6 +63,7 @@ export const ACCEPTANCE_RULES: readonly AcceptanceRule[] = [
   {
     id: 'EmptyBundle',
     section: 'Trust Domain and Bundle §4.1.3',
+    demand: 'it has a key, or policy.onEmptyBundle is Revoke',
     verdict: 'held',
     releasable: false,
     objection: ({ bundle, ignoredKeys }) =>
@@ -71,6 +74,7 @@ export const ACCEPTANCE_RULES: readonly AcceptanceRule[] = [
   {
     id: 'NoUsableKeys',
     section: 'Trust Domain and Bundle §4.1.3',
+    demand: 'at least one of its keys can be used',
     verdict: 'held',
     releasable: false,
     objection: ({ bundle, ignoredKeys }) =>
@@ -81,6 +85,7 @@ export const ACCEPTANCE_RULES: readonly AcceptanceRule[] = [
   {
     id: 'NoX509Authorities',
     section: 'X509-SVID §6.2',
+    demand: 'it has an X.509 authority',
     verdict: 'held',
     releasable: false,
     objection: ({ bundle }) =>
@@ -91,6 +96,7 @@ export const ACCEPTANCE_RULES: readonly AcceptanceRule[] = [
   {
     id: 'SequenceRollback',
     section: 'Federation §4.2',
+    demand: 'its sequence number is not lower than the held one',
     verdict: 'refused',
     releasable: true,
     objection: ({ bundle, held }) =>
@@ -103,6 +109,7 @@ export const ACCEPTANCE_RULES: readonly AcceptanceRule[] = [
   {
     id: 'DisjointRoots',
     section: 'Federation §4.1',
+    demand: 'it shares a root with the held bundle, or policy.onDisjointRoots is Accept',
     verdict: 'held',
     releasable: true,
     objection: ({ bundle, held, policy }) =>

@@ -1,0 +1,122 @@
+// What would the broker change now? Gathers every fact, prints the plan, changes nothing.
+import { diffBundles } from '../bundle/bundle.ts';
+import { planOnce, type PlannedOnce } from '../broker/plan-once.ts';
+import { createBundleSource } from '../bundle-endpoint/fetch-bundle.ts';
+import type { PeerPlan, Step } from '../federation/plan.ts';
+import { wantsJson, type Command } from './command.ts';
+import { brokerSettings, connectSpire, fetchLimits, peerDirectory, readBootstrap } from './wiring.ts';
+
+export const planCommand: Command = {
+  name: 'plan',
+  usage: '[--output json]',
+  summary: 'print what a broker with these settings would change now; changes nothing',
+  flags: { output: 'Text' },
+  async run(context) {
+    const json = wantsJson(context);
+    const { trustDomain, spire } = await connectSpire(context.config, context.signal);
+    try {
+      const peers = peerDirectory(context.config, trustDomain);
+      const planned = await planOnce(
+        {
+          spire,
+          source: createBundleSource(fetchLimits(context.config)),
+          peers,
+          readBootstrap,
+          settings: brokerSettings(context.config),
+        },
+        context.signal,
+      );
+      const faults = peers.latest?.faults ?? [];
+      for (const { file, line, column, path, message } of faults) {
+        context.explain(`${file}:${line}:${column}: ${path === '' ? '' : `${path}: `}${message}\n`);
+      }
+      context.print(json ? planJson(planned) : planText(planned));
+      return faults.length === 0 ? 0 : 1;
+    } finally {
+      spire.close();
+    }
+  },
+};
+
+function planText({ facts, plan }: PlannedOnce): string {
+  const unreadable = Object.entries({ ...facts }).flatMap(([name, fact]: [string, unknown]) => {
+    const { state, message } = fact as { readonly state?: string; readonly message?: string };
+    return state === 'Unreadable' ? [`! ${name} cannot be read: ${message ?? ''}`] : [];
+  });
+  const kept = plan.heldRemovals.map((name) => `! ${name} is not declared any more but kept`);
+  const steps = plan.steps.flatMap((step) => stepLines(step, { facts, plan }));
+  const summary = steps.length === 0 ? ['nothing to change'] : steps.map((line) => line);
+  return [...unreadable, ...plan.peers.map((peer) => peerLine(peer, facts)), ...kept, '', ...summary, ''].join('\n');
+}
+
+function peerLine({ peer, verdict, otherWriter }: PeerPlan, facts: PlannedOnce['facts']): string {
+  const failure = facts.fetched.get(peer.trustDomain)?.failure;
+  const parts = [
+    verdict === undefined ? undefined : verdict.verdict,
+    verdict !== undefined && 'reason' in verdict ? `${verdict.reason}: ${verdict.message}` : undefined,
+    failure === undefined ? undefined : `${failure.reason}: ${failure.message}`,
+    otherWriter === undefined ? undefined : `Conflict: ${otherWriter.message}`,
+    peer.suspend === 'Active' ? undefined : `suspend: ${peer.suspend}`,
+    peer.mode === 'Delegate' ? 'SPIRE fetches' : undefined,
+  ].filter((part) => part !== undefined);
+  return `${peer.name} (${peer.trustDomain}): ${parts.join('; ')}`;
+}
+
+function stepLines(step: Step, { facts }: PlannedOnce): string[] {
+  switch (step.kind) {
+    case 'RecordManagedPeers':
+      return [`record   managed peers: ${[...step.managed.keys()].join(', ') || 'none'}`];
+    case 'StoreBundle': {
+      const held = facts.stored.state === 'Known' ? facts.stored.value.get(step.trustDomain) : undefined;
+      const empty = { ...step.bundle, x509Authorities: [], jwtAuthorities: [] };
+      const diff = diffBundles(held ?? empty, step.bundle);
+      return [
+        `store    bundle of ${step.trustDomain}, sequence ${step.bundle.sequenceNumber?.toString() ?? 'none'}`,
+        ...diff.addedRoots.map((root) => `           + root ${root}`),
+        ...diff.removedRoots.map((root) => `           - root ${root}`),
+        ...diff.addedJwtKeyIds.map((keyId) => `           + JWT key ${keyId}`),
+        ...diff.removedJwtKeyIds.map((keyId) => `           - JWT key ${keyId}`),
+      ];
+    }
+    case 'UpdateEntries':
+      return [
+        `update   ${step.changes.length} entries; agents re-issue each one's SVID`,
+        ...step.changes.map(({ entry, add, remove }) => {
+          const changes = [...add.map((name) => `+${name}`), ...remove.map((name) => `-${name}`)];
+          return `           ${entry.spiffeId} (${entry.id}): ${changes.join(' ')}`;
+        }),
+      ];
+    case 'CreateRelationship':
+    case 'UpdateRelationship':
+      return [
+        `${step.kind === 'CreateRelationship' ? 'create' : 'update'}   relationship with ${step.trustDomain} at ${step.relationship.bundleEndpointUrl}`,
+      ];
+    case 'DeleteRelationship':
+      return [`delete   relationship with ${step.trustDomain}`];
+    case 'DeleteBundle':
+      return [`delete   bundle of ${step.trustDomain} (${step.mode})`];
+  }
+}
+
+function planJson({ facts, plan }: PlannedOnce): string {
+  const document = {
+    at: facts.now,
+    steps: plan.steps,
+    peers: plan.peers.map(({ peer, verdict, otherWriter }) => ({
+      name: peer.name,
+      trustDomain: peer.trustDomain,
+      verdict,
+      otherWriter,
+      failure: facts.fetched.get(peer.trustDomain)?.failure,
+    })),
+    removed: plan.removed,
+    heldRemovals: plan.heldRemovals,
+  };
+  const plain = (_name: string, value: unknown): unknown => {
+    if (typeof value === 'bigint') return value.toString();
+    if (value instanceof Map) return Object.fromEntries(value);
+    if (value instanceof Uint8Array) return Buffer.from(value).toString('base64');
+    return value;
+  };
+  return `${JSON.stringify(document, plain, 2)}\n`;
+}
