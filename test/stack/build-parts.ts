@@ -1,8 +1,7 @@
 // Are the programs of other projects there that the tests run? Builds or installs each that is not, once a machine.
 import { spawn } from 'node:child_process';
 import { mkdirSync, renameSync, rmSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import { ENVOY_REQUIREMENTS, isBuilt, PARTS, STACK_FOLDER, type Part, type PartKey } from './parts.ts';
 
 /** A part cannot be had; the message says what to do. */
@@ -115,15 +114,4 @@ async function run(command: string, args: readonly string[], advice: string): Pr
 
 function lastLines(text: string, count: number): string {
   return text.trimEnd().split('\n').slice(-count).join('\n');
-}
-
-if (process.argv[1] !== undefined && fileURLToPath(import.meta.url) === process.argv[1]) {
-  try {
-    mkdirSync(dirname(PARTS.spire.folder), { recursive: true });
-    await buildParts(console.log);
-  } catch (error) {
-    if (!(error instanceof PartError)) throw error;
-    console.error(error.message);
-    process.exitCode = 1;
-  }
 }

@@ -32,7 +32,7 @@ export const PARTS: Readonly<Record<PartKey, Part>> = {
 export function programPath(key: PartKey, program: string): string {
   const path = join(PARTS[key].folder, program);
   if (!existsSync(path)) {
-    throw new Error(`${PARTS[key].name} is not built yet (${path}); run: node --import tsx test/stack/build-parts.ts`);
+    throw new Error(`${PARTS[key].name} is not built yet (${path}); npm run test:stack builds it`);
   }
   return path;
 }

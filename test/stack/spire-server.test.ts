@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { Cleanup } from './harness/cleanup.ts';
 import { localAuthority } from './harness/local-authority.ts';
-import { oracleParse, oracleVerifyJwt, oracleVerifyX509 } from './harness/oracle.ts';
+import { oracleFetch, oracleParse, oracleVerifyJwt, oracleVerifyX509 } from './harness/oracle.ts';
 import { type SpireAgent, startSpireAgent } from './harness/spire-agent.ts';
 import { type SpireServer, startSpireServer } from './harness/spire-server.ts';
 import { mutualHandshake, verifySvid } from './harness/verify-svid.ts';
@@ -20,7 +20,7 @@ interface TrustDomain {
 }
 
 async function startTrustDomain(cleanup: Cleanup, name: string): Promise<TrustDomain> {
-  const server = await startSpireServer(cleanup, name);
+  const server = await startSpireServer(cleanup, name, { bundleEndpoint: { refreshHint: '60s' } });
   return { server, agent: await startSpireAgent(cleanup, server) };
 }
 
@@ -86,6 +86,11 @@ describe('two real trust domains', () => {
   it('agree with go-spiffe about documents and SVIDs', async () => {
     const [bundle] = await oracleParse(WEST, [westBundleFile]);
     assert.deepEqual(bundle!.roots, atWest.roots.map(fingerprintOf));
+    const endpointId = 'spiffe://west.test/spire/server';
+    const endpoint = { profile: 'https_spiffe', endpointId, bundleFile: westBundleFile } as const;
+    const fetched = await oracleFetch(WEST, west.server.bundleEndpointUrl!, endpoint);
+    assert.deepEqual({ file: westBundleFile, ...fetched }, { ...bundle, refreshHintSeconds: 60 });
+
     const svidFile = join(east.server.folder, 'svid.pem');
     writeFileSync(svidFile, atWest.svid.chainPem);
     assert.deepEqual(await oracleVerifyX509(WEST, westBundleFile, svidFile), {
