@@ -39,7 +39,8 @@ export interface ParsedBundleDocument {
 
 /** What a key of the document contributes. */
 type ReadKey =
-  | { readonly x509Authority: X509Authority; readonly finding?: Finding }
+  | { readonly x509Authority: X509Authority }
+  | { readonly x509Authority: X509Authority; readonly finding: Finding }
   | { readonly jwtAuthority: JwtAuthority }
   | { readonly finding: Finding };
 
@@ -74,10 +75,7 @@ export function parseBundleDocument(
       sequenceNumber: readSequence(document.get('spiffe_sequence')),
       refreshHintSeconds: readRefreshHint(document.get('spiffe_refresh_hint')),
     },
-    findings: [
-      ...keys.flatMap((key) => ('finding' in key && key.finding !== undefined ? [key.finding] : [])),
-      ...jwtAuthorities.findings,
-    ],
+    findings: [...keys.flatMap((key) => ('finding' in key ? [key.finding] : [])), ...jwtAuthorities.findings],
   };
 }
 
@@ -100,14 +98,9 @@ function readKey(key: JsonValue, index: number): ReadKey {
   if (typeof keyType !== 'string' || !KNOWN_KEY_TYPES.has(keyType)) {
     return { finding: findingOf('UnknownKeyType', `${place} has kty ${shown(keyType)}`, place) };
   }
-  switch (use) {
-    case 'x509-svid':
-      return readX509Key(key, place);
-    case 'jwt-svid':
-      return { jwtAuthority: readJwtKey(key, place) };
-    default:
-      return { finding: findingOf('UnknownUse', `${place} has use ${shown(use)}`, place) };
-  }
+  if (use === 'x509-svid') return readX509Key(key, place);
+  if (use === 'jwt-svid') return { jwtAuthority: readJwtKey(key, place) };
+  return { finding: findingOf('UnknownUse', `${place} has use ${shown(use)}`, place) };
 }
 
 function readX509Key(key: JsonObject, place: string): ReadKey {

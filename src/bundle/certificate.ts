@@ -57,18 +57,14 @@ export function readCertificate(der: Uint8Array): Certificate {
 }
 
 function parse(der: Uint8Array): X509Certificate {
-  let parsed: X509Certificate;
   try {
-    parsed = new X509Certificate(der);
-    // Throws for a key that OpenSSL cannot read.
-    void parsed.publicKey;
+    const parsed = new X509Certificate(der);
+    // OpenSSL reads a key only when asked, and not every kind.
+    if (parsed.raw.equals(der) && parsed.publicKey.type === 'public') return parsed;
   } catch (error) {
     throw new BundleError('CertificateMalformed', 'these bytes are not an X.509 certificate in DER', { cause: error });
   }
-  if (!parsed.raw.equals(der)) {
-    throw new BundleError('CertificateMalformed', 'something follows the certificate; each entry holds exactly one');
-  }
-  return parsed;
+  throw new BundleError('CertificateMalformed', 'these bytes are not one certificate in DER and nothing else');
 }
 
 /** @throws BundleError `CertificateMalformed` */

@@ -1,0 +1,164 @@
+// What does our bundle endpoint answer? (SPIFFE Federation §5.2; conditional requests RFC 9110 §13; Prefer: wait RFC 7240 §4.3)
+import { createHash } from 'node:crypto';
+import type { IncomingMessage, OutgoingHttpHeaders, RequestListener, ServerResponse } from 'node:http';
+import type { Clock } from '../federation/clock.ts';
+
+export interface ServeOptions {
+  /** The one path that is served, for example `/`. */
+  readonly path: string;
+  /** How long a shared cache may keep the document; the refresh hint is what peers go by. */
+  readonly maxAgeSeconds: number;
+  /** Requests that may wait for a change at once; one more is answered at once. */
+  readonly maxWaiters: number;
+  readonly clock: Clock;
+}
+
+/** No answer is held longer, whatever a client prefers. */
+export const MAX_WAIT_SECONDS = 300;
+
+/** Until the first bundle was read from SPIRE. */
+const RETRY_AFTER_SECONDS = 5;
+
+interface Document {
+  readonly body: Buffer;
+  readonly etag: string;
+}
+
+interface Waiter {
+  readonly finish: () => void;
+}
+
+/** The current document and those who wait for the next one. The document is rendered once, not per request. */
+export class BundlePublication {
+  readonly #options: ServeOptions;
+  readonly #waiters = new Set<Waiter>();
+  #document: Document | undefined;
+  #closed = false;
+
+  constructor(options: ServeOptions) {
+    this.#options = options;
+  }
+
+  get waiting(): number {
+    return this.#waiters.size;
+  }
+
+  /** Undefined before the first document. */
+  get etag(): string | undefined {
+    return this.#document?.etag;
+  }
+
+  /** Serves these bytes from now on and answers everyone who waits for a change. The same bytes change nothing. */
+  publish(body: Buffer): void {
+    const etag = `"${createHash('sha256').update(body).digest('hex')}"`;
+    if (etag === this.#document?.etag) return;
+    this.#document = { body, etag };
+    this.#release();
+  }
+
+  /** Answers everyone who waits, and lets nobody wait any more. */
+  close(): void {
+    this.#closed = true;
+    this.#release();
+  }
+
+  readonly handle: RequestListener = (request, response) => {
+    // What a client sends beside its headers is not read.
+    request.resume();
+    const [path] = (request.url ?? '').split('?');
+    if (path !== this.#options.path) {
+      refuse(response, 404, `there is no such path; the bundle is at ${this.#options.path}`);
+    } else if (request.method !== 'GET' && request.method !== 'HEAD') {
+      refuse(response, 405, 'only GET and HEAD are allowed', { allow: 'GET, HEAD' });
+    } else if (this.#document === undefined) {
+      refuse(response, 503, 'the bundle was not read from SPIRE yet', { 'retry-after': String(RETRY_AFTER_SECONDS) });
+    } else {
+      this.#serve(request, response, this.#document);
+    }
+  };
+
+  #serve(request: IncomingMessage, response: ServerResponse, document: Document): void {
+    const condition = request.headers['if-none-match'];
+    const waitSeconds = preferredWait(request.headers['prefer']);
+    const unchanged = condition !== undefined && matchesEtag(condition, document.etag);
+    const mayWait = !this.#closed && this.#waiters.size < this.#options.maxWaiters;
+    if (!unchanged || waitSeconds === undefined || !mayWait) {
+      this.#answer(request, response, document, undefined);
+      return;
+    }
+    this.#wait(request, response, waitSeconds, condition);
+  }
+
+  #wait(request: IncomingMessage, response: ServerResponse, waitSeconds: number, condition: string): void {
+    const ended = () => {
+      cancelTimer();
+      this.#waiters.delete(waiter);
+      response.off('close', ended);
+    };
+    const waiter: Waiter = {
+      finish: () => {
+        ended();
+        const document = this.#document;
+        if (document !== undefined) this.#answer(request, response, document, waitSeconds, condition);
+      },
+    };
+    const cancelTimer = this.#options.clock.after(waitSeconds * 1000, waiter.finish);
+    this.#waiters.add(waiter);
+    response.on('close', ended);
+  }
+
+  #answer(
+    request: IncomingMessage,
+    response: ServerResponse,
+    { body, etag }: Document,
+    waitedSeconds: number | undefined,
+    condition = request.headers['if-none-match'],
+  ): void {
+    const headers: OutgoingHttpHeaders = {
+      etag,
+      'cache-control': `max-age=${this.#options.maxAgeSeconds}`,
+      // A cache must not give the answer to one wait as the answer to another request.
+      vary: 'prefer',
+      'x-content-type-options': 'nosniff',
+      ...(waitedSeconds !== undefined && { 'preference-applied': `wait=${waitedSeconds}` }),
+    };
+    if (condition !== undefined && matchesEtag(condition, etag)) {
+      response.writeHead(304, headers).end();
+      return;
+    }
+    response.writeHead(200, { ...headers, 'content-type': 'application/json', 'content-length': body.length });
+    response.end(request.method === 'HEAD' ? undefined : body);
+  }
+
+  #release(): void {
+    for (const waiter of [...this.#waiters]) waiter.finish();
+  }
+}
+
+function refuse(response: ServerResponse, status: number, why: string, headers: OutgoingHttpHeaders = {}): void {
+  const body = Buffer.from(`${why}\n`);
+  response.writeHead(status, {
+    ...headers,
+    'content-type': 'text/plain; charset=utf-8',
+    'content-length': body.length,
+    'cache-control': 'no-store',
+    'x-content-type-options': 'nosniff',
+  });
+  response.end(response.req.method === 'HEAD' ? undefined : body);
+}
+
+/** Weak comparison, as RFC 9110 §13.1.2 asks for. */
+function matchesEtag(condition: string, etag: string): boolean {
+  return condition.split(',').some((tag) => {
+    const trimmed = tag.trim();
+    return trimmed === '*' || trimmed.replace(/^W\//, '') === etag;
+  });
+}
+
+function preferredWait(prefer: string | string[] | undefined): number | undefined {
+  for (const preference of [prefer ?? []].flat().join(',').split(',')) {
+    const [, seconds] = /^\s*wait\s*=\s*"?(\d{1,9})"?\s*(?:;|$)/i.exec(preference) ?? [];
+    if (seconds !== undefined && Number(seconds) > 0) return Math.min(Number(seconds), MAX_WAIT_SECONDS);
+  }
+  return undefined;
+}

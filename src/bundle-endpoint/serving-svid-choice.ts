@@ -1,0 +1,55 @@
+// Which SVID may our endpoint present? One that those who fetch rarely can verify too. (SPIFFE Federation §4.1)
+
+/**
+ * Prepare and activate within one polling interval, and a consumer that polls meets a certificate signed by a root it
+ * never saw: then it can never fetch again (measured on SPIRE 1.15.3, whose own endpoint does this). So a new root signs
+ * for us only after it was served for a whole refresh hint, as long as an older SVID can still stand in.
+ */
+export interface ServingCandidate {
+  readonly notAfter: Date;
+  /** When the root that signed it was first served; undefined when the served bundle does not have that root. */
+  readonly rootServedSince: Date | undefined;
+}
+
+export interface ServingChoiceInput {
+  readonly now: Date;
+  readonly current: ServingCandidate | undefined;
+  /** The newest SVID that SPIRE minted. */
+  readonly minted: ServingCandidate | undefined;
+  readonly refreshHintSeconds: number;
+}
+
+export type ServingChoice =
+  | {
+      readonly use: 'Minted';
+      readonly reason: 'FirstSvid' | 'RootServedLongEnough' | 'CurrentExpires' | 'CurrentRootGone';
+    }
+  | { readonly use: 'Current'; readonly reason: 'RootTooNew' | 'NothingNewer' }
+  /** Nothing that verifies against the served bundle. */
+  | { readonly use: 'None'; readonly reason: 'NoUsableSvid' };
+
+/** The old SVID is given up this long before its end, so that no handshake meets it expired. */
+const GIVE_UP_BEFORE_MS = 5_000;
+
+export function chooseServingSvid({ now, current, minted, refreshHintSeconds }: ServingChoiceInput): ServingChoice {
+  const usable = (svid: ServingCandidate | undefined) =>
+    svid?.rootServedSince !== undefined && svid.notAfter > now ? svid : undefined;
+  const [usableCurrent, usableMinted] = [usable(current), usable(minted)];
+  if (usableMinted?.rootServedSince === undefined) {
+    return usableCurrent === undefined
+      ? { use: 'None', reason: 'NoUsableSvid' }
+      : { use: 'Current', reason: 'NothingNewer' };
+  }
+  if (current === undefined) return { use: 'Minted', reason: 'FirstSvid' };
+  if (usableCurrent === undefined) {
+    return { use: 'Minted', reason: current.rootServedSince === undefined ? 'CurrentRootGone' : 'CurrentExpires' };
+  }
+  const servedMs = now.getTime() - usableMinted.rootServedSince.getTime();
+  if (servedMs >= refreshHintSeconds * 1000) return { use: 'Minted', reason: 'RootServedLongEnough' };
+  // Both signed by the same root: nobody can tell them apart.
+  if (usableCurrent.rootServedSince?.getTime() === usableMinted.rootServedSince.getTime()) {
+    return { use: 'Minted', reason: 'RootServedLongEnough' };
+  }
+  const expires = usableCurrent.notAfter.getTime() - now.getTime() <= GIVE_UP_BEFORE_MS;
+  return expires ? { use: 'Minted', reason: 'CurrentExpires' } : { use: 'Current', reason: 'RootTooNew' };
+}

@@ -1,0 +1,160 @@
+// Who keeps the SVID of our https_spiffe endpoint fresh? Mints, decides, and hands the identity to the listener.
+import type { Bundle, X509Authority } from '../bundle/bundle.ts';
+import { fingerprint } from '../bundle/bundle.ts';
+import { isIssuedBy, readCertificate, toPem } from '../bundle/certificate.ts';
+import { parseSpiffeId, type SpiffeId } from '../bundle/spiffe-id.ts';
+import type { TrustDomain } from '../bundle/trust-domain.ts';
+import { checkX509SvidLeaf } from '../bundle/x509-svid.ts';
+import { sleep, type Clock } from '../federation/clock.ts';
+import type { SpireServer } from '../federation/ports.ts';
+import type { ServerIdentity } from './bundle-listener.ts';
+import { chooseServingSvid, type ServingCandidate, type ServingChoice } from './serving-svid-choice.ts';
+import { requestSvid } from './svid-request.ts';
+
+export interface ServingSvidParts {
+  readonly spire: Pick<SpireServer, 'mintX509Svid'>;
+  readonly trustDomain: TrustDomain;
+  readonly clock: Clock;
+  /** Asked for; SPIRE caps it to what its CA has left. */
+  readonly ttlSeconds: number;
+  readonly refreshHintSeconds: number;
+  readonly use: (identity: ServerIdentity) => void;
+  readonly onFailure: (error: unknown) => void;
+}
+
+export interface ServingSvidStatus {
+  readonly spiffeId: SpiffeId;
+  /** Fingerprint of the root that signed the SVID in use. */
+  readonly signedBy: string;
+  readonly notAfter: Date;
+  readonly reason: ServingChoice['reason'];
+  /** Set while a newer SVID waits because its root was served for too short a time. */
+  readonly pendingRoot: string | undefined;
+}
+
+interface Svid {
+  readonly identity: ServerIdentity;
+  readonly chain: readonly Uint8Array[];
+  readonly mintedAt: Date;
+  readonly notAfter: Date;
+}
+
+const RETRY_MS = 1_000;
+const LOOK_EVERY_MS = 1_000;
+
+export class ServingSvid {
+  readonly #parts: ServingSvidParts;
+  readonly #id: SpiffeId;
+  /** When each root of the served bundle was first served, by fingerprint. */
+  #servedSince: ReadonlyMap<string, Date> = new Map();
+  #roots: readonly X509Authority[] = [];
+  #current: Svid | undefined;
+  #minted: Svid | undefined;
+  #reason: ServingChoice['reason'] = 'NoUsableSvid';
+  #bundleChanged = false;
+  #wake = new AbortController();
+
+  constructor(parts: ServingSvidParts) {
+    this.#parts = parts;
+    this.#id = parseSpiffeId(`spiffe://${parts.trustDomain}/federation-broker`);
+  }
+
+  /** Our own bundle as it is served from now on. The roots of the first one count as served since long ago. */
+  ownBundle({ x509Authorities }: Bundle): void {
+    const now = this.#roots.length === 0 ? new Date(0) : this.#parts.clock.now();
+    const since = this.#servedSince;
+    this.#servedSince = new Map(x509Authorities.map(fingerprint).map((root) => [root, since.get(root) ?? now]));
+    this.#roots = x509Authorities;
+    this.#bundleChanged = true;
+    this.#wake.abort();
+  }
+
+  /** Undefined while there is none to present. */
+  status(): ServingSvidStatus | undefined {
+    if (this.#current === undefined) return undefined;
+    const signedBy = this.#rootOf(this.#current);
+    const pending =
+      this.#minted === undefined || this.#minted === this.#current ? undefined : this.#rootOf(this.#minted);
+    return {
+      spiffeId: this.#id,
+      signedBy: signedBy ?? 'a root that is no longer served',
+      notAfter: this.#current.notAfter,
+      reason: this.#reason,
+      pendingRoot: pending,
+    };
+  }
+
+  /** Until the signal aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, onFailure } = this.#parts;
+    while (!signal.aborted) {
+      this.#wake = new AbortController();
+      const interrupted = AbortSignal.any([signal, this.#wake.signal]);
+      let pauseMs = LOOK_EVERY_MS;
+      try {
+        await this.#look(signal);
+      } catch (error) {
+        if (interrupted.aborted) continue;
+        onFailure(error);
+        pauseMs = RETRY_MS;
+      }
+      await sleep(clock, pauseMs, interrupted);
+    }
+  }
+
+  async #look(signal: AbortSignal): Promise<void> {
+    if (this.#roots.length === 0) return;
+    if (this.#mintDue()) {
+      this.#bundleChanged = false;
+      this.#minted = await this.#mint(signal);
+    }
+    const choice = chooseServingSvid({
+      now: this.#parts.clock.now(),
+      current: this.#candidate(this.#current),
+      minted: this.#candidate(this.#minted),
+      refreshHintSeconds: this.#parts.refreshHintSeconds,
+    });
+    if (choice.use === 'Minted' && this.#minted !== undefined && this.#minted !== this.#current) {
+      this.#parts.use(this.#minted.identity);
+      this.#current = this.#minted;
+    }
+    this.#reason = choice.reason;
+  }
+
+  /** At half of its life, and when the bundle changed: SPIRE may sign with another root then. */
+  #mintDue(): boolean {
+    const newest = this.#minted;
+    if (newest === undefined || this.#bundleChanged) return true;
+    const halfLife = (newest.mintedAt.getTime() + newest.notAfter.getTime()) / 2;
+    return this.#parts.clock.now().getTime() >= halfLife;
+  }
+
+  async #mint(signal: AbortSignal): Promise<Svid> {
+    const { spire, clock, ttlSeconds } = this.#parts;
+    const { csr, keyPem } = await requestSvid(this.#id);
+    const { chain, expiresAt } = await spire.mintX509Svid(csr, ttlSeconds, signal);
+    const [leaf] = chain;
+    if (leaf === undefined || checkX509SvidLeaf(leaf) !== this.#id) {
+      throw new Error(`SPIRE minted something else than an X.509-SVID for ${this.#id}`);
+    }
+    return {
+      identity: { keyPem, chainPem: chain.map(toPem).join('') },
+      chain,
+      mintedAt: clock.now(),
+      notAfter: new Date(Math.min(expiresAt.getTime(), readCertificate(leaf).notAfter.getTime())),
+    };
+  }
+
+  #candidate(svid: Svid | undefined): ServingCandidate | undefined {
+    if (svid === undefined) return undefined;
+    const root = this.#rootOf(svid);
+    return { notAfter: svid.notAfter, rootServedSince: root === undefined ? undefined : this.#servedSince.get(root) };
+  }
+
+  /** The served root that the chain ends in. */
+  #rootOf({ chain }: Svid): string | undefined {
+    const last = chain.at(-1);
+    const root = last === undefined ? undefined : this.#roots.find((der) => isIssuedBy(last, der));
+    return root === undefined ? undefined : fingerprint(root);
+  }
+}
