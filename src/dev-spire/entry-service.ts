@@ -42,7 +42,7 @@ export function entryService(own: TrustDomain, store: Store, now: () => Date): S
     within('failed to convert entry', INVALID_ARGUMENT, () => {
       checkEntry(own, given, undefined);
     });
-    within('failed to create entry', INTERNAL, () => {
+    within('failed to create entry', INVALID_ARGUMENT, () => {
       checkStorable(given);
     });
     const similar = similarEntry(store.entries.rows(), given);
@@ -51,12 +51,13 @@ export function entryService(own: TrustDomain, store: Store, now: () => Date): S
     if (entry.id === '') entry.id = randomUUID();
     entry.revisionNumber = 0n;
     entry.createdAt = BigInt(unixSeconds(now()));
-    within('failed to create entry', INTERNAL, () => {
-      if (store.entries.has(entry.id)) {
-        throw new Error('datastore-sql: UNIQUE constraint failed: registered_entries.entry_id');
-      }
-      entry.federatesWith = federatesWith(given);
-    });
+    if (store.entries.has(entry.id)) {
+      throw new RpcError(
+        ALREADY_EXISTS,
+        'failed to create entry: datastore-sql: UNIQUE constraint failed: registered_entries.entry_id',
+      );
+    }
+    entry.federatesWith = within('failed to create entry', INTERNAL, () => federatesWith(given));
     store.entries.set(entry.id, entry);
     return { entry, existed: false };
   }

@@ -22,12 +22,11 @@ export function openStore(ownBundle: Bundle): Store {
   return store;
 }
 
-/** The trust domains in the order of their bundles, each once: how SPIRE answers `federates_with`. */
+/** Each trust domain once, sorted: SPIRE keeps no order of its own, and its SQLite store answers by name. */
 export function resolveFederatesWith(store: Store, trustDomains: readonly TrustDomain[]): string[] {
   const missing = trustDomains.find((trustDomain) => !store.bundles.has(trustDomain));
   if (missing !== undefined) throw new Error(`unable to find federated bundle "spiffe://${missing}"`);
-  const wanted = new Set<string>(trustDomains);
-  return store.bundles.keys().filter((trustDomain) => wanted.has(trustDomain));
+  return [...new Set<string>(trustDomains)].sort();
 }
 
 /** What happens to the entries that federate with a trust domain whose bundle is deleted. */

@@ -38,10 +38,6 @@ export class Table<Row> {
     return [...this.#rows.values()].map(({ row }) => row);
   }
 
-  keys(): readonly string[] {
-    return [...this.#rows.keys()];
-  }
-
   /**
    * Without a page size: everything. Else a token comes with every page that has rows, so that the last answer is an
    * empty page without one.

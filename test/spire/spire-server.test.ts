@@ -40,10 +40,12 @@ describe('SPIRE Server client', () => {
 
   for (const count of [499, 500, 501]) {
     it(`lists ${count} entries`, async () => {
-      const { spire, subject } = fixture();
+      const { dev, spire, subject } = fixture();
       const entries = Array.from({ length: count }, () => makeEntry(subject));
       await subject.entries.batchCreateEntry({ entries: entries.map((entry) => entry as object) }, CALL);
       assert.equal((await spire.listEntries()).length, count);
+      // A page that has entries carries a token, so that one more, empty page follows.
+      assert.equal(dev.record.calls('ListEntries').length, Math.ceil(count / 500) + 1);
       assert.equal(await spire.countEntries(), count);
     });
   }
