@@ -1,4 +1,5 @@
 // What runs while the broker runs? Gatherers that replace facts, and passes that act on them. Wired here, once.
+import { setMaxListeners } from 'node:events';
 import type { BundleDocumentLimits } from '../bundle/bundle-document.ts';
 import type { Bundle } from '../bundle/bundle.ts';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
@@ -77,6 +78,8 @@ export class Broker {
     const { spire, settings, source, random = Math.random, clock = systemClock } = parts;
     this.#parts = parts;
     this.#clock = clock;
+    // Every loop and every call under way listens to it; Node suspects a leak at eleven.
+    setMaxListeners(0, this.#stop.signal);
     this.#board = new FactBoard(clock, {
       changed: () => {
         this.#onFactsChanged();
@@ -165,6 +168,7 @@ export class Broker {
     if (declared.state === 'Known' && stored.state === 'Known' && declared.value !== this.#followed) {
       this.#followed = declared.value;
       this.#gatherers.follow(declared.value.peers);
+      void this.#probe.tick(this.#stop.signal);
       void this.#readBootstraps(declared.value.peers);
     }
     void this.#runner.request();

@@ -32,6 +32,9 @@ export interface PeerGathererParts {
   readonly onFetch: (peer: Peer, result: string, seconds: number) => void;
 }
 
+/** Shorter than any interval of an endpoint that does not wait. */
+const PAUSE_WORTH_ENDING_MS = 1_000;
+
 interface LoopState {
   failedAttempts: number;
   failingSince: Date | undefined;
@@ -70,6 +73,11 @@ export class PeerGatherer {
   /** Fetch now: ends the pause, and a waiting request too. */
   refresh(): void {
     this.#wake.abort();
+  }
+
+  /** What was fetched is applied only now, after the pause began: an endpoint that can wait is asked to. */
+  applied(): void {
+    if (this.#nextFetchAt !== undefined && this.#delayMs() < PAUSE_WORTH_ENDING_MS) this.refresh();
   }
 
   async run(signal: AbortSignal): Promise<void> {

@@ -31,7 +31,9 @@ export class PeerGatherers {
       const { trustDomain } = peer;
       const content = facts.fetched.get(trustDomain)?.document?.content;
       const holds = verdict?.verdict === 'unchanged' || (stored.has(trustDomain) && !failed.has(trustDomain));
-      if (content !== undefined && holds) this.#applied.set(trustDomain, content);
+      if (content === undefined || !holds || this.#applied.get(trustDomain) === content) continue;
+      this.#applied.set(trustDomain, content);
+      this.#loops.get(trustDomain)?.gatherer.applied();
     }
   }
 

@@ -170,6 +170,9 @@ function judgeStored({ plan: { peer, otherWriter }, facts, outcomes }: Condition
   if (peer.suspend === 'Revoke') return no('Revoked', 'the bundle was taken away');
   const held = facts.stored.value.get(peer.trustDomain);
   if (held === undefined || held.x509Authorities.length === 0) {
+    const fetch = facts.fetched.get(peer.trustDomain);
+    if (fetch === undefined && otherWriter === undefined)
+      return unknown('NothingFetched', 'there is nothing to store yet');
     return no(otherWriter === undefined ? 'NothingStored' : 'Conflict', 'SPIRE holds no bundle of this trust domain');
   }
   return yes('Stored', `SPIRE holds ${describe(held)}`);
