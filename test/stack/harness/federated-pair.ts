@@ -1,0 +1,62 @@
+// What do most tests start from? Two trust domains that federate through their brokers, each with a workload.
+import { declarationOf, startBroker, type Broker, type BrokerFlags } from './broker.ts';
+import type { Cleanup } from './cleanup.ts';
+import { startSpireAgent, type SpireAgent } from './spire-agent.ts';
+import { startSpireServer, type SpireServer, type SpireServerOptions } from './spire-server.ts';
+
+export interface FederatedSide {
+  readonly trustDomain: string;
+  readonly server: SpireServer;
+  readonly agent: SpireAgent;
+  readonly broker: Broker;
+  /** Of the workload `/workload`. */
+  readonly entryId: string;
+}
+
+export interface PairOptions {
+  readonly server?: SpireServerOptions;
+  readonly flags?: BrokerFlags;
+  /** Merged into both declarations. */
+  readonly spec?: Readonly<Record<string, unknown>>;
+}
+
+/** Nothing is copied by hand but the bundle for the first contact. Resolves when both brokers say that they are ready. */
+export async function startFederatedPair(
+  cleanup: Cleanup,
+  [eastName, westName]: readonly [string, string],
+  { server = {}, flags = {}, spec = {} }: PairOptions = {},
+): Promise<readonly [FederatedSide, FederatedSide]> {
+  const [east, west] = await Promise.all([
+    startSide(cleanup, eastName, server, flags),
+    startSide(cleanup, westName, server, flags),
+  ]);
+  await Promise.all([federate(east, west, spec), federate(west, east, spec)]);
+  await Promise.all([east.broker.waitForPeer(westName), west.broker.waitForPeer(eastName)]);
+  return [east, west];
+}
+
+async function startSide(
+  cleanup: Cleanup,
+  trustDomain: string,
+  options: SpireServerOptions,
+  flags: BrokerFlags,
+): Promise<FederatedSide> {
+  const server = await startSpireServer(cleanup, trustDomain, options);
+  const agent = await startSpireAgent(cleanup, server);
+  const entryId = await agent.registerWorkload({ path: '/workload' });
+  return { trustDomain, server, agent, broker: await startBroker(cleanup, server, flags), entryId };
+}
+
+async function federate(
+  { broker, trustDomain }: FederatedSide,
+  peer: FederatedSide,
+  spec: Readonly<Record<string, unknown>>,
+): Promise<void> {
+  const federatesWith = { entries: [{ spiffeID: `spiffe://${trustDomain}/workload` }] };
+  broker.declare(nameOf(peer), await declarationOf(peer.broker, peer.server, { federatesWith, ...spec }));
+}
+
+/** The name of a side's declaration: the first label of its trust domain. */
+export function nameOf({ trustDomain }: Pick<FederatedSide, 'trustDomain'>): string {
+  return trustDomain.split('.')[0] ?? trustDomain;
+}
