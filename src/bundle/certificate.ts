@@ -13,8 +13,6 @@ export interface Certificate {
   readonly issuer: string;
   readonly notBefore: Date;
   readonly notAfter: Date;
-  /** basicConstraints cA. */
-  readonly isCa: boolean;
   /** SHA-256 of the SubjectPublicKeyInfo in lower-case hex: the same key has the same. */
   readonly publicKeyFingerprint: string;
   readonly publicKey: KeyObject;
@@ -22,6 +20,8 @@ export interface Certificate {
 
 /** What costs about ten times as much to read. */
 export interface CertificateExtensions {
+  /** basicConstraints cA. Node's own answer mixes in the key usage. */
+  readonly isCa: boolean;
   /** Undefined when there is no keyUsage extension: then every use is allowed (RFC 5280 §4.2.1.3). */
   readonly keyUsage:
     { readonly keyCertSign: boolean; readonly cRLSign: boolean; readonly digitalSignature: boolean } | undefined;
@@ -50,7 +50,6 @@ export function readCertificate(der: Uint8Array): Certificate {
     issuer: oneLine(parsed.issuer),
     notBefore: new Date(parsed.validFrom),
     notAfter: new Date(parsed.validTo),
-    isCa: parsed.ca,
     publicKeyFingerprint: createHash('sha256').update(spki).digest('hex'),
     publicKey: parsed.publicKey,
   };
@@ -75,6 +74,7 @@ export function readExtensions(der: Uint8Array): CertificateExtensions {
     const names = parsed.getExtension(x509.SubjectAlternativeNameExtension)?.names.items ?? [];
     const allows = (flag: x509.KeyUsageFlags) => ((usages ?? 0) & flag) !== 0;
     return {
+      isCa: parsed.getExtension(x509.BasicConstraintsExtension)?.ca ?? false,
       keyUsage:
         usages === undefined
           ? undefined
