@@ -1,0 +1,100 @@
+// Is exactly one certificate read, and are an SVID's rules kept? (RFC 5280, X509-SVID §5)
+import 'reflect-metadata';
+import assert from 'node:assert/strict';
+import { before, describe, it } from 'node:test';
+import { KeyUsageFlags } from '@peculiar/x509';
+import { isIssuedBy, readCertificate, readExtensions, toPem } from '../../src/bundle/certificate.ts';
+import { checkX509SvidLeaf } from '../../src/bundle/x509-svid.ts';
+import { makeCertificate, makeRoot, makeSvid, type CertificateOptions, type Issued } from '../fakes/fake-ca.ts';
+
+describe('readCertificate', () => {
+  let root: Issued;
+  before(async () => {
+    root = await makeRoot('west.example');
+  });
+
+  it('says what names, dates and key a certificate has', () => {
+    const certificate = readCertificate(root.der);
+    assert.match(certificate.subject, /CN=root of west\.example/);
+    assert.equal(certificate.notAfter.toISOString(), '2090-01-01T00:00:00.000Z');
+    assert.match(certificate.fingerprint, /^[0-9a-f]{64}$/);
+    assert.equal(certificate.publicKey.asymmetricKeyType, 'ec');
+    const extensions = readExtensions(root.der);
+    assert.deepEqual(extensions.uriSans, ['spiffe://west.example']);
+    assert.equal(extensions.isCa, true);
+    assert.equal(extensions.keyUsage?.keyCertSign, true);
+    assert.equal(extensions.signatureHash, 'SHA-256');
+  });
+
+  const other = async (change: (der: Buffer) => Buffer | Promise<Buffer>) => change(Buffer.from(root.der));
+  for (const [what, change] of [
+    ['two certificates one after the other', (der: Buffer) => Buffer.concat([der, der])],
+    ['a byte behind the certificate', (der: Buffer) => Buffer.concat([der, Buffer.from([0])])],
+    ['a certificate cut short', (der: Buffer) => der.subarray(0, -1)],
+    ['PEM instead of DER', (der: Buffer) => Buffer.from(toPem(der))],
+    ['no bytes at all', () => Buffer.alloc(0)],
+    ['other bytes', () => Buffer.from('hello')],
+  ] as const) {
+    it(`refuses ${what}`, async () => {
+      const der = await other(change);
+      assert.throws(() => readCertificate(der), { code: 'CertificateMalformed' });
+    });
+  }
+
+  it('refuses to read the extensions of what is no certificate', () => {
+    assert.throws(() => readExtensions(Buffer.from('hello')), { code: 'CertificateMalformed' });
+  });
+
+  it('knows who issued a certificate by name and by signature', async () => {
+    const leaf = await makeSvid(root, 'spiffe://west.example/api');
+    assert.equal(isIssuedBy(leaf.der, root.der), true);
+    assert.equal(isIssuedBy(leaf.der, (await makeRoot('west.example')).der), false);
+    const { subject } = readCertificate(root.der);
+    const namesake = await makeCertificate({ isCa: true, subject });
+    assert.equal(isIssuedBy(leaf.der, namesake.der), false);
+  });
+
+  it('writes PEM that ends its line, so that texts can be joined', () => {
+    assert.match(toPem(root.der), /-----END CERTIFICATE-----\n$/);
+    assert.deepEqual(readCertificate(root.der).fingerprint, readCertificate(Buffer.from(root.der)).fingerprint);
+  });
+});
+
+describe('checkX509SvidLeaf', () => {
+  let root: Issued;
+  before(async () => {
+    root = await makeRoot('west.example');
+  });
+  const ID = 'spiffe://west.example/api';
+
+  it('gives the SPIFFE ID of a leaf that keeps all rules', async () => {
+    assert.equal(checkX509SvidLeaf((await makeSvid(root, ID)).der), ID);
+    assert.equal(checkX509SvidLeaf((await makeSvid(root, ID, { dnsNames: ['api.west.example'] })).der), ID);
+  });
+
+  const faults: readonly (readonly [string, CertificateOptions, RegExp])[] = [
+    ['a CA certificate', { isCa: true, keyUsage: KeyUsageFlags.digitalSignature }, /CA certificate/],
+    [
+      'a key that may sign certificates',
+      { keyUsage: KeyUsageFlags.digitalSignature | KeyUsageFlags.keyCertSign },
+      /sign certificates or CRLs/,
+    ],
+    [
+      'a key that may sign CRLs',
+      { keyUsage: KeyUsageFlags.digitalSignature | KeyUsageFlags.cRLSign },
+      /sign certificates or CRLs/,
+    ],
+    ['a key that may not sign', { keyUsage: KeyUsageFlags.keyEncipherment }, /digital signatures/],
+    ['no key usage', { keyUsage: 'None' }, /digital signatures/],
+    ['no URI', { uris: [], dnsNames: ['api.west.example'] }, /no URI/],
+    ['two URIs', { uris: [ID, 'spiffe://east.example/api'] }, /2 URIs/],
+    ['a URI of another scheme', { uris: ['https://west.example/api'] }, /not a SPIFFE ID/],
+    ['the ID of a trust domain', { uris: ['spiffe://west.example'] }, /names a trust domain/],
+  ];
+  for (const [what, options, message] of faults) {
+    it(`refuses ${what}`, async () => {
+      const { der } = await makeSvid(root, ID, options);
+      assert.throws(() => checkX509SvidLeaf(der), { code: 'SvidInvalid', message });
+    });
+  }
+});
