@@ -1,10 +1,11 @@
 // What document does this bundle endpoint serve? One GET, bounded in time, size and redirects. (SPIFFE Federation §5)
 import type { IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
-import { TLSSocket, type PeerCertificate } from 'node:tls';
 import type { BundleAnswer, BundleRequest, BundleSource } from '../federation/ports.ts';
 import { EndpointError, endpointErrorOf } from './endpoint-error.ts';
-import { endpointTlsOptions, tlsFailure } from './endpoint-tls.ts';
+import { endpointTlsOptions } from './endpoint-tls.ts';
+import { identityFailure, identityFailureCode } from './identity-failure.ts';
+import { presentedCertificate } from './presented-certificate.ts';
 import { readBody } from './read-body.ts';
 
 export interface FetchLimits {
@@ -50,7 +51,9 @@ async function fetchBundle(
         cause: error,
       });
     }
-    throw endpointErrorOf(request.url, error);
+    if (error instanceof EndpointError || identityFailureCode(error) === undefined)
+      throw endpointErrorOf(url.href, error);
+    throw identityFailure(url.href, error, request.trust, await presentedCertificate(url, stop));
   }
   throw new EndpointError('TooManyRedirects', `${request.url}: more than ${limits.maxRedirects} redirects`);
 }
@@ -109,19 +112,16 @@ function open(url: URL, request: BundleRequest, limits: FetchLimits, stop: Abort
         new EndpointError('ConnectTimeout', `${url.href}: no TLS connection within ${limits.connectTimeoutMs} ms`),
       );
     }, limits.connectTimeoutMs);
-    let presented: () => PeerCertificate | undefined = () => undefined;
     call.on('socket', (socket) => {
       socket.setKeepAlive(true, KEEP_ALIVE_PROBE_MS);
       socket.once('secureConnect', () => {
         clearTimeout(connecting);
       });
-      // https.request connects by TLS and nothing else.
-      presented = () => (socket instanceof TLSSocket ? socket.getPeerCertificate() : undefined);
     });
     call.on('response', resolve);
     call.on('error', (error) => {
       clearTimeout(connecting);
-      reject(stop.aborted ? error : tlsFailure(url.href, error, request.trust, presented()));
+      reject(error);
     });
     call.end();
   });

@@ -93,7 +93,7 @@ function judgeEndpointTrusted({ plan: { peer }, facts }: ConditionInput): Judgem
   if (peer.mode === 'Delegate') return yes('FetchedBySpire', 'SPIRE verifies the endpoint itself');
   const fetch = facts.fetched.get(peer.trustDomain);
   if (fetch?.failure?.reason === 'EndpointRootUnknown') {
-    return no('EndpointRootUnknown', `${fetch.failure.message} ${rebootstrapAdvice(peer)}`);
+    return no('EndpointRootUnknown', `${fetch.failure.message}. ${rebootstrapAdvice(peer)}`);
   }
   if (fetch?.failure !== undefined && UNTRUSTED_REASONS.has(fetch.failure.reason)) {
     return no(fetch.failure.reason, fetch.failure.message);

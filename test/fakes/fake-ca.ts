@@ -51,13 +51,14 @@ function rsa(modulusLength: number, hash: string) {
     webcrypto.RsaHashedKeyGenParams;
 }
 
+const CA_USAGE = (x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign) as x509.KeyUsageFlags;
+
 /** Far ahead, so that nothing rots. */
 const NOT_BEFORE = new Date('2020-01-01T00:00:00Z');
 const NOT_AFTER = new Date('2090-01-01T00:00:00Z');
 
 export async function generateKeys(algorithm: KeyAlgorithm = 'P-256') {
-  const keys = await webcrypto.subtle.generateKey(ALGORITHMS[algorithm], true, ['sign', 'verify']);
-  return keys as webcrypto.CryptoKeyPair;
+  return webcrypto.subtle.generateKey(ALGORITHMS[algorithm], true, ['sign', 'verify']);
 }
 
 /** A certificate signed by `issuer`, or by itself. */
@@ -97,9 +98,8 @@ async function extensions(options: CertificateOptions, keys: CryptoKeyPair): Pro
     ...(options.ipAddresses ?? []).map((value) => ({ type: 'ip' as const, value })),
   ];
   const isCa = options.isCa ?? false;
-  const usage =
-    options.keyUsage ??
-    (isCa ? x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign : x509.KeyUsageFlags.digitalSignature);
+  const usage: x509.KeyUsageFlags | 'None' =
+    options.keyUsage ?? (isCa ? CA_USAGE : x509.KeyUsageFlags.digitalSignature);
   return [
     new x509.BasicConstraintsExtension(isCa, undefined, true),
     ...(usage === 'None' ? [] : [new x509.KeyUsagesExtension(usage, true)]),

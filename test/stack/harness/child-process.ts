@@ -60,6 +60,8 @@ function spawnChild({ program, args, logPath, env, cwd }: ChildOptions): Child {
   const child = spawn(program, args, { stdio: ['ignore', log, log], env: env ?? process.env, cwd });
   closeSync(log);
   endWithThisProcess(child);
+  // Otherwise a test file that failed before its cleanup would wait for the program for ever.
+  child.unref();
   let status: number | string | undefined;
   const gone = new Promise<void>((resolve) => {
     child.once('error', (error) => {
@@ -72,6 +74,7 @@ function spawnChild({ program, args, logPath, env, cwd }: ChildOptions): Child {
     });
   });
   const kill = async (): Promise<void> => {
+    child.ref();
     child.kill('SIGKILL');
     await gone;
   };
