@@ -51,7 +51,8 @@ export class ServingSvid {
   #current: Svid | undefined;
   #minted: Svid | undefined;
   #reason: ServingChoice['reason'] = 'NoUsableSvid';
-  #bundleChanged = false;
+  /** The served roots when the newest SVID was asked for. */
+  #mintedFor: readonly X509Authority[] | undefined;
   #wake = new AbortController();
 
   constructor(parts: ServingSvidParts) {
@@ -65,7 +66,6 @@ export class ServingSvid {
     const since = this.#servedSince;
     this.#servedSince = new Map(x509Authorities.map(fingerprint).map((root) => [root, since.get(root) ?? now]));
     this.#roots = x509Authorities;
-    this.#bundleChanged = true;
     this.#wake.abort();
   }
 
@@ -105,8 +105,9 @@ export class ServingSvid {
   async #look(signal: AbortSignal): Promise<void> {
     if (this.#roots.length === 0) return;
     if (this.#mintDue()) {
-      this.#bundleChanged = false;
+      const roots = this.#roots;
       this.#minted = await this.#mint(signal);
+      this.#mintedFor = roots;
     }
     const choice = chooseServingSvid({
       now: this.#parts.clock.now(),
@@ -124,7 +125,7 @@ export class ServingSvid {
   /** At half of its life, and when the bundle changed: SPIRE may sign with another root then. */
   #mintDue(): boolean {
     const newest = this.#minted;
-    if (newest === undefined || this.#bundleChanged) return true;
+    if (newest === undefined || this.#mintedFor !== this.#roots) return true;
     const halfLife = (newest.mintedAt.getTime() + newest.notAfter.getTime()) / 2;
     return this.#parts.clock.now().getTime() >= halfLife;
   }
