@@ -74,21 +74,16 @@ export function createObserver({ log, metrics, status, publish }: ObservationPar
 }
 
 function logStep(step: Step, log: Logger): void {
-  switch (step.kind) {
-    case 'StoreBundle': {
-      const { trustDomain, bundle } = step;
-      const roots = bundle.x509Authorities.map(fingerprint);
-      log.info({ trustDomain, sequence: bundle.sequenceNumber, roots }, 'storing bundle');
-      return;
-    }
-    case 'UpdateEntries':
-      log.info({ entries: step.changes.length }, 'updating federatesWith of entries');
-      return;
-    case 'RecordManagedPeers':
-      log.info({ managed: [...step.managed.keys()] }, 'recording managed peers');
-      return;
-    default:
-      log.info({ trustDomain: step.trustDomain, step: step.kind }, 'changing SPIRE');
+  if (step.kind === 'StoreBundle') {
+    const { trustDomain, bundle } = step;
+    const roots = bundle.x509Authorities.map(fingerprint);
+    log.info({ trustDomain, sequence: bundle.sequenceNumber, roots }, 'storing bundle');
+  } else if (step.kind === 'UpdateEntries') {
+    log.info({ entries: step.changes.length }, 'updating federatesWith of entries');
+  } else if (step.kind === 'RecordManagedPeers') {
+    log.info({ managed: [...step.managed.keys()] }, 'recording managed peers');
+  } else {
+    log.info({ trustDomain: step.trustDomain, step: step.kind }, 'changing SPIRE');
   }
 }
 

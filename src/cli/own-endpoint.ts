@@ -20,7 +20,7 @@ export interface OwnEndpointParts {
 export interface OwnEndpoint {
   /** Where each profile is served; port 0 of the settings is a free one here. */
   readonly addresses: { readonly https_spiffe?: ListenAddress; readonly https_web?: ListenAddress };
-  readonly publication: Pick<BundlePublication, 'waiting' | 'etag'>;
+  readonly publication: Pick<BundlePublication, 'waiting' | 'etag' | 'publish'>;
   /** Undefined without https_spiffe, and until SPIRE minted the first SVID. */
   readonly servingSvid: () => ServingSvidStatus | undefined;
   readonly publish: (bundle: Bundle) => void;
