@@ -24,11 +24,18 @@ export class PollerProbe {
     this.#clock = clock;
   }
 
-  /** Asks about the peers whose answer is missing or old. */
+  /** Asks about the peers whose answer is missing or old. With a relationship of the API the answer says nothing. */
   async tick(signal: AbortSignal): Promise<void> {
-    const { declared } = this.#board.snapshot();
-    if (declared.state === 'Unreadable') return;
-    const own = declared.value.peers.filter((peer) => peer.mode === 'Own' && peer.suspend === 'Active');
+    const { declared, relationships } = this.#board.snapshot();
+    if (declared.state === 'Unreadable' || relationships.state === 'Unreadable') return;
+    for (const trustDomain of relationships.value.keys()) {
+      this.#probedAtMs.delete(trustDomain);
+      this.#board.noteStaticPoller(trustDomain, undefined);
+    }
+    const own = declared.value.peers.filter(
+      ({ mode, suspend, trustDomain }) =>
+        mode === 'Own' && suspend === 'Active' && !relationships.value.has(trustDomain),
+    );
     const nowMs = this.#clock.now().getTime();
     const due = own.filter(
       ({ trustDomain }) => nowMs - (this.#probedAtMs.get(trustDomain) ?? -Infinity) >= PROBE_EVERY_MS,

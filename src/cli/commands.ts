@@ -1,6 +1,7 @@
 // Which commands are there? One row each; usage text and look-up follow from it.
 import type { Command } from './command.ts';
 import { checkCommand } from './check.ts';
+import { demoCommand } from './demo.ts';
 import { fetchCommand } from './fetch.ts';
 import { planCommand } from './plan.ts';
 import { rebootstrapCommand } from './rebootstrap.ts';
@@ -11,6 +12,7 @@ import { versionCommand } from './version.ts';
 
 export const COMMANDS: readonly Command[] = [
   runCommand,
+  demoCommand,
   checkCommand,
   fetchCommand,
   planCommand,

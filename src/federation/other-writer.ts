@@ -22,8 +22,7 @@ export function findOtherWriter(peer: Peer, facts: Facts): OtherWriter | undefin
       message: `SPIRE itself polls ${trustDomain} by a federation relationship that the broker did not make; delete it with "spire-server federation delete -id ${trustDomain}", or declare mode: Delegate`,
     };
   }
-  // With a relationship of ours the probe finds that one, and says nothing about the configuration file.
-  if (staticPollers.get(trustDomain) === 'Present' && !relationshipIsOurs) {
+  if (staticPollers.get(trustDomain) === 'Present') {
     return {
       reason: 'StaticRelationship',
       message: `SPIRE itself polls ${trustDomain} by federates_with in its configuration file; take that block out and restart spire-server, or declare mode: Delegate`,

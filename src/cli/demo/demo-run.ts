@@ -1,0 +1,256 @@
+// What happens in the demo? Two trust domains federate, their workloads talk, both CAs rotate, an endpoint turns hostile.
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setMaxListeners } from 'node:events';
+import { parseTrustDomain } from '../../bundle/trust-domain.ts';
+import { sleep, systemClock } from '../../federation/clock.ts';
+import { createLogger } from '../../log.ts';
+import { CallTally } from './call-tally.ts';
+import { demoResult, type DemoResult } from './demo-result.ts';
+import { conditionOf, hostileDocuments, serveHostile, serveTruth } from './hostile-documents.ts';
+import { DEMO_PACE, type Pace } from './pace.ts';
+import { rotate, type Rotation } from './rotation.ts';
+import { sideScene, type Note, type RootOrder, type Scene } from './scene.ts';
+import { declarePeer, nameOf, startSide, type Side } from './side.ts';
+import type { SpireStarter } from './spire-starter.ts';
+import { Teardown } from './teardown.ts';
+import { waitUntil } from './wait-until.ts';
+
+export interface DemoOptions {
+  readonly starter: SpireStarter;
+  readonly rotations: number;
+  readonly onNote: (note: Note) => void;
+  readonly pace?: Pace;
+  /** Ends the brokers before the first rotation, to see that the demo fails without them. */
+  readonly withoutBrokers?: boolean;
+}
+
+export interface DemoOutcome {
+  readonly result: DemoResult;
+  /** Sentences; empty when all is well. */
+  readonly faults: readonly string[];
+  /** What the brokers warned of. */
+  readonly brokerLog: readonly string[];
+}
+
+type Pair = readonly [east: Side, west: Side];
+
+const EAST = parseTrustDomain('east.example');
+const WEST = parseTrustDomain('west.example');
+const READY_TIMEOUT_MS = 20_000;
+const MAX_LOG_LINES = 200;
+
+export class DemoRun {
+  readonly #options: DemoOptions;
+  readonly #pace: Pace;
+  readonly #startedAtMs = performance.now();
+  readonly #notes: Note[] = [];
+  readonly #rotations: Rotation[] = [];
+  readonly #faults: string[] = [];
+  readonly #brokerLog: string[] = [];
+  readonly #rootOrder: RootOrder = new Map();
+  readonly #tallies: readonly [fromEast: CallTally, fromWest: CallTally];
+  #pair: Pair | undefined;
+
+  constructor(options: DemoOptions) {
+    this.#options = options;
+    this.#pace = options.pace ?? DEMO_PACE;
+    const tally = (from: string) =>
+      new CallTally((reason) => {
+        this.#note(`a call from ${from} failed: ${reason}`, 'Bad');
+      });
+    this.#tallies = [tally(EAST), tally(WEST)];
+  }
+
+  scene(): Scene {
+    const [east, west] = this.#pair ?? [];
+    return {
+      spire: this.#options.starter.version,
+      elapsedMs: this.#elapsedMs(),
+      rotationsWanted: this.#options.rotations,
+      sides:
+        east === undefined || west === undefined
+          ? []
+          : [sideScene(east, west, this.#rootOrder), sideScene(west, east, this.#rootOrder)],
+      calls: this.#tallies.map(({ ok, failures, lastMs, recent }, index) => ({
+        from: index === 0 ? EAST : WEST,
+        to: index === 0 ? WEST : EAST,
+        ...{ ok, failures, lastMs, recent },
+      })),
+      rotations: this.#rotations.map(({ number, side, root, publishedAtMs, toPeerMs, activatedAfterMs }) => ({
+        ...{ number, root, toPeerMs, activatedAfterMs },
+        name: nameOf(side.trustDomain),
+        publishedAtMs: publishedAtMs - this.#startedAtMs,
+      })),
+      notes: this.#notes,
+    };
+  }
+
+  /** Resolves when everything that was started has ended. Rejects when it could not be started. */
+  async run(signal: AbortSignal): Promise<DemoOutcome> {
+    const teardown = new Teardown();
+    try {
+      const folder = await mkdtemp(join(tmpdir(), 'fedbroker-demo-'));
+      teardown.add(() => rm(folder, { recursive: true, force: true }));
+      await this.#play(folder, teardown, signal);
+    } catch (error) {
+      // What was under way when we were asked to end fails because of that.
+      if (!signal.aborted) throw error;
+    } finally {
+      await teardown.run();
+    }
+    if (signal.aborted) this.#faults.push(`it was ended early, at ${seconds(this.#elapsedMs())}`);
+    return this.#outcome();
+  }
+
+  async #play(folder: string, teardown: Teardown, signal: AbortSignal): Promise<void> {
+    const { starter, rotations } = this.#options;
+    const spire = starter.version === 'embedded' ? 'an embedded SPIRE Server' : `SPIRE Server ${starter.version}`;
+    this.#note(`${EAST} and ${WEST} start, each with ${spire}, a broker and a workload`);
+    const traffic = new AbortController();
+    const ending = AbortSignal.any([signal, traffic.signal]);
+    setMaxListeners(0, ending);
+    const pair = await this.#startPair(folder, teardown, signal);
+    // The calls end before what they need.
+    const loops: Promise<void>[] = [];
+    teardown.add(async () => {
+      traffic.abort();
+      await Promise.all(loops);
+    });
+    this.#pair = pair;
+    for (const { workload } of pair) loops.push(workload.follow(ending));
+
+    await this.#federate(pair, signal);
+    const first = await pair[0].spire.readOwnBundle(signal);
+    const [east, west] = pair;
+    loops.push(east.workload.callRepeatedly(west.workload.port, this.#pace.callEveryMs, this.#tallies[0], ending));
+    loops.push(west.workload.callRepeatedly(east.workload.port, this.#pace.callEveryMs, this.#tallies[1], ending));
+    this.#note('the workloads call each other, a fresh mTLS handshake each time');
+    await sleep(systemClock, this.#pace.restMs, signal);
+
+    if (this.#options.withoutBrokers === true) await Promise.all(pair.map(({ broker }) => broker.stop()));
+    for (let index = 0; index < rotations && !signal.aborted; index += 1) await this.#rotate(index, pair, signal);
+    if (this.#options.withoutBrokers !== true && !signal.aborted) await this.#turnHostile(pair, first, signal);
+    if (!signal.aborted) this.#note('both trust domains end');
+  }
+
+  async #startPair(folder: string, teardown: Teardown, signal: AbortSignal): Promise<Pair> {
+    const log = createLogger({
+      level: 'warn',
+      format: 'text',
+      write: (line) => {
+        if (this.#brokerLog.length < MAX_LOG_LINES) this.#brokerLog.push(line.trimEnd());
+      },
+    });
+    const parts = { starter: this.#options.starter, folder, log, followEveryMs: this.#pace.followEveryMs };
+    const start = (trustDomain: typeof EAST, peer: typeof EAST) =>
+      startSide({ ...parts, trustDomain, peer }, teardown, signal);
+    // Both are awaited, so that the teardown knows of all that was started.
+    const [east, west] = await Promise.allSettled([start(EAST, WEST), start(WEST, EAST)]);
+    if (east.status === 'rejected') throw east.reason;
+    if (west.status === 'rejected') throw west.reason;
+    return [east.value, west.value];
+  }
+
+  async #federate(pair: Pair, signal: AbortSignal): Promise<void> {
+    const [east, west] = pair;
+    await Promise.all([declarePeer(east, west), declarePeer(west, east)]);
+    this.#note('each broker is told of the other once: where it is, its SPIFFE ID, its bundle of today');
+    const isReady = () =>
+      [...pair].every((side) => {
+        const peer = side === east ? west : east;
+        return side.workload.trustsPeer && conditionOf(side, peer, 'Ready')?.status === 'True';
+      });
+    const ready = await waitUntil(isReady, { everyMs: 50, timeoutMs: READY_TIMEOUT_MS, signal });
+    if (!ready && !signal.aborted) {
+      const why = conditionOf(east, west, 'Ready') ?? conditionOf(west, east, 'Ready');
+      throw new Error(`the brokers were not ready within ${READY_TIMEOUT_MS / 1000} s: ${why?.message ?? 'no status'}`);
+    }
+    this.#note('each workload holds the bundle of the other trust domain', 'Good');
+  }
+
+  async #rotate(index: number, [east, west]: Pair, signal: AbortSignal): Promise<void> {
+    const number = index + 1;
+    const [side, peer] = index % 2 === 0 ? [east, west] : [west, east];
+    const failuresBefore = this.#failures();
+    const rotation = await rotate({ number, side, peer }, this.#pace, signal, (progress) => {
+      this.#noteRotation(progress, this.#rotations[index], peer);
+      this.#rotations[index] = progress;
+    });
+    await sleep(systemClock, this.#pace.restMs, signal);
+    if (signal.aborted) return;
+    if (rotation.toPeerMs === undefined) {
+      this.#faults.push(`root ${short(rotation.root)} of ${side.trustDomain} never reached ${peer.trustDomain}`);
+    }
+    const failed = this.#failures() - failuresBefore;
+    if (failed > 0) this.#note(`rotation ${number}: ${failed} calls failed`, 'Bad');
+  }
+
+  /** Says each step of a rotation when it is seen first. */
+  #noteRotation(now: Rotation, before: Rotation | undefined, peer: Side): void {
+    const { number, side, root, toPeerMs, activatedAfterMs } = now;
+    const what = `rotation ${number}:`;
+    if (before === undefined) this.#note(`${what} ${side.trustDomain} publishes a new root, ${short(root)}`);
+    if (toPeerMs !== undefined && before?.toPeerMs === undefined) {
+      this.#note(`${what} the SPIRE of ${peer.trustDomain} holds it after ${Math.round(toPeerMs)} ms`, 'Good');
+    }
+    if (activatedAfterMs !== undefined && before?.activatedAfterMs === undefined) {
+      this.#note(`${what} ${side.trustDomain} signs with ${short(root)} from now on`);
+    }
+  }
+
+  async #turnHostile([east, west]: Pair, first: Parameters<typeof hostileDocuments>[0], signal: AbortSignal) {
+    const failuresBefore = this.#failures();
+    for (const document of hostileDocuments(first)) {
+      this.#note(`the bundle endpoint of ${east.trustDomain} serves ${document.what}`);
+      const turn = { side: east, victim: west, document };
+      const { reason, bundleKept } = await serveHostile(turn, this.#pace.hostileMs, signal);
+      if (signal.aborted) return;
+      if (reason === document.expectedReason && bundleKept) {
+        this.#note(`${west.trustDomain} does not take it (${reason}) and keeps the bundle it has`, 'Good');
+      } else {
+        const outcome = `${reason ?? 'no refusal'}, bundle ${bundleKept ? 'kept' : 'changed'}`;
+        this.#note(`${west.trustDomain} should have kept its bundle for ${document.expectedReason}: ${outcome}`, 'Bad');
+        this.#faults.push(`${document.what}: ${outcome}`);
+      }
+    }
+    const well = await serveTruth(east, west, signal);
+    if (signal.aborted) return;
+    if (!well) this.#faults.push(`${west.trustDomain} did not recover when the endpoint served its own bundle again`);
+    else if (this.#failures() === failuresBefore) {
+      this.#note('it serves its own bundle again: ready, and no call failed in between', 'Good');
+    }
+    await sleep(systemClock, this.#pace.restMs, signal);
+  }
+
+  #outcome(): DemoOutcome {
+    const result = demoResult(this.#rotations, this.#tallies, this.#options.starter.version);
+    const faults = [...this.#faults];
+    if (result.failedHandshakes > 0) faults.unshift(`${result.failedHandshakes} handshakes failed`);
+    if (this.#tallies.some(({ ok }) => ok === 0)) faults.push('a workload never reached the other one');
+    return { result, faults, brokerLog: this.#brokerLog };
+  }
+
+  #note(text: string, tone: Note['tone'] = 'Plain'): void {
+    const note = { atMs: this.#elapsedMs(), tone, text };
+    this.#notes.push(note);
+    this.#options.onNote(note);
+  }
+
+  #failures(): number {
+    return this.#tallies.reduce((sum, { failures }) => sum + failures, 0);
+  }
+
+  #elapsedMs(): number {
+    return performance.now() - this.#startedAtMs;
+  }
+}
+
+function short(fingerprint: string): string {
+  return fingerprint.slice(0, 8);
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1000).toFixed(1)} s`;
+}

@@ -1,0 +1,59 @@
+// How is the demo shown in a terminal? One picture, drawn again in its place.
+import type { WriteStream } from 'node:tty';
+import { styleText } from 'node:util';
+import type { Scene } from './scene.ts';
+import { drawScene, type Line, type Tone } from './draw-scene.ts';
+
+export interface LiveView {
+  /** Leaves the last picture standing, and the terminal as it was. */
+  readonly close: () => void;
+}
+
+type Terminal = Pick<WriteStream, 'write' | 'columns' | 'rows' | 'hasColors'>;
+
+const DRAW_EVERY_MS = 120;
+const HIDE_CURSOR = '\u001b[?25l';
+const SHOW_CURSOR = '\u001b[?25h';
+const CLEAR_LINE_REST = '\u001b[K';
+const CLEAR_BELOW = '\u001b[J';
+
+const STYLES: Readonly<Record<Tone, Parameters<typeof styleText>[0]>> = {
+  Plain: [],
+  Title: ['bold'],
+  Label: ['dim'],
+  Good: ['green'],
+  Bad: ['red', 'bold'],
+  Next: ['yellow'],
+};
+
+export function openLiveView(terminal: Terminal, look: () => Scene): LiveView {
+  // NO_COLOR and terminals without colours are answered here.
+  const colours = terminal.hasColors();
+  const paint = (line: Line) => line.map(({ text, tone }) => (colours ? painted(text, tone) : text)).join('');
+  let drawnLines = 0;
+  const draw = () => {
+    const lines = drawScene(look(), { columns: terminal.columns, rows: terminal.rows });
+    const up = drawnLines === 0 ? '' : `\u001b[${drawnLines}A`;
+    terminal.write(`${up}\r${lines.map((line) => `${paint(line)}${CLEAR_LINE_REST}\n`).join('')}${CLEAR_BELOW}`);
+    drawnLines = lines.length;
+  };
+  const showCursor = () => {
+    terminal.write(SHOW_CURSOR);
+  };
+  terminal.write(HIDE_CURSOR);
+  process.once('exit', showCursor);
+  draw();
+  const timer = setInterval(draw, DRAW_EVERY_MS);
+  return {
+    close() {
+      clearInterval(timer);
+      draw();
+      process.off('exit', showCursor);
+      showCursor();
+    },
+  };
+}
+
+function painted(text: string, tone: Tone): string {
+  return tone === 'Plain' ? text : styleText(STYLES[tone], text, { validateStream: false });
+}

@@ -1,0 +1,114 @@
+// What runs in one trust domain of the demo? A SPIRE Server, a broker beside it, and a workload.
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { stringify } from 'yaml';
+import { serializeBundle } from '../../bundle/bundle-document.ts';
+import { parseSpiffeId, type SpiffeId } from '../../bundle/spiffe-id.ts';
+import type { TrustDomain } from '../../bundle/trust-domain.ts';
+import { resolveConfig } from '../../config.ts';
+import type { Logger } from '../../log.ts';
+import { openSpireServer, type SpireServerClient } from '../../spire/spire-server.ts';
+import { startBroker, type RunningBroker } from '../start-broker.ts';
+import { registerWorkload } from './register-workload.ts';
+import type { SpireStarter } from './spire-starter.ts';
+import type { Teardown } from './teardown.ts';
+import { Workload } from './workload.ts';
+
+export interface Side {
+  readonly trustDomain: TrustDomain;
+  /** Its own connection to SPIRE's API, beside that of the broker. */
+  readonly spire: SpireServerClient;
+  readonly broker: RunningBroker;
+  readonly workload: Workload;
+  readonly peersFolder: string;
+}
+
+export interface SideParts {
+  readonly trustDomain: TrustDomain;
+  readonly peer: TrustDomain;
+  readonly starter: SpireStarter;
+  /** Below which this side has a folder of its own. */
+  readonly folder: string;
+  readonly log: Logger;
+  readonly followEveryMs: number;
+}
+
+/** Resolves when SPIRE serves and the broker runs, with no peer yet. `teardown` ends whatever was started. */
+export async function startSide(parts: SideParts, teardown: Teardown, signal: AbortSignal): Promise<Side> {
+  const { trustDomain, starter, log } = parts;
+  const folder = join(parts.folder, trustDomain);
+  const peersFolder = join(folder, 'peers');
+  await mkdir(peersFolder, { recursive: true });
+  const { socketPath, stop } = await starter.start(trustDomain, folder);
+  teardown.add(stop);
+  const spire = openSpireServer({ socketPath, trustDomain });
+  teardown.add(() => {
+    spire.close();
+  });
+
+  const broker = await startBroker(brokerConfig(socketPath, peersFolder), log, signal);
+  if (broker === undefined) throw new Error('the demo was asked to end before SPIRE was reached');
+  teardown.add(() => broker.stop());
+
+  const id = workloadId(trustDomain);
+  const entryId = await registerWorkload(socketPath, trustDomain, id);
+  const workload = new Workload({
+    spire,
+    entry: { entryId, id },
+    peer: { trustDomain: parts.peer, id: workloadId(parts.peer) },
+    followEveryMs: parts.followEveryMs,
+  });
+  await workload.listen();
+  teardown.add(() => workload.close());
+  return { trustDomain, spire, broker, workload, peersFolder };
+}
+
+/** As the operators of both trust domains do it once: where the peer is, who it is, and its bundle for first contact. */
+export async function declarePeer({ peersFolder, trustDomain }: Side, peer: Side): Promise<void> {
+  const address = peer.broker.endpoint.addresses.https_spiffe;
+  if (address === undefined) throw new Error(`the broker of ${peer.trustDomain} serves no bundle`);
+  const bootstrap = serializeBundle(await peer.spire.readOwnBundle(), { refreshHintSeconds: 300 });
+  const declaration = {
+    apiVersion: 'fedbroker.dev/v1alpha1',
+    kind: 'PeerTrustDomain',
+    metadata: { name: nameOf(peer.trustDomain) },
+    spec: {
+      trustDomain: peer.trustDomain,
+      bundleEndpointURL: `https://${address.host}:${address.port}/`,
+      bundleEndpointProfile: {
+        type: 'https_spiffe',
+        endpointSPIFFEID: `spiffe://${peer.trustDomain}/federation-broker`,
+      },
+      trustDomainBundle: { inline: bootstrap.toString('utf8') },
+      federatesWith: { entries: [{ spiffeID: workloadId(trustDomain) }] },
+    },
+  };
+  await writeFile(join(peersFolder, `${nameOf(peer.trustDomain)}.yaml`), stringify(declaration));
+}
+
+/** `east.example` → `east`. */
+export function nameOf(trustDomain: TrustDomain): string {
+  return trustDomain.split('.')[0] ?? trustDomain;
+}
+
+function workloadId(trustDomain: TrustDomain): SpiffeId {
+  return parseSpiffeId(`spiffe://${trustDomain}/workload`);
+}
+
+/** The defaults, but for addresses and for how soon a new file in the peers directory is seen. */
+function brokerConfig(socketPath: string, peersFolder: string) {
+  const flags = {
+    'spire-socket': socketPath,
+    'peers-directory': peersFolder,
+    'peers-poll-ms': '200',
+    'serve-spiffe-address': '127.0.0.1:0',
+    'admin-address': 'off',
+  };
+  return resolveConfig({
+    argv: Object.entries(flags).map(([flag, value]) => `--${flag}=${value}`),
+    environment: {},
+    readFile: (path) => {
+      throw new Error(`the demo has no settings file ${path}`);
+    },
+  }).config;
+}
