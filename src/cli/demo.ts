@@ -7,13 +7,14 @@ import { noteLine } from './demo/note-line.ts';
 import { realSpire } from './demo/real-spire.ts';
 import { embeddedSpire, type SpireStarter } from './demo/spire-starter.ts';
 
-const DEFAULT_ROTATIONS = 6;
+const DEFAULT_ROTATIONS = 8;
 const MAX_ROTATIONS = 1_000;
 
 export const demoCommand: Command = {
   name: 'demo',
   usage: '[--rotations N] [--spire embedded|real [--spire-server FILE]] [--output json]',
-  summary: 'two trust domains federate, talk and rotate before your eyes, in about 25 s; exit 1 when a handshake failed',
+  summary:
+    'two trust domains federate, talk and rotate before your eyes, in about 25 s; exit 1 when a handshake failed',
   flags: { rotations: 'Text', spire: 'Text', 'spire-server': 'Text', output: 'Text' },
   async run(context) {
     const json = wantsJson(context);
@@ -57,9 +58,9 @@ async function spireFlag(context: CommandContext): Promise<SpireStarter> {
 
 function resultText({ rotations, handshakes, failedHandshakes, rotationToPeerMs, spire }: DemoResult): string {
   const { p50, max } = rotationToPeerMs;
-  const time = p50 === null || max === null ? 'never arrived' : `arrived in ${p50} ms (half of them), ${max} ms at most`;
-  return [
-    `${rotations} CA rotations (SPIRE ${spire}), ${handshakes} mTLS handshakes, ${failedHandshakes} failed.`,
-    `New roots ${time} at the other trust domain's SPIRE.`,
-  ].join('\n');
+  const arrival =
+    p50 === null || max === null
+      ? 'No new root reached the SPIRE of the other trust domain.'
+      : `Half of the new roots reached the SPIRE of the other trust domain within ${p50} ms, all within ${max} ms.`;
+  return `${rotations} CA rotations (SPIRE ${spire}), ${handshakes} mTLS handshakes, ${failedHandshakes} failed.\n${arrival}`;
 }

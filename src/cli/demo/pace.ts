@@ -16,10 +16,10 @@ export interface Pace {
 }
 
 export const DEMO_PACE: Pace = {
-  callEveryMs: 80,
+  callEveryMs: 60,
   followEveryMs: 250,
-  leadMs: 1_500,
-  restMs: 1_000,
+  leadMs: 1_200,
+  restMs: 800,
   toPeerTimeoutMs: 10_000,
-  hostileMs: 1_200,
+  hostileMs: 900,
 };

@@ -44,7 +44,8 @@ export async function rotate(
   };
   note({});
   const watch = async () => {
-    const holdsRoot = async () => (await peer.spire.getFederatedBundle(side.trustDomain, signal))?.x509Authorities ?? [];
+    const holdsRoot = async () =>
+      (await peer.spire.getFederatedBundle(side.trustDomain, signal))?.x509Authorities ?? [];
     const isThere = async () => (await holdsRoot()).some((der) => fingerprint(der) === root);
     const wait = { everyMs: LOOK_EVERY_MS, timeoutMs: pace.toPeerTimeoutMs, signal };
     if (await waitUntil(isThere, wait)) note({ toPeerMs: performance.now() - publishedAtMs });

@@ -19,7 +19,7 @@ export interface SpireStarter {
 export const embeddedSpire: SpireStarter = {
   version: 'embedded',
   async start(trustDomain, folder) {
-    const { socketPath, stop } = await startDevSpire({ trustDomain, socketPath: join(folder, 'spire.sock') });
-    return { socketPath, stop };
+    const spire = await startDevSpire({ trustDomain, socketPath: join(folder, 'spire.sock') });
+    return { socketPath: spire.socketPath, stop: () => spire.stop() };
   },
 };
