@@ -1,6 +1,7 @@
 // Which command was asked for? argv in, exit code out; nothing else.
 import { COMMANDS, usageText } from './cli/commands.ts';
 import { UsageError, type Command, type ExitCode } from './cli/command.ts';
+import { nearestName } from './federation/nearest-name.ts';
 import { ConfigError, describeConfig, loadConfig } from './config.ts';
 
 const HELP = new Set(['help', '--help', '-h']);
@@ -12,7 +13,13 @@ async function main([name, ...argv]: readonly string[]): Promise<ExitCode> {
   }
   const command = COMMANDS.find((candidate) => candidate.name === name);
   if (command === undefined) {
-    explain(`fedbroker: there is no command "${name}"\n\n${usageText()}`);
+    const near = nearestName(
+      name,
+      COMMANDS.map((each) => each.name),
+    );
+    explain(
+      `fedbroker: there is no command "${name}"${near === undefined ? '' : `; did you mean "${near}"?`}\n\n${usageText()}`,
+    );
     return 2;
   }
   if (argv.some((argument) => HELP.has(argument) && argument !== 'help')) {
@@ -40,18 +47,25 @@ async function runCommand(command: Command, argv: readonly string[]): Promise<Ex
     });
   } catch (error) {
     if (error instanceof ConfigError) {
-      explain(`fedbroker ${command.name}: the settings cannot be used:\n${error.faults.map((fault) => `  ${fault}`).join('\n')}\n`);
+      explain(
+        `fedbroker ${command.name}: the settings cannot be used:\n${error.faults.map((fault) => `  ${fault}`).join('\n')}\n`,
+      );
       return 2;
     }
     if (error instanceof UsageError) {
       explain(`fedbroker ${command.name}: ${error.message}\n\n${commandUsage(command)}`);
       return 2;
     }
-    const { code } = error as { readonly code?: unknown };
-    const reason = typeof code === 'string' ? `${code}: ` : '';
-    explain(`fedbroker ${command.name}: ${reason}${error instanceof Error ? error.message : String(error)}\n`);
+    explain(`fedbroker ${command.name}: ${failureText(error)}\n`);
     return 1;
   }
+}
+
+/** The code first, unless the message has it already, as Node's own do. */
+function failureText(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const { code } = error as { readonly code?: unknown };
+  return typeof code !== 'string' || error.message.includes(code) ? error.message : `${code}: ${error.message}`;
 }
 
 function commandUsage({ name, usage, summary }: Command): string {

@@ -37,6 +37,8 @@ interface RuleHead {
   readonly severity: Severity;
   /** Completes "a bundle passes when …". */
   readonly demand: string;
+  /** It compares with the bundles that are held: without them it has nothing to say. */
+  readonly needsKnownRoots?: true;
 }
 
 export type BundleRule = RuleHead &
@@ -115,6 +117,7 @@ export const BUNDLE_RULES = [
     severity: 'refuse',
     demand: 'no root is one of our own',
     looksAt: 'root',
+    needsKnownRoots: true,
     objection: (root, { knownRoots }) =>
       knownRoots.own?.fingerprints.has(root.fingerprint) === true
         ? `root ${short(root)} is a root of our own trust domain`
@@ -126,6 +129,7 @@ export const BUNDLE_RULES = [
     severity: 'refuse',
     demand: 'no root has the key of one of our own roots',
     looksAt: 'root',
+    needsKnownRoots: true,
     objection: (root, { knownRoots }) =>
       knownRoots.own?.publicKeys.has(root.publicKeyFingerprint) === true
         ? `root ${short(root)} has the key of a root of our own trust domain`
@@ -137,6 +141,7 @@ export const BUNDLE_RULES = [
     severity: 'refuse',
     demand: 'no root has both subject and subject key id of one of our own roots',
     looksAt: 'root',
+    needsKnownRoots: true,
     objection: (root, { knownRoots }) =>
       root.subjectKeyId !== undefined && knownRoots.own?.names.has(nameKey(root.subject, root.subjectKeyId)) === true
         ? `root ${short(root)} has the subject and subject key id of a root of our own trust domain`
@@ -148,6 +153,7 @@ export const BUNDLE_RULES = [
     severity: 'refuse',
     demand: 'no root belongs to another declared trust domain',
     looksAt: 'root',
+    needsKnownRoots: true,
     objection: (root, { knownRoots, trustDomain }) =>
       claimed(`root ${short(root)}`, knownRoots.ownersOfRoot(root.fingerprint), trustDomain),
   },
@@ -157,6 +163,7 @@ export const BUNDLE_RULES = [
     severity: 'refuse',
     demand: 'no root has the key of a root of another declared trust domain',
     looksAt: 'root',
+    needsKnownRoots: true,
     objection: (root, { knownRoots, trustDomain }) =>
       claimed(`the key of root ${short(root)}`, knownRoots.ownersOfKey(root.publicKeyFingerprint), trustDomain),
   },

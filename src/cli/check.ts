@@ -1,6 +1,6 @@
 // Would the broker accept this bundle document? A line a rule; exit 0 accepted, 1 refused or held.
 import { readFile } from 'node:fs/promises';
-import { BUNDLE_RULES } from '../bundle/bundle-rules.ts';
+import { BUNDLE_RULES, type BundleRule } from '../bundle/bundle-rules.ts';
 import { bundleDigest } from '../bundle/bundle.ts';
 import { BundleError } from '../bundle/bundle-error.ts';
 import { parseBundleDocument, type ParsedBundleDocument } from '../bundle/bundle-document.ts';
@@ -29,7 +29,7 @@ interface CheckReport {
 
 interface RuleLine {
   readonly id: string;
-  readonly outcome: 'ok' | 'warn' | 'ignore-key' | 'held' | 'refuse' | 'not reached';
+  readonly outcome: 'ok' | 'warn' | 'ignore-key' | 'held' | 'refuse' | 'not checked';
   readonly text: string;
 }
 
@@ -129,15 +129,18 @@ function ruleLines(verdict: Verdict, content: ParsedBundleDocument | BundleError
   if (content instanceof BundleError) {
     return [{ id: content.code, outcome: 'refuse', text: content.message }];
   }
-  const bundleRules = BUNDLE_RULES.map(({ id, severity, demand }): RuleLine => {
+  const rules: readonly BundleRule[] = BUNDLE_RULES;
+  const bundleRules = rules.map(({ id, severity, demand, needsKnownRoots }): RuleLine => {
     const found = verdict.notices.filter((notice) => notice.id === id);
+    // Only the broker knows which bundles are held; a document alone cannot say.
+    if (needsKnownRoots === true) return { id, outcome: 'not checked', text: `${demand} (the broker checks it)` };
     if (found.length === 0) return { id, outcome: 'ok', text: demand };
     return { id, outcome: severity, text: found.map(({ message }) => message).join('; ') };
   });
   const refused = bundleRules.some(({ outcome }) => outcome === 'refuse');
   let decided = refused;
   const acceptanceRules = ACCEPTANCE_RULES.map((rule): RuleLine => {
-    if (decided) return { id: rule.id, outcome: 'not reached', text: rule.demand };
+    if (decided) return { id: rule.id, outcome: 'not checked', text: rule.demand };
     if (no?.reason !== rule.id) return { id: rule.id, outcome: 'ok', text: rule.demand };
     decided = true;
     return { id: rule.id, outcome: rule.verdict === 'held' ? 'held' : 'refuse', text: no.message };

@@ -23,17 +23,16 @@ export const COMMANDS: readonly Command[] = [
 ];
 
 export function usageText(): string {
-  const rows = COMMANDS.map(({ name, usage, summary }) => [`  ${name} ${usage}`.trimEnd(), summary] as const);
-  const width = Math.max(...rows.map(([left]) => left.length));
+  const width = Math.max(...COMMANDS.map(({ name }) => name.length));
   return [
     'fedbroker keeps SPIFFE trust domains federated, beside spire-server.',
     '',
     'Usage: fedbroker COMMAND [--setting value …]',
     '',
-    ...rows.map(([left, summary]) => `${left.padEnd(width)}  ${summary}`),
+    ...COMMANDS.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`),
     '',
-    'Settings are flags, FEDBROKER_… variables or keys of the --config file: "fedbroker settings" lists them,',
-    'and --print-config with any command shows those in force and where each comes from.',
+    '"fedbroker COMMAND --help" shows what a command takes. Settings are flags, FEDBROKER_… variables or keys of the',
+    '--config file: "fedbroker settings" lists them; --print-config shows those in force and where each comes from.',
     '',
   ].join('\n');
 }

@@ -48,11 +48,11 @@ describe('E1: two real trust domains with a broker each', () => {
   });
 
   it('shows every condition of the peer as met', async () => {
-    const peer = await east.broker.peer('west.test');
+    const peer = await east.broker.waitForPeer('west.test');
     assert.deepEqual(
-      peer?.conditions.filter(({ status }) => status !== 'True'),
+      peer.conditions.filter(({ status }) => status !== 'True'),
       [],
     );
-    assert.equal(peer?.entriesFederated, 1);
+    assert.equal(peer.entriesFederated, 1);
   });
 });
