@@ -2,7 +2,7 @@
 
 export interface Clock {
   now(): Date;
-  /** Runs `task` once after `delayMs` milliseconds unless cancelled. Never keeps the process alive by itself. */
+  /** Runs `task` once after `delayMs` milliseconds unless cancelled. */
   after(delayMs: number, task: () => void): Cancel;
 }
 
@@ -15,7 +15,6 @@ export const systemClock: Clock = {
   now: () => new Date(),
   after(delayMs, task) {
     const timer = setTimeout(task, Math.min(Math.max(delayMs, 0), MAX_DELAY_MS));
-    timer.unref();
     return () => {
       clearTimeout(timer);
     };

@@ -12,7 +12,8 @@ import { type ProgramResult, runProgram } from './run-program.ts';
 import type { SpireServer } from './spire-server.ts';
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '../../..');
-const PROGRAM = ['--import', 'tsx', join(ROOT, 'src/main.ts')];
+/** The one file that is installed; `npm run test:stack` builds it before the tests. */
+const PROGRAM = join(ROOT, 'dist/fedbroker.mjs');
 
 /** Settings by flag name without dashes, for example `{ 'refresh-min-seconds': 1 }`. */
 export type BrokerFlags = Readonly<Record<string, string | number>>;
@@ -71,7 +72,7 @@ export async function startBroker(
     startChild(cleanup, {
       name: `broker of ${server.trustDomain}`,
       program: process.execPath,
-      args: [...PROGRAM, 'run', ...args],
+      args: [PROGRAM, 'run', ...args],
       logPath: join(folder, 'broker.log'),
       cwd: ROOT,
       isReady: async () => (await get('/livez')).ok,
@@ -118,7 +119,7 @@ export async function startBroker(
       const line = lines.find((candidate) => candidate.startsWith(lineStart));
       return line === undefined ? undefined : Number(line.slice(line.lastIndexOf(' ') + 1));
     },
-    cli: ([command = '', ...rest]) => runProgram(process.execPath, [...PROGRAM, command, ...rest, ...args]),
+    cli: ([command = '', ...rest]) => runProgram(process.execPath, [PROGRAM, command, ...rest, ...args]),
     kill: () => child.kill(),
     restart: async () => {
       await child.end();
