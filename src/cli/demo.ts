@@ -1,6 +1,6 @@
 // What does federation look like when it works? Two trust domains in this process, watched while their CAs rotate.
-import { textFlag, UsageError, wantsJson, type Command, type CommandContext } from './command.ts';
-import { DemoRun } from './demo/demo-run.ts';
+import { textFlag, UsageError, wantsJson, type Command, type CommandContext, type ExitCode } from './command.ts';
+import { DemoRun, type DemoOptions } from './demo/demo-run.ts';
 import type { DemoResult } from './demo/demo-result.ts';
 import { openLiveView } from './demo/live-view.ts';
 import { noteLine } from './demo/note-line.ts';
@@ -16,29 +16,37 @@ export const demoCommand: Command = {
   summary:
     'two trust domains federate, talk and rotate before your eyes, in about 25 s; exit 1 when a handshake failed',
   flags: { rotations: 'Text', spire: 'Text', 'spire-server': 'Text', output: 'Text' },
-  async run(context) {
-    const json = wantsJson(context);
-    const rotations = rotationsFlag(context);
-    const starter = await spireFlag(context);
-    const terminal = json || !process.stdout.isTTY ? undefined : process.stdout;
-    // Where JSON is asked for, stdout has nothing else.
-    const tell = json ? context.explain : context.print;
-    const demo = new DemoRun({
-      starter,
-      rotations,
-      onNote: (note) => {
-        if (terminal === undefined) tell(`${noteLine(note)}\n`);
-      },
-    });
-    const view = terminal === undefined ? undefined : openLiveView(terminal, () => demo.scene());
-    const { result, faults, brokerLog } = await demo.run(context.signal).finally(() => view?.close());
-    tell(`\n${resultText(result)}\n`);
-    for (const fault of faults) context.explain(`not as it should be: ${fault}\n`);
-    if (faults.length > 0 && !context.signal.aborted) context.explain(`${brokerLog.join('\n')}\n`);
-    if (json) context.print(`${JSON.stringify(result)}\n`);
-    return faults.length === 0 ? 0 : 1;
-  },
+  run: (context) => runDemo(context),
 };
+
+/** `change` is for tests: other paces, and what must make the demo fail. */
+export async function runDemo(
+  context: CommandContext,
+  change: Pick<DemoOptions, 'pace' | 'withoutBrokers'> = {},
+): Promise<ExitCode> {
+  const json = wantsJson(context);
+  const rotations = rotationsFlag(context);
+  const starter = await spireFlag(context);
+  const terminal = json || !process.stdout.isTTY ? undefined : process.stdout;
+  // Where JSON is asked for, stdout has nothing else.
+  const tell = json ? context.explain : context.print;
+  const demo = new DemoRun({
+    ...change,
+    starter,
+    rotations,
+    onNote: (note) => {
+      if (terminal === undefined) tell(`${noteLine(note)}\n`);
+    },
+  });
+  const view = terminal === undefined ? undefined : openLiveView(terminal, () => demo.scene(), context.signal);
+  const { result, faults, brokerLog } = await demo.run(context.signal).finally(() => view?.close());
+  tell(`\n${resultText(result)}\n`);
+  if (context.signal.aborted) context.explain('fedbroker demo: ended early\n');
+  for (const fault of faults) context.explain(`fedbroker demo: ${fault}\n`);
+  if (faults.length > 0 && brokerLog.length > 0) context.explain(`The brokers warned:\n${brokerLog.join('\n')}\n`);
+  if (json) context.print(`${JSON.stringify(result)}\n`);
+  return faults.length === 0 && !context.signal.aborted ? 0 : 1;
+}
 
 function rotationsFlag(context: CommandContext): number {
   const text = textFlag(context, 'rotations') ?? String(DEFAULT_ROTATIONS);
@@ -62,5 +70,5 @@ function resultText({ rotations, handshakes, failedHandshakes, rotationToPeerMs,
     p50 === null || max === null
       ? 'No new root reached the SPIRE of the other trust domain.'
       : `Half of the new roots reached the SPIRE of the other trust domain within ${p50} ms, all within ${max} ms.`;
-  return `${rotations} CA rotations (SPIRE ${spire}), ${handshakes} mTLS handshakes, ${failedHandshakes} failed.\n${arrival}`;
+  return `${rotations} CA rotation${rotations === 1 ? '' : 's'} (SPIRE ${spire}), ${handshakes} mTLS handshakes, ${failedHandshakes} failed.\n${arrival}`;
 }

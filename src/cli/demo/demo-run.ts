@@ -11,7 +11,7 @@ import { demoResult, type DemoResult } from './demo-result.ts';
 import { conditionOf, hostileDocuments, serveHostile, serveTruth } from './hostile-documents.ts';
 import { DEMO_PACE, type Pace } from './pace.ts';
 import { rotate, type Rotation } from './rotation.ts';
-import { sideScene, type Note, type RootOrder, type Scene } from './scene.ts';
+import { sideScene, type Note, type RootMemory, type Scene } from './scene.ts';
 import { declarePeer, nameOf, startSide, type Side } from './side.ts';
 import type { SpireStarter } from './spire-starter.ts';
 import { Teardown } from './teardown.ts';
@@ -28,7 +28,7 @@ export interface DemoOptions {
 
 export interface DemoOutcome {
   readonly result: DemoResult;
-  /** Sentences; empty when all is well. */
+  /** What should not have been; empty when all is well, also after an early end. */
   readonly faults: readonly string[];
   /** What the brokers warned of. */
   readonly brokerLog: readonly string[];
@@ -49,7 +49,7 @@ export class DemoRun {
   readonly #rotations: Rotation[] = [];
   readonly #faults: string[] = [];
   readonly #brokerLog: string[] = [];
-  readonly #rootOrder: RootOrder = new Map();
+  readonly #rootMemory: RootMemory = new Map();
   readonly #tallies: readonly [fromEast: CallTally, fromWest: CallTally];
   #pair: Pair | undefined;
 
@@ -72,7 +72,7 @@ export class DemoRun {
       sides:
         east === undefined || west === undefined
           ? []
-          : [sideScene(east, west, this.#rootOrder), sideScene(west, east, this.#rootOrder)],
+          : [sideScene(east, west, this.#rootMemory), sideScene(west, east, this.#rootMemory)],
       calls: this.#tallies.map(({ ok, failures, lastMs, recent }, index) => ({
         from: index === 0 ? EAST : WEST,
         to: index === 0 ? WEST : EAST,
@@ -100,7 +100,6 @@ export class DemoRun {
     } finally {
       await teardown.run();
     }
-    if (signal.aborted) this.#faults.push(`it was ended early, at ${seconds(this.#elapsedMs())}`);
     return this.#outcome();
   }
 
@@ -156,7 +155,7 @@ export class DemoRun {
   async #federate(pair: Pair, signal: AbortSignal): Promise<void> {
     const [east, west] = pair;
     await Promise.all([declarePeer(east, west), declarePeer(west, east)]);
-    this.#note('each broker is told of the other once: where it is, its SPIFFE ID, its bundle of today');
+    this.#note('each broker is told of its peer, once: where it is, its SPIFFE ID, its bundle of today');
     const isReady = () =>
       [...pair].every((side) => {
         const peer = side === east ? west : east;
@@ -191,24 +190,27 @@ export class DemoRun {
   #noteRotation(now: Rotation, before: Rotation | undefined, peer: Side): void {
     const { number, side, root, toPeerMs, activatedAfterMs } = now;
     const what = `rotation ${number}:`;
-    if (before === undefined) this.#note(`${what} ${side.trustDomain} publishes a new root, ${short(root)}`);
+    const tell = (text: string, tone?: Note['tone']) => {
+      this.#note(text, tone, 'Rotation');
+    };
+    if (before === undefined) tell(`${what} ${side.trustDomain} publishes a new root, ${short(root)}`);
     if (toPeerMs !== undefined && before?.toPeerMs === undefined) {
-      this.#note(`${what} the SPIRE of ${peer.trustDomain} holds it after ${Math.round(toPeerMs)} ms`, 'Good');
+      tell(`${what} the SPIRE of ${peer.trustDomain} holds it after ${Math.round(toPeerMs)} ms`, 'Good');
     }
     if (activatedAfterMs !== undefined && before?.activatedAfterMs === undefined) {
-      this.#note(`${what} ${side.trustDomain} signs with ${short(root)} from now on`);
+      tell(`${what} ${side.trustDomain} signs with ${short(root)} from now on`);
     }
   }
 
   async #turnHostile([east, west]: Pair, first: Parameters<typeof hostileDocuments>[0], signal: AbortSignal) {
     const failuresBefore = this.#failures();
     for (const document of hostileDocuments(first)) {
-      this.#note(`the bundle endpoint of ${east.trustDomain} serves ${document.what}`);
+      this.#note(`the endpoint of ${east.trustDomain} serves ${document.what}`);
       const turn = { side: east, victim: west, document };
       const { reason, bundleKept } = await serveHostile(turn, this.#pace.hostileMs, signal);
       if (signal.aborted) return;
       if (reason === document.expectedReason && bundleKept) {
-        this.#note(`${west.trustDomain} does not take it (${reason}) and keeps the bundle it has`, 'Good');
+        this.#note(`${west.trustDomain} keeps the bundle it has (${reason})`, 'Good');
       } else {
         const outcome = `${reason ?? 'no refusal'}, bundle ${bundleKept ? 'kept' : 'changed'}`;
         this.#note(`${west.trustDomain} should have kept its bundle for ${document.expectedReason}: ${outcome}`, 'Bad');
@@ -219,7 +221,7 @@ export class DemoRun {
     if (signal.aborted) return;
     if (!well) this.#faults.push(`${west.trustDomain} did not recover when the endpoint served its own bundle again`);
     else if (this.#failures() === failuresBefore) {
-      this.#note('it serves its own bundle again: ready, and no call failed in between', 'Good');
+      this.#note('the endpoint serves the truth again: ready, and no call failed meanwhile', 'Good');
     }
     await sleep(systemClock, this.#pace.restMs, signal);
   }
@@ -228,12 +230,13 @@ export class DemoRun {
     const result = demoResult(this.#rotations, this.#tallies, this.#options.starter.version);
     const faults = [...this.#faults];
     if (result.failedHandshakes > 0) faults.unshift(`${result.failedHandshakes} handshakes failed`);
-    if (this.#tallies.some(({ ok }) => ok === 0)) faults.push('a workload never reached the other one');
+    if (result.rotations > 0 && this.#tallies.some(({ ok }) => ok === 0))
+      faults.push('a workload never reached the other one');
     return { result, faults, brokerLog: this.#brokerLog };
   }
 
-  #note(text: string, tone: Note['tone'] = 'Plain'): void {
-    const note = { atMs: this.#elapsedMs(), tone, text };
+  #note(text: string, tone: Note['tone'] = 'Plain', topic: Note['topic'] = 'Story'): void {
+    const note = { atMs: this.#elapsedMs(), tone, topic, text };
     this.#notes.push(note);
     this.#options.onNote(note);
   }
@@ -249,8 +252,4 @@ export class DemoRun {
 
 function short(fingerprint: string): string {
   return fingerprint.slice(0, 8);
-}
-
-function seconds(ms: number): string {
-  return `${(ms / 1000).toFixed(1)} s`;
 }

@@ -22,94 +22,105 @@ const MARKS: Readonly<Record<RootScene['stage'], { readonly mark: string; readon
   Before: { mark: '○', tone: 'Label' },
 };
 
-const SIDE_BY_SIDE_COLUMNS = 96;
-const LABEL_COLUMNS = 16;
-const ROOTS_SHOWN = 3;
-const ROTATIONS_SHOWN = 8;
-const BAR_MS = 20;
-const BAR_COLUMNS = 20;
+const CONDITION_TONES: Readonly<Record<SideScene['condition']['status'], Tone>> = {
+  True: 'Good',
+  False: 'Bad',
+  Unknown: 'Label',
+};
 
-/** Fits into `size`: what does not fit is left out at the right, and of the notes the oldest. */
+/** From here on there is room for a root or more on each side. */
+const SIDE_BY_SIDE_COLUMNS = 72;
+const LABEL_COLUMNS = 17;
+const ROOT_COLUMNS = 10;
+const MAX_ROOTS_SHOWN = 6;
+const MAX_ROTATIONS_SHOWN = 10;
+const NOTES_KEPT = 5;
+/** Below the picture: the cursor, and in the end the result. */
+const ROWS_LEFT = 5;
+const BAR_MS = 20;
+const BAR_COLUMNS = 15;
+
+/** Fits into `size`: what does not fit is left out at the right, and of rotations and notes the oldest. */
 export function drawScene(scene: Scene, { columns, rows }: Size): Line[] {
-  const fixed = [
+  const head = [
     title(scene),
     [],
     ...sides(scene.sides, columns),
-    legend(),
+    [span('  roots: ◐ published, signs next   ● signs   ○ signed before', 'Label')],
     [],
     ...scene.calls.map((calls) => callsLine(calls, columns)),
     [],
-    ...rotationLines(scene.rotations),
-    [],
+    [span('  rotation    new root    published    in the other SPIRE          signs', 'Label')],
   ];
-  // The cursor stands below the last line.
-  const room = Math.max(rows - fixed.length - 1, 1);
+  const room = rows - ROWS_LEFT - head.length - 1;
+  const rotations = scene.rotations
+    .slice(-Math.min(Math.max(room - NOTES_KEPT, 1), MAX_ROTATIONS_SHOWN))
+    .map(rotationLine);
   const notes = scene.notes
-    .slice(-room)
-    .map((note) => [span(noteLine(note), note.tone === 'Plain' ? 'Plain' : note.tone)]);
-  return [...fixed, ...notes].slice(-Math.max(rows - 1, 1)).map((line) => cut(line, columns));
+    .filter(({ topic }) => topic === 'Story')
+    .slice(-Math.max(room - rotations.length, 1))
+    .map((note) => [span(` ${noteLine(note)}`, note.tone)]);
+  return [...head, ...rotations, [], ...notes].slice(-Math.max(rows - 1, 1)).map((line) => cut(line, columns));
 }
 
 function title({ spire, elapsedMs, rotations, rotationsWanted }: Scene): Line {
   const spireName = spire === 'embedded' ? 'embedded SPIRE' : `SPIRE ${spire}`;
   return [
-    span(' fedbroker demo', 'Title'),
+    span('  fedbroker demo', 'Title'),
     span(`   ${spireName}   rotation ${rotations.length} of ${rotationsWanted}   ${seconds(elapsedMs)}`, 'Label'),
   ];
 }
 
 function sides(scenes: readonly SideScene[], columns: number): Line[] {
-  const panels = scenes.map(panel);
-  const [left, right] = panels;
-  if (left === undefined || right === undefined) return [[span(' starting …', 'Label')], []];
-  if (columns < SIDE_BY_SIDE_COLUMNS) return [...left, [], ...right, []];
+  const [left, right] = scenes;
+  if (left === undefined || right === undefined) return [[span('  starting …', 'Label')], []];
+  if (columns < SIDE_BY_SIDE_COLUMNS) return [...panel(left, columns), [], ...panel(right, columns), []];
   const half = Math.floor(columns / 2);
-  return [...left.map((line, index) => [...padded(cut(line, half), half), ...(right[index] ?? [])]), []];
-}
-
-function panel({ trustDomain, peerName, svidSignedBy, ownRoots, peerRoots, condition }: SideScene): Line[] {
-  const signer = svidSignedBy === undefined ? span('none yet', 'Label') : span(short(svidSignedBy), 'Good');
+  const rightLines = panel(right, half);
   return [
-    [span(` ${trustDomain}`, 'Title')],
-    [label('SVID signed by'), signer],
-    [label('own roots'), ...roots(ownRoots)],
-    [label(`trusts ${peerName} by`), ...roots(peerRoots)],
-    [label(`peer ${peerName}`), span(condition.reason, condition.ok ? 'Good' : 'Bad')],
+    ...panel(left, half).map((line, index) => [...padded(cut(line, half), half), ...(rightLines[index] ?? [])]),
+    [],
   ];
 }
 
-function roots(scenes: readonly RootScene[]): Line {
+function panel(
+  { trustDomain, peerName, svidSignedBy, ownRoots, peerRoots, condition }: SideScene,
+  columns: number,
+): Line[] {
+  const signer = svidSignedBy === undefined ? span('none yet', 'Label') : span(`  ${short(svidSignedBy)}`, 'Good');
+  return [
+    [span(`  ${trustDomain}`, 'Title')],
+    [label('SVID signed by'), signer],
+    [label('own roots'), ...roots(ownRoots, columns)],
+    [label(`trusts ${peerName} by`), ...roots(peerRoots, columns)],
+    [label(`peer ${peerName}`), span(condition.reason, CONDITION_TONES[condition.status])],
+  ];
+}
+
+function roots(scenes: readonly RootScene[], columns: number): Line {
   if (scenes.length === 0) return [span('none yet', 'Label')];
-  const shown = scenes.slice(0, ROOTS_SHOWN).map(({ fingerprint, stage }) => {
+  const room = Math.floor((columns - 2 - LABEL_COLUMNS - 3) / (ROOT_COLUMNS + 1));
+  const shown = scenes.slice(0, Math.min(Math.max(room, 1), MAX_ROOTS_SHOWN)).map(({ fingerprint, stage }) => {
     const { mark, tone } = MARKS[stage];
-    return span(`${mark}${short(fingerprint)} `, tone);
+    return span(`${mark} ${short(fingerprint)} `, tone);
   });
   const more = scenes.length - shown.length;
   return more > 0 ? [...shown, span(`+${more}`, 'Label')] : shown;
 }
 
-function legend(): Line {
-  return [span('   a root  ◐ is published, signs next   ● signs   ○ signed before', 'Label')];
-}
-
 function callsLine({ from, to, ok, failures, lastMs, recent }: CallsScene, columns: number): Line {
-  const head = ` ${from} ─mTLS▶ ${to} `;
-  const counts = `${String(ok).padStart(5)} ok `;
-  const failed = `${String(failures).padStart(3)} failed `;
-  const took = lastMs === undefined ? '' : ` ${lastMs.toFixed(1).padStart(5)} ms`;
-  const room = Math.max(columns - head.length - counts.length - failed.length - took.length - 1, 0);
+  const head = `  ${from} ─ mTLS ─▶ ${to}`;
+  const good = `${String(ok).padStart(6)} ok`;
+  const failed = `${String(failures).padStart(4)} failed  `;
+  const took = lastMs === undefined ? '' : `  ${lastMs.toFixed(1)} ms`;
+  const room = Math.max(columns - head.length - good.length - failed.length - 10, 0);
   return [
     span(head, 'Plain'),
-    span(counts, 'Good'),
+    span(good, 'Good'),
     span(failed, failures === 0 ? 'Label' : 'Bad'),
-    ...recent.slice(-Math.min(room, recent.length)).map((good) => (good ? span('·', 'Good') : span('✗', 'Bad'))),
+    ...(room === 0 ? [] : recent.slice(-room)).map((ok) => (ok ? span('·', 'Good') : span('✗', 'Bad'))),
     span(took, 'Label'),
   ];
-}
-
-function rotationLines(rotations: readonly RotationScene[]): Line[] {
-  const head = ' rotation   new root   published   held by the other SPIRE             signs';
-  return [[span(head, 'Label')], ...rotations.slice(-ROTATIONS_SHOWN).map(rotationLine)];
 }
 
 function rotationLine({ number, name, root, publishedAtMs, toPeerMs, activatedAfterMs }: RotationScene): Line {
@@ -117,15 +128,15 @@ function rotationLine({ number, name, root, publishedAtMs, toPeerMs, activatedAf
   const arrived = toPeerMs === undefined ? '…' : `+${Math.round(toPeerMs)} ms`;
   const active = activatedAfterMs === undefined ? '…' : `+${seconds(activatedAfterMs)}`;
   return [
-    span(`${String(number).padStart(3)}  ${name.padEnd(6)} ${short(root)}   `, 'Plain'),
-    span(seconds(publishedAtMs).padStart(9), 'Label'),
-    span(`   ${arrived.padStart(8)} ${bar.padEnd(BAR_COLUMNS)}`, 'Good'),
-    span(`   ${active}`, activatedAfterMs === undefined ? 'Next' : 'Plain'),
+    span(`${String(number).padStart(5)} ${name.padEnd(6)}  ${short(root)}`, 'Plain'),
+    span(seconds(publishedAtMs).padStart(13), 'Label'),
+    span(`${arrived.padStart(12)} ${bar.padEnd(BAR_COLUMNS)}`, 'Good'),
+    span(`    ${active}`, activatedAfterMs === undefined ? 'Next' : 'Plain'),
   ];
 }
 
 function label(text: string): Span {
-  return span(`   ${text.padEnd(LABEL_COLUMNS)} `, 'Label');
+  return span(`    ${text.padEnd(LABEL_COLUMNS - 2)} `, 'Label');
 }
 
 function span(text: string, tone: Tone): Span {

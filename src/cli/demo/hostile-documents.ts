@@ -27,7 +27,7 @@ const WAIT = { everyMs: 20, timeoutMs: 5_000 };
 export function hostileDocuments(first: Bundle): readonly HostileDocument[] {
   return [
     {
-      what: 'its first document again, from before the rotations',
+      what: 'its document from before the rotations',
       body: serializeBundle(first, { refreshHintSeconds: REFRESH_HINT_SECONDS }),
       expectedReason: 'SequenceRollback',
     },

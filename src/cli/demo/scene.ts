@@ -2,6 +2,7 @@
 import { fingerprint, type X509Authority } from '../../bundle/bundle.ts';
 import { readExtensions } from '../../bundle/certificate.ts';
 import type { TrustDomain } from '../../bundle/trust-domain.ts';
+import type { Condition } from '../../federation/conditions.ts';
 import type { AuthorityState } from '../../spire/local-authority.ts';
 import type { CallTally } from './call-tally.ts';
 import { conditionOf } from './hostile-documents.ts';
@@ -23,6 +24,8 @@ export interface Scene {
 
 /** Something that happened. */
 export interface Note {
+  /** `Rotation`: the list of rotations says it too. */
+  readonly topic: 'Rotation' | 'Story';
   readonly atMs: number;
   readonly tone: 'Plain' | 'Good' | 'Bad';
   readonly text: string;
@@ -38,7 +41,7 @@ export interface SideScene {
   /** What its workload trusts for the peer, newest first. */
   readonly peerRoots: readonly RootScene[];
   /** What the broker says of the peer, for example `Ready`. */
-  readonly condition: { readonly reason: string; readonly ok: boolean };
+  readonly condition: Pick<Condition, 'reason' | 'status'>;
 }
 
 export interface RootScene {
@@ -56,42 +59,38 @@ export interface RotationScene extends Pick<Rotation, 'number' | 'root' | 'toPee
   readonly publishedAtMs: number;
 }
 
-/** Roots by fingerprint, with the number in which they were first seen. */
-export type RootOrder = Map<string, number>;
+/** What was found out about each root when it was seen first, by fingerprint. */
+export type RootMemory = Map<string, { readonly rank: number; readonly subjectKeyId: string | undefined }>;
 
-export function sideScene(side: Side, peer: Side, order: RootOrder): SideScene {
+export function sideScene(side: Side, peer: Side, memory: RootMemory): SideScene {
   const context = side.workload.context;
-  const federated = context?.federated.get(peer.trustDomain) ?? [];
-  const ready = conditionOf(side, peer, 'Ready');
-  const ownRoots = rootScenes(context?.ownRoots ?? [], context?.authorities, order);
-  const signer = context?.ownRoots.find((der) => subjectKeyId(der) === context.svid.signedBy);
+  const ownRoots = rootScenes(context?.ownRoots ?? [], context?.authorities, memory);
+  const signedBy = context?.svid.signedBy;
   return {
     trustDomain: side.trustDomain,
     peerName: nameOf(peer.trustDomain),
-    svidSignedBy: signer === undefined ? undefined : fingerprint(signer),
+    svidSignedBy: ownRoots.find((root) => memory.get(root.fingerprint)?.subjectKeyId === signedBy)?.fingerprint,
     ownRoots,
-    peerRoots: rootScenes(federated, peer.workload.context?.authorities, order),
-    condition: { reason: ready?.reason ?? 'not declared yet', ok: ready?.status === 'True' },
+    peerRoots: rootScenes(context?.federated.get(peer.trustDomain) ?? [], peer.workload.context?.authorities, memory),
+    condition: conditionOf(side, peer, 'Ready') ?? { reason: 'not declared yet', status: 'Unknown' },
   };
 }
 
 function rootScenes(
   roots: readonly X509Authority[],
   authorities: AuthorityState | undefined,
-  order: RootOrder,
+  memory: RootMemory,
 ): RootScene[] {
   const found = roots.map((der) => {
     const name = fingerprint(der);
-    if (!order.has(name)) order.set(name, order.size);
-    const id = subjectKeyId(der);
-    const stage: RootScene['stage'] =
-      id === authorities?.active.id ? 'Active' : id === authorities?.prepared?.id ? 'Next' : 'Before';
-    return { fingerprint: name, stage };
+    const known = memory.get(name) ?? { rank: memory.size, subjectKeyId: readExtensions(der).subjectKeyId };
+    memory.set(name, known);
+    return { fingerprint: name, stage: stageOf(known.subjectKeyId, authorities), rank: known.rank };
   });
-  const rank = ({ fingerprint: name }: RootScene) => order.get(name) ?? 0;
-  return found.sort((a, b) => rank(b) - rank(a));
+  return found.sort((a, b) => b.rank - a.rank).map(({ fingerprint: name, stage }) => ({ fingerprint: name, stage }));
 }
 
-function subjectKeyId(der: X509Authority): string | undefined {
-  return readExtensions(der).subjectKeyId;
+function stageOf(subjectKeyId: string | undefined, authorities: AuthorityState | undefined): RootScene['stage'] {
+  if (subjectKeyId === authorities?.active.id) return 'Active';
+  return subjectKeyId === authorities?.prepared?.id ? 'Next' : 'Before';
 }

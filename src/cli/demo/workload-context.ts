@@ -48,8 +48,8 @@ export async function readWorkloadContext(
     const bundle = await spire.getFederatedBundle(name, signal);
     if (bundle !== undefined) federated.set(name, bundle.x509Authorities);
   }
-  const unchanged = before?.authorities.active.id === authorities.active.id;
-  const svid = (unchanged ? before?.svid : undefined) ?? (await mintSvid(spire, id, signal));
+  const kept = before?.authorities.active.id === authorities.active.id ? before.svid : undefined;
+  const svid = kept ?? (await mintSvid(spire, id, signal));
   return { svid, ownRoots: own.x509Authorities, federated, authorities };
 }
 
