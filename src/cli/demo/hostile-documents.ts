@@ -2,6 +2,7 @@
 import { serializeBundle } from '../../bundle/bundle-document.ts';
 import { bundlesEqual, type Bundle } from '../../bundle/bundle.ts';
 import { sleep, systemClock } from '../../federation/clock.ts';
+import { conditionOf } from './peer-condition.ts';
 import type { Side } from './side.ts';
 import { waitUntil, type Wait } from './wait-until.ts';
 
@@ -69,10 +70,4 @@ export async function serveTruth(side: Side, victim: Side, signal: AbortSignal):
 function verifiedReason(victim: Side, side: Side): string | undefined {
   const condition = conditionOf(victim, side, 'BundleVerified');
   return condition?.status === 'False' ? condition.reason : undefined;
-}
-
-/** What the broker says of its peer. */
-export function conditionOf({ broker }: Side, peer: Side, type: string) {
-  const found = broker.status().peers.find(({ trustDomain }) => trustDomain === peer.trustDomain);
-  return found?.conditions.find((condition) => condition.type === type);
 }

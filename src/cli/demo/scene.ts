@@ -5,7 +5,7 @@ import type { TrustDomain } from '../../bundle/trust-domain.ts';
 import type { Condition } from '../../federation/conditions.ts';
 import type { AuthorityState } from '../../spire/local-authority.ts';
 import type { CallTally } from './call-tally.ts';
-import { conditionOf } from './hostile-documents.ts';
+import { conditionOf } from './peer-condition.ts';
 import type { Rotation } from './rotation.ts';
 import { nameOf, type Side } from './side.ts';
 
