@@ -106,8 +106,8 @@ export class DemoRun {
 
   async #play(folder: string, teardown: Teardown, signal: AbortSignal): Promise<void> {
     const { starter, rotations } = this.#options;
-    const spire = starter.version === 'embedded' ? 'an embedded SPIRE Server' : `SPIRE Server ${starter.version}`;
-    this.#note(`${EAST} and ${WEST} start, each with ${spire}, a broker and a workload`);
+    const spire = starter.version === 'embedded' ? 'an embedded SPIRE' : `SPIRE ${starter.version}`;
+    this.#note(`${EAST} and ${WEST} start: ${spire}, a broker, a workload each`);
     const traffic = new AbortController();
     const ending = AbortSignal.any([signal, traffic.signal]);
     setMaxListeners(0, ending);
