@@ -16,7 +16,14 @@ export const demoCommand: Command = {
   summary:
     'two trust domains federate, talk and rotate before your eyes, in about 25 s; exit 1 when a handshake failed',
   flags: { rotations: 'Text', spire: 'Text', 'spire-server': 'Text', output: 'Text' },
-  run: (context) => runDemo(context),
+  async run(context) {
+    // Nobody reads on, for example behind "| head": end in order, as after Ctrl-C.
+    const unread = new AbortController();
+    process.stdout.on('error', () => {
+      unread.abort();
+    });
+    return runDemo({ ...context, signal: AbortSignal.any([context.signal, unread.signal]) });
+  },
 };
 
 /** `change` is for tests: other paces, and what must make the demo fail. */
