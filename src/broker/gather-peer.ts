@@ -138,22 +138,30 @@ export class PeerGatherer {
   #ask(choice: Exclude<EndpointTrustChoice, { source: 'None' }>, signal: AbortSignal): Promise<BundleAnswer> {
     const { source, longPollSeconds } = this.#parts;
     const appliedEtag = this.#appliedEtag();
-    const waits = appliedEtag !== undefined && this.#state.waitsSupported !== false;
     return source.fetch(
       {
         url: this.#peer.bundleEndpointUrl,
         trust: choice.trust,
         ...(appliedEtag !== undefined && { appliedEtag }),
-        ...(waits && longPollSeconds !== undefined && { waitSeconds: longPollSeconds }),
+        ...(this.#asksToWait() && longPollSeconds !== undefined && { waitSeconds: longPollSeconds }),
       },
       signal,
     );
   }
 
+  /** After a failure an answer is wanted at once: while one is held, the failure would seem to go on. */
+  #asksToWait(): boolean {
+    return this.#mayWait() && this.#state.failedAttempts === 0;
+  }
+
+  #mayWait(): boolean {
+    const { longPollSeconds } = this.#parts;
+    return longPollSeconds !== undefined && this.#appliedEtag() !== undefined && this.#state.waitsSupported !== false;
+  }
+
   #noteAnswer(answer: BundleAnswer): void {
     const { board, clock } = this.#parts;
-    const asked = this.#appliedEtag() !== undefined && this.#parts.longPollSeconds !== undefined;
-    if (asked) this.#state.waitsSupported = answer.waitApplied;
+    if (this.#asksToWait()) this.#state.waitsSupported = answer.waitApplied;
     this.#state.failedAttempts = 0;
     this.#state.failingSince = undefined;
     this.#state.lastReason = undefined;
@@ -206,11 +214,11 @@ export class PeerGatherer {
   }
 
   #delayMs(): number {
-    const { board, limits, longPollSeconds, random } = this.#parts;
+    const { board, limits, random } = this.#parts;
     return nextFetchDelayMs({
       limits,
       hintSeconds: board.heldBundle(this.#peer.trustDomain)?.refreshHintSeconds,
-      waits: longPollSeconds !== undefined && this.#appliedEtag() !== undefined && this.#state.waitsSupported !== false,
+      waits: this.#mayWait(),
       failedAttempts: this.#state.failedAttempts,
       random: random(),
     });

@@ -6,12 +6,12 @@ import type { Cleanup } from './cleanup.ts';
 
 /**
  * A new folder that the cleanup removes, with a path short enough for Unix sockets in it (107 bytes at most on Linux).
- * With FEDBROKER_KEEP_STACK_FOLDERS=1 it stays, for a look at the logs of a test that failed.
+ * With KEEP_STACK_FOLDERS=1 it stays, for a look at the logs of a test that failed.
  */
 export function tempFolder(cleanup: Cleanup, name: string): string {
   const folder = mkdtempSync(join(tmpdir(), `fb-${name.slice(0, 24)}-`));
   cleanup.add(() => {
-    if (process.env['FEDBROKER_KEEP_STACK_FOLDERS'] === '1') console.log(`kept: ${folder}`);
+    if (process.env['KEEP_STACK_FOLDERS'] === '1') console.log(`kept: ${folder}`);
     else rmSync(folder, { recursive: true, force: true });
   });
   return folder;
