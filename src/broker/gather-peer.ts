@@ -40,8 +40,8 @@ interface LoopState {
   failingSince: Date | undefined;
   lastReason: string | undefined;
   lastSuccessAt: Date | undefined;
-  /** Unknown until the endpoint was asked to wait once. */
-  waitsSupported: boolean | undefined;
+  /** The endpoint holds its answers, or was not asked to yet. */
+  waits: boolean;
   bodyDigest: string | undefined;
 }
 
@@ -54,7 +54,7 @@ export class PeerGatherer {
     failingSince: undefined,
     lastReason: undefined,
     lastSuccessAt: undefined,
-    waitsSupported: undefined,
+    waits: true,
     bodyDigest: undefined,
   };
   #wake = new AbortController();
@@ -103,10 +103,11 @@ export class PeerGatherer {
     try {
       const choice = await this.#chooseTrust();
       if (choice.source === 'None') throw new NothingToVerifyWith(choice.message);
+      const askedToWait = this.#asksToWait();
       const answer = await this.#ask(choice, signal);
       ended(answer.kind);
       const before = board.fetchOf(this.#peer.trustDomain)?.document?.content;
-      this.#noteAnswer(answer);
+      this.#noteAnswer(answer, askedToWait);
       const isNew = board.fetchOf(this.#peer.trustDomain)?.document?.content !== before;
       if (isNew) await passed();
     } catch (error) {
@@ -149,19 +150,21 @@ export class PeerGatherer {
     );
   }
 
-  /** After a failure an answer is wanted at once: while one is held, the failure would seem to go on. */
+  /**
+   * Asked at each regular fetch, so that an endpoint that learns to wait is found out. After a failure an answer is
+   * wanted at once: while one is held, the failure would seem to go on.
+   */
   #asksToWait(): boolean {
-    return this.#mayWait() && this.#state.failedAttempts === 0;
+    return (
+      this.#parts.longPollSeconds !== undefined && this.#appliedEtag() !== undefined && this.#state.failedAttempts === 0
+    );
   }
 
-  #mayWait(): boolean {
-    const { longPollSeconds } = this.#parts;
-    return longPollSeconds !== undefined && this.#appliedEtag() !== undefined && this.#state.waitsSupported !== false;
-  }
-
-  #noteAnswer(answer: BundleAnswer): void {
+  #noteAnswer(answer: BundleAnswer, askedToWait: boolean): void {
     const { board, clock } = this.#parts;
-    if (this.#asksToWait()) this.#state.waitsSupported = answer.waitApplied;
+    // An endpoint whose bundle has changed in between has nothing to wait for, so only "not modified" tells.
+    if (answer.waitApplied) this.#state.waits = true;
+    else if (askedToWait && answer.kind === 'NotModified') this.#state.waits = false;
     this.#state.failedAttempts = 0;
     this.#state.failingSince = undefined;
     this.#state.lastReason = undefined;
@@ -214,11 +217,11 @@ export class PeerGatherer {
   }
 
   #delayMs(): number {
-    const { board, limits, random } = this.#parts;
+    const { board, limits, longPollSeconds, random } = this.#parts;
     return nextFetchDelayMs({
       limits,
       hintSeconds: board.heldBundle(this.#peer.trustDomain)?.refreshHintSeconds,
-      waits: this.#mayWait(),
+      waits: this.#state.waits && longPollSeconds !== undefined && this.#appliedEtag() !== undefined,
       failedAttempts: this.#state.failedAttempts,
       random: random(),
     });
