@@ -38,7 +38,6 @@ const PAUSE_WORTH_ENDING_MS = 1_000;
 interface LoopState {
   failedAttempts: number;
   failingSince: Date | undefined;
-  lastReason: string | undefined;
   lastSuccessAt: Date | undefined;
   /** The endpoint holds its answers, or was not asked to yet. */
   waits: boolean;
@@ -52,7 +51,6 @@ export class PeerGatherer {
   readonly #state: LoopState = {
     failedAttempts: 0,
     failingSince: undefined,
-    lastReason: undefined,
     lastSuccessAt: undefined,
     waits: true,
     bodyDigest: undefined,
@@ -101,10 +99,8 @@ export class PeerGatherer {
       onFetch(this.#peer, result, (clock.now().getTime() - startedAtMs) / 1000);
     };
     try {
-      const choice = await this.#chooseTrust();
-      if (choice.source === 'None') throw new NothingToVerifyWith(choice.message);
       const askedToWait = this.#asksToWait();
-      const answer = await this.#ask(choice, signal);
+      const answer = await this.#askVerifying(signal);
       ended(answer.kind);
       const before = board.fetchOf(this.#peer.trustDomain)?.document?.content;
       this.#noteAnswer(answer, askedToWait);
@@ -118,25 +114,38 @@ export class PeerGatherer {
     }
   }
 
-  async #chooseTrust(): Promise<EndpointTrustChoice> {
+  /** When no held root signed the endpoint's certificate, what an operator has declared since may say who did. */
+  async #askVerifying(signal: AbortSignal): Promise<BundleAnswer> {
+    const choice = await this.#chooseTrust({ endpointRootUnknown: false });
+    try {
+      return await this.#ask(choice, signal);
+    } catch (error) {
+      if (signal.aborted || codedError(error).code !== 'EndpointRootUnknown') throw error;
+      const second = await this.#chooseTrust({ endpointRootUnknown: true });
+      if (choice.source !== 'Held' || second.source !== 'Bootstrap') throw error;
+      return await this.#ask(second, signal);
+    }
+  }
+
+  async #chooseTrust({ endpointRootUnknown }: { readonly endpointRootUnknown: boolean }): Promise<EndpointTrustChoice> {
     const { board } = this.#parts;
     return chooseEndpointTrust({
       peer: this.#peer,
       held: (trustDomain) => board.heldBundle(trustDomain),
-      bootstrap: await this.#bootstrap(),
-      endpointRootUnknown: this.#state.lastReason === 'EndpointRootUnknown',
+      bootstrap: await this.#bootstrap(endpointRootUnknown),
+      endpointRootUnknown,
     });
   }
 
   /** Read only when it can matter, and then anew: an operator may just have put a newer one there. */
-  async #bootstrap(): Promise<Bundle | undefined> {
+  async #bootstrap(endpointRootUnknown: boolean): Promise<Bundle | undefined> {
     const { board, readBootstrap } = this.#parts;
     if (board.heldBundle(this.#peer.trustDomain) === undefined) return readBootstrap(this.#peer);
-    if (this.#state.lastReason !== 'EndpointRootUnknown') return undefined;
-    return readBootstrap(this.#peer).catch(() => undefined);
+    return endpointRootUnknown ? readBootstrap(this.#peer).catch(() => undefined) : undefined;
   }
 
-  #ask(choice: Exclude<EndpointTrustChoice, { source: 'None' }>, signal: AbortSignal): Promise<BundleAnswer> {
+  async #ask(choice: EndpointTrustChoice, signal: AbortSignal): Promise<BundleAnswer> {
+    if (choice.source === 'None') throw new NothingToVerifyWith(choice.message);
     const { source, longPollSeconds } = this.#parts;
     const appliedEtag = this.#appliedEtag();
     return source.fetch(
@@ -167,7 +176,6 @@ export class PeerGatherer {
     else if (askedToWait && answer.kind === 'NotModified') this.#state.waits = false;
     this.#state.failedAttempts = 0;
     this.#state.failingSince = undefined;
-    this.#state.lastReason = undefined;
     this.#state.lastSuccessAt = clock.now();
     const before = board.fetchOf(this.#peer.trustDomain)?.document;
     const document = answer.kind === 'NotModified' ? before : this.#document(answer.body, answer.etag, before);
@@ -201,7 +209,6 @@ export class PeerGatherer {
     const now = clock.now();
     this.#state.failedAttempts += 1;
     this.#state.failingSince ??= now;
-    this.#state.lastReason = code;
     board.noteFetched(this.#peer.trustDomain, {
       document: board.fetchOf(this.#peer.trustDomain)?.document,
       lastAttemptAt: now,

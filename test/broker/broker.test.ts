@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { TrustDomain } from '../../src/bundle/trust-domain.ts';
-import type { SpireServer } from '../../src/federation/ports.ts';
+import type { BundleSource, SpireServer } from '../../src/federation/ports.ts';
 import { bundleOf, NORTH, peerOf, selecting, EAST, WEST } from '../federation/samples.ts';
-import { readiness, ScriptedSource, startSide, until, type Side } from './side.ts';
+import { readiness, ScriptedSource, SETTINGS, startSide, until, type Side } from './side.ts';
 
 const westUrl = peerOf(WEST).bundleEndpointUrl;
 const northUrl = peerOf(NORTH).bundleEndpointUrl;
@@ -86,6 +86,28 @@ describe('a broker beside SPIRE', () => {
     source.publish(westUrl, bundleOf(WEST, [0, 1], { sequenceNumber: 8n }));
     await ready(WEST);
     await until('the new root', async () => (await stored(WEST))?.x509Authorities.length === 2);
+  });
+
+  it('asks again at once, trusting a newer declared bundle, when no held root signed the endpoint', async () => {
+    const newer = bundleOf(WEST, [1], { sequenceNumber: 8n });
+    await side.spire.setFederatedBundles([bundleOf(WEST)]);
+    side.declare([peerOf(WEST)]);
+    const signedByNewRoot: BundleSource = {
+      fetch: (request) => {
+        const { trust } = request;
+        if (trust.type === 'https_spiffe' && trust.authorities[0] === newer.x509Authorities[0]) {
+          return source.fetch(request);
+        }
+        return Promise.reject(Object.assign(new Error('unknown root'), { code: 'EndpointRootUnknown' }));
+      },
+    };
+    source.publish(westUrl, newer);
+    await side.startBroker(signedByNewRoot, {
+      readBootstrap: () => Promise.resolve(newer),
+      settings: { ...SETTINGS, refresh: { ...SETTINGS.refresh, minSeconds: 60, maxSeconds: 60 } },
+    });
+    await until('stored', async () => (await stored(WEST))?.sequenceNumber === 8n);
+    await ready(WEST);
   });
 
   it('does not let one peer that never answers delay another', async () => {
