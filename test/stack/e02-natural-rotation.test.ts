@@ -1,0 +1,59 @@
+// E2: do workloads meet without a single failure while both trust domains rotate their roots every half minute?
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
+import { Cleanup } from './harness/cleanup.ts';
+import { startFederatedPair, type FederatedSide } from './harness/federated-pair.ts';
+import { openApi, storedRoots } from './harness/stored-roots.ts';
+import { mutualHandshake } from './harness/verify-svid.ts';
+
+const DURATION_MS = 6 * 60_000;
+const SAMPLE_EVERY_MS = 1_000;
+/** With ca_ttl 1m SPIRE makes a root every 30 s and signs with it 20 s after it was published. */
+const MIN_ROOTS = 8;
+
+describe('E2: ca_ttl of one minute on both sides, for six minutes', () => {
+  const cleanup = new Cleanup();
+  let east: FederatedSide;
+  let west: FederatedSide;
+
+  before(async () => {
+    [east, west] = await startFederatedPair(cleanup, ['east.test', 'west.test'], {
+      server: { caTtl: '1m', x509SvidTtl: '10m' },
+      flags: { 'refresh-hint-seconds': 10 },
+    });
+    await Promise.all([
+      east.agent.waitForX509(({ federatedRoots }) => federatedRoots.has('west.test')),
+      west.agent.waitForX509(({ federatedRoots }) => federatedRoots.has('east.test')),
+    ]);
+  });
+  after(() => cleanup.run());
+
+  it('fails no handshake, sampled every second, and brings every root to the other side', async (context) => {
+    const [eastApi, westApi] = [openApi(cleanup, east.server), openApi(cleanup, west.server)];
+    const seen = { east: new Set<string>(), west: new Set<string>() };
+    const failures: string[] = [];
+    let samples = 0;
+    const endMs = performance.now() + DURATION_MS;
+    while (performance.now() < endMs) {
+      const startMs = performance.now();
+      const [atEast, atWest] = await Promise.all([east.agent.fetchX509(), west.agent.fetchX509()]);
+      const verdicts = await mutualHandshake(
+        { svid: atEast.svid, roots: atEast.federatedRoots.get('west.test') ?? [] },
+        { svid: atWest.svid, roots: atWest.federatedRoots.get('east.test') ?? [] },
+      );
+      samples += 1;
+      for (const side of ['client', 'server'] as const) {
+        const verdict = verdicts[side];
+        if (!verdict.ok) failures.push(`sample ${samples}, ${side}: ${verdict.reason}`);
+      }
+      for (const root of (await storedRoots(westApi, 'east.test')) ?? []) seen.east.add(root);
+      for (const root of (await storedRoots(eastApi, 'west.test')) ?? []) seen.west.add(root);
+      await pause(Math.max(0, SAMPLE_EVERY_MS - (performance.now() - startMs)));
+    }
+    context.diagnostic(`${samples} samples, ${failures.length} failed, roots ${seen.east.size} and ${seen.west.size}`);
+    assert.deepEqual(failures, []);
+    assert.ok(samples > DURATION_MS / SAMPLE_EVERY_MS / 2);
+    assert.ok(seen.east.size >= MIN_ROOTS && seen.west.size >= MIN_ROOTS);
+  });
+});
