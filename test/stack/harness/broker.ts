@@ -48,7 +48,7 @@ export interface Broker {
 /** Resolves when the broker answers /livez and has reached SPIRE. */
 export async function startBroker(
   cleanup: Cleanup,
-  server: SpireServer,
+  server: Pick<SpireServer, 'trustDomain' | 'socketPath' | 'folder'>,
   flags: BrokerFlags = {},
   name = 'broker',
 ): Promise<Broker> {

@@ -1,0 +1,120 @@
+// How is a real Envoy told to take its SVID and its peers' roots from the SPIRE agent beside it? (SDS, SPIFFE validator)
+import { connect } from 'node:tls';
+
+const AGENT_CLUSTER = 'spire_agent';
+
+type Json = Readonly<Record<string, unknown>>;
+
+/** The agent's SDS: a SPIFFE ID names its SVID, `ALL` the SPIFFE validator with every bundle. */
+function secret(name: string): Json {
+  const grpc_services = [{ envoy_grpc: { cluster_name: AGENT_CLUSTER } }];
+  const api_config_source = { api_type: 'GRPC', transport_api_version: 'V3', grpc_services };
+  return { name, sds_config: { resource_api_version: 'V3', api_config_source } };
+}
+
+function typed(name: string, fields: object): { readonly name: string; readonly typed_config: Json } {
+  return { name, typed_config: { '@type': `type.googleapis.com/envoy.extensions.${name}`, ...fields } };
+}
+
+/** Its own SVID, and whoever a bundle vouches for; with `peerId` only that one. */
+function tlsContext(spiffeId: string, peerId?: string): Json {
+  const match = { san_type: 'URI', matcher: { exact: peerId } };
+  return {
+    tls_certificate_sds_secret_configs: [secret(spiffeId)],
+    combined_validation_context: {
+      default_validation_context: peerId === undefined ? {} : { match_typed_subject_alt_names: [match] },
+      validation_context_sds_secret_config: secret('ALL'),
+    },
+  };
+}
+
+function httpManager(name: string, route: Json): Json {
+  return typed('filters.network.http_connection_manager.v3.HttpConnectionManager', {
+    stat_prefix: name,
+    http_filters: [typed('filters.http.router.v3.Router', {})],
+    route_config: { virtual_hosts: [{ name: 'all', domains: ['*'], routes: [{ match: { prefix: '/' }, ...route }] }] },
+  });
+}
+
+function listener(name: string, port: number, chain: Json): Json {
+  const address = { socket_address: { address: '127.0.0.1', port_value: port } };
+  return { name, stat_prefix: name, address, filter_chains: [chain] };
+}
+
+function cluster(name: string, address: Json, fields: Json = {}): Json {
+  const endpoints = [{ lb_endpoints: [{ endpoint: { address } }] }];
+  return { name, load_assignment: { cluster_name: name, endpoints }, ...fields };
+}
+
+function httpOptions(options: Json): Json {
+  const { name, typed_config } = typed('upstreams.http.v3.HttpProtocolOptions', options);
+  return { typed_extension_protocol_options: { [`envoy.extensions.${name}`]: typed_config } };
+}
+
+function agentCluster(agentSocketPath: string): Json {
+  const http2 = httpOptions({ explicit_http_config: { http2_protocol_options: {} } });
+  return cluster(AGENT_CLUSTER, { pipe: { path: agentSocketPath } }, http2);
+}
+
+/** Answers 200 to whoever comes with an accepted SVID. */
+export function gateway(port: number, agentSocketPath: string, spiffeId: string): Json {
+  const tls = typed('transport_sockets.tls.v3.DownstreamTlsContext', {
+    require_client_certificate: true,
+    common_tls_context: tlsContext(spiffeId),
+  });
+  const chain = { filters: [httpManager('gateway', { direct_response: { status: 200 } })], transport_socket: tls };
+  return {
+    static_resources: { listeners: [listener('gateway', port, chain)], clusters: [agentCluster(agentSocketPath)] },
+  };
+}
+
+/** Takes plain requests and passes each on to the gateway of `peerId`, by a connection of its own. */
+export function sidecar(
+  ports: { readonly own: number; readonly gateway: number },
+  agentSocketPath: string,
+  { spiffeId, peerId }: { readonly spiffeId: string; readonly peerId: string },
+): Json {
+  const tls = typed('transport_sockets.tls.v3.UpstreamTlsContext', {
+    common_tls_context: tlsContext(spiffeId, peerId),
+  });
+  const peer = cluster(
+    'peer',
+    { socket_address: { address: '127.0.0.1', port_value: ports.gateway } },
+    {
+      transport_socket: tls,
+      ...httpOptions({
+        common_http_protocol_options: { max_requests_per_connection: 1 },
+        explicit_http_config: { http_protocol_options: {} },
+      }),
+    },
+  );
+  const chain = { filters: [httpManager('sidecar', { route: { cluster: 'peer' } })] };
+  return {
+    static_resources: {
+      listeners: [listener('sidecar', ports.own, chain)],
+      clusters: [agentCluster(agentSocketPath), peer],
+    },
+  };
+}
+
+export interface ClientCertificate {
+  readonly chainPem: string;
+  readonly keyPem: string;
+}
+
+/** The first line of the gateway's answer; rejects when it refuses the certificate. */
+export function requestByTls(port: number, { chainPem, keyPem }: ClientCertificate): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({
+      ...{ host: '127.0.0.1', port, cert: chainPem, key: keyPem },
+      rejectUnauthorized: false,
+      timeout: 5_000,
+    });
+    socket.once('error', reject);
+    socket.once('data', (data: Buffer) => {
+      resolve(data.toString('latin1').split('\r\n')[0] ?? '');
+      socket.destroy();
+    });
+    socket.write('GET / HTTP/1.1\r\nhost: gateway\r\nconnection: close\r\n\r\n');
+  });
+}
