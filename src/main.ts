@@ -87,4 +87,10 @@ function endRequested(): AbortSignal {
   return controller.signal;
 }
 
+// Whoever reads our output may stop early, as "fedbroker settings | head" does; there is nobody left to tell.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit(0);
+});
+
 process.exitCode = await main(process.argv.slice(2));

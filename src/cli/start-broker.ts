@@ -2,7 +2,7 @@
 import { CronJob } from 'cron';
 import { Registry } from 'prom-client';
 import { createAdminApp } from '../admin/admin-app.ts';
-import { startAdminServer } from '../admin/admin-server.ts';
+import { startAdminServer, type AdminServer } from '../admin/admin-server.ts';
 import { createMetrics, type Metrics } from '../admin/metrics.ts';
 import { createBundleSource } from '../bundle-endpoint/fetch-bundle.ts';
 import { Broker } from '../broker/broker.ts';
@@ -10,7 +10,9 @@ import type { BrokerStatus } from '../broker/status.ts';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
 import type { Config } from '../config.ts';
 import { sleep, systemClock } from '../federation/clock.ts';
+import type { SpireServer } from '../federation/ports.ts';
 import type { Logger } from '../log.ts';
+import type { PeerDirectory } from '../peer-files/peer-directory.ts';
 import type { DirectoryDeclarations } from '../peer-files/judge-declarations.ts';
 import { isSpireError } from '../spire/spire-error.ts';
 import { productVersion } from '../version.ts';
@@ -41,89 +43,126 @@ export async function startBroker(
   const connected = await waitForSpire(config, log, signal);
   if (connected === undefined) return undefined;
   const { trustDomain, spire } = connected;
-  const registry = new Registry();
-  const metrics = createMetrics(registry);
-  const endpoint = await openOwnEndpoint({
-    config,
-    trustDomain,
-    spire,
-    onIdentityFailure: (profile, error) => {
-      log.error({ profile, err: error }, 'the identity of our bundle endpoint cannot be renewed; the one before stays');
+  // What was started, to be ended in the reverse order: also when something after it cannot be started.
+  const started: (() => Promise<void> | void)[] = [
+    () => {
+      spire.close();
     },
-  });
+  ];
+  const stop = async () => {
+    for (const end of started.splice(0).reverse()) await end();
+  };
+  try {
+    const endpoint = await openOwnEndpoint({
+      config,
+      trustDomain,
+      spire,
+      onIdentityFailure: (profile, error) => {
+        log.error(
+          { profile, err: error },
+          'the identity of our bundle endpoint cannot be renewed; the one before stays',
+        );
+      },
+    });
+    started.push(endpoint.close);
+    const registry = new Registry();
+    const metrics = createMetrics(registry);
+    const { broker, peers } = createBroker({ config, trustDomain, spire, endpoint, log, metrics });
+    const admin = await openAdmin(config, { broker, peers, endpoint, registry, metrics });
+    if (admin !== undefined) started.push(admin.close);
+    started.push(() => broker.stop());
+    await broker.start();
+    log.info(
+      {
+        trustDomain,
+        ...endpoint.addresses,
+        admin: admin && { host: admin.host, port: admin.port },
+        peersDirectory: config.peersDirectory,
+      },
+      'running',
+    );
+    return {
+      trustDomain,
+      endpoint,
+      status: () => broker.status(),
+      refresh: (peer) => {
+        broker.refresh(peer);
+      },
+      stop,
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+interface BrokerCreation {
+  readonly config: Config;
+  readonly trustDomain: TrustDomain;
+  readonly spire: SpireServer;
+  readonly endpoint: OwnEndpoint;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+}
+
+function createBroker({ config, trustDomain, spire, endpoint, log, metrics }: BrokerCreation) {
   const peers = peerDirectory(config, trustDomain);
   const broker: Broker = new Broker({
     trustDomain,
     spire,
     source: createBundleSource(fetchLimits(config)),
     peers: {
-      watch: (report, watchSignal) =>
+      watch: (report, signal) =>
         peers.watch((declared) => {
           noteDeclarations(declared, log, metrics);
           report(declared);
-        }, watchSignal),
+        }, signal),
     },
     readBootstrap,
     settings: brokerSettings(config),
     observer: createObserver({ log, metrics, status: () => broker.status(), publish: endpoint.publish }),
-    scheduleSweeps: (sweep, sweepSignal) => {
-      const job = CronJob.from({
-        cronTime: config.resyncSchedule,
-        onTick: sweep,
-        waitForCompletion: true,
-        start: true,
-      });
-      sweepSignal.addEventListener('abort', () => void job.stop());
+    scheduleSweeps: (sweep, signal) => {
+      const { resyncSchedule: cronTime } = config;
+      const job = CronJob.from({ cronTime, onTick: sweep, waitForCompletion: true, start: true });
+      signal.addEventListener('abort', () => void job.stop());
     },
   });
-  const status = () => ({
-    ...broker.status(),
-    version: productVersion(),
-    declarationFaults: peers.latest?.faults ?? [],
-    endpoint: { addresses: endpoint.addresses, etag: endpoint.publication.etag, waiting: endpoint.publication.waiting },
-    servingSvid: endpoint.servingSvid(),
+  return { broker, peers };
+}
+
+interface AdminParts {
+  readonly broker: Broker;
+  readonly peers: PeerDirectory;
+  readonly endpoint: OwnEndpoint;
+  readonly registry: Registry;
+  readonly metrics: Metrics;
+}
+
+async function openAdmin(config: Config, parts: AdminParts): Promise<AdminServer | undefined> {
+  if (config.adminAddress === undefined) return undefined;
+  const { broker, peers, endpoint, registry, metrics } = parts;
+  const app = createAdminApp({
+    livez: () => [{ name: 'process', ok: true, ageSeconds: undefined }],
+    readyz: () => readiness(broker.status(), endpoint, config.serveSpiffeAddress !== undefined),
+    metrics: {
+      contentType: registry.contentType,
+      metrics: () => {
+        measureNow(broker.status(), endpoint, metrics);
+        return registry.metrics();
+      },
+    },
+    status: () => {
+      const { waiting, etag } = endpoint.publication;
+      return {
+        ...broker.status(),
+        version: productVersion(),
+        declarationFaults: peers.latest?.faults ?? [],
+        endpoint: { addresses: endpoint.addresses, etag, waiting },
+        servingSvid: endpoint.servingSvid(),
+      };
+    },
   });
-  const admin =
-    config.adminAddress === undefined
-      ? undefined
-      : await startAdminServer(
-          createAdminApp({
-            livez: () => [{ name: 'process', ok: true, ageSeconds: undefined }],
-            readyz: () => readiness(broker.status(), endpoint, config.serveSpiffeAddress !== undefined),
-            metrics: {
-              contentType: registry.contentType,
-              metrics: () => {
-                measureNow(broker.status(), endpoint, metrics);
-                return registry.metrics();
-              },
-            },
-            status,
-          }),
-          config.adminAddress,
-        );
-  await broker.start();
-  log.info(
-    {
-      trustDomain,
-      ...endpoint.addresses,
-      admin: admin && { host: admin.host, port: admin.port },
-      peersDirectory: config.peersDirectory,
-    },
-    'running',
-  );
-  return {
-    trustDomain,
-    endpoint,
-    status: () => broker.status(),
-    refresh: (peer) => {
-      broker.refresh(peer);
-    },
-    async stop() {
-      await broker.stop();
-      await Promise.all([endpoint.close(), admin?.close()]);
-      spire.close();
-    },
-  };
+  return startAdminServer(app, config.adminAddress);
 }
 
 /** SPIRE may start after us, and a restart of it must not end us. Undefined when we are to end before it came. */
