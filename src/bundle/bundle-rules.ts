@@ -1,7 +1,7 @@
 // Is this bundle fit to be trusted for its trust domain, and for nothing else? One row a rule.
 import type { KeyObject } from 'node:crypto';
-import { fingerprint, type Bundle, type X509Authority } from './bundle.ts';
-import { readCertificate, readExtensions, type Certificate, type CertificateExtensions } from './certificate.ts';
+import { fingerprint, type Bundle } from './bundle.ts';
+import type { Certificate, CertificateExtensions } from './certificate.ts';
 import { nameKey, type KnownRoots } from './known-roots.ts';
 import { parseSpiffeId, trustDomainOf } from './spiffe-id.ts';
 import type { TrustDomain } from './trust-domain.ts';
@@ -256,61 +256,11 @@ export const BUNDLE_RULES = [
 
 export type BundleRuleId = (typeof BUNDLE_RULES)[number]['id'];
 
-const RULES: readonly BundleRule[] = BUNDLE_RULES;
-
 /** A finding of the rule with this id, with the severity that the table gives it. */
 export function findingOf(ruleId: BundleRuleId, message: string, subject: string | undefined): Finding {
   const rule = BUNDLE_RULES.find(({ id }) => id === ruleId);
   if (rule === undefined) throw new Error(`no rule has the id ${ruleId}`);
   return { ruleId, severity: rule.severity, message, subject };
-}
-
-export interface BundleCheck {
-  /** Without ignored and repeated roots. */
-  readonly bundle: Bundle;
-  readonly findings: readonly Finding[];
-  /** The first finding that refuses the bundle. */
-  readonly refusedBy: Finding | undefined;
-}
-
-/** Applies every rule. Costs about a millisecond a root: for bundles that differ from what is held, not at every pass. */
-export function checkBundle(
-  parsed: Pick<BundleCheck, 'bundle' | 'findings'>,
-  context: Omit<RuleContext, 'trustDomain'>,
-): BundleCheck {
-  const { bundle } = parsed;
-  const ruleContext = { ...context, trustDomain: bundle.trustDomain };
-  const findings = [...parsed.findings, ...bundleFindings(bundle, ruleContext)];
-  const early = findings.find(({ severity }) => severity === 'refuse');
-  if (early !== undefined) return { bundle, findings, refusedBy: early };
-
-  const kept: X509Authority[] = [];
-  for (const der of new Map(bundle.x509Authorities.map((each) => [fingerprint(each), each])).values()) {
-    const found = rootFindings({ ...readCertificate(der), ...readExtensions(der) }, ruleContext);
-    findings.push(...found);
-    if (!found.some(({ severity }) => severity === 'ignore-key')) kept.push(der);
-  }
-  return {
-    bundle: { ...bundle, x509Authorities: kept },
-    findings,
-    refusedBy: findings.find(({ severity }) => severity === 'refuse'),
-  };
-}
-
-function bundleFindings(bundle: Bundle, context: RuleContext): Finding[] {
-  return RULES.flatMap((rule) => {
-    const message = rule.looksAt === 'bundle' ? rule.objection(bundle, context) : undefined;
-    return message === undefined ? [] : [{ ruleId: rule.id, severity: rule.severity, message, subject: undefined }];
-  });
-}
-
-function rootFindings(root: Root, context: RuleContext): Finding[] {
-  return RULES.flatMap((rule) => {
-    const message = rule.looksAt === 'root' ? rule.objection(root, context) : undefined;
-    return message === undefined
-      ? []
-      : [{ ruleId: rule.id, severity: rule.severity, message, subject: root.fingerprint }];
-  });
 }
 
 function names(uri: string, trustDomain: TrustDomain): boolean {

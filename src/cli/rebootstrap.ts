@@ -1,6 +1,6 @@
 // How is a peer's bundle set by hand, when its endpoint is signed by a root that we never learned of?
 import { readFile } from 'node:fs/promises';
-import { checkBundle } from '../bundle/bundle-rules.ts';
+import { checkBundle } from '../bundle/check-bundle.ts';
 import { diffBundles } from '../bundle/bundle.ts';
 import { RootIndexer } from '../bundle/known-roots.ts';
 import { parseBootstrapBundle } from '../federation/bootstrap.ts';

@@ -2,7 +2,8 @@
 import { bundleDigest, bundlesEqual, type Bundle } from '../bundle/bundle.ts';
 import { BundleError } from '../bundle/bundle-error.ts';
 import type { ParsedBundleDocument } from '../bundle/bundle-document.ts';
-import { checkBundle, type Finding } from '../bundle/bundle-rules.ts';
+import type { Finding } from '../bundle/bundle-rules.ts';
+import { checkBundle } from '../bundle/check-bundle.ts';
 import type { KnownRoots } from '../bundle/known-roots.ts';
 import type { Peer } from './relationship.ts';
 

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { it } from 'node:test';
 import { parseBundleDocument } from '../../src/bundle/bundle-document.ts';
 import { BundleError } from '../../src/bundle/bundle-error.ts';
-import { checkBundle } from '../../src/bundle/bundle-rules.ts';
+import { checkBundle } from '../../src/bundle/check-bundle.ts';
 import { RootIndexer } from '../../src/bundle/known-roots.ts';
 import { parseTrustDomain } from '../../src/bundle/trust-domain.ts';
 
