@@ -17,6 +17,7 @@ import { SpireGatherer } from './gather-spire.ts';
 import { PassRunner } from './pass-runner.ts';
 import { runPass, type PassReport } from './pass.ts';
 import { PollerProbe } from './probe-pollers.ts';
+import { refreshBySpire } from './refresh-by-spire.ts';
 import { repeat } from './repeat.ts';
 import { brokerStatus, type BrokerStatus } from './status.ts';
 
@@ -136,9 +137,22 @@ export class Broker {
     await Promise.all(this.#loops);
   }
 
-  /** Asks the peer at once, whatever its schedule says. */
+  /** Asks the peer at once, whatever its schedule says; or SPIRE, where SPIRE fetches. */
   refresh(trustDomain: TrustDomain): void {
     this.#gatherers.refresh(trustDomain);
+    const peer = this.#followed?.peers.find((each) => each.trustDomain === trustDomain);
+    if (peer?.mode === 'Delegate' && peer.suspend === 'Active') {
+      void refreshBySpire(
+        peer,
+        { spire: this.#parts.spire, board: this.#board, clock: this.#clock },
+        this.#stop.signal,
+      );
+    }
+  }
+
+  /** Asks every peer at once. */
+  refreshAll(): void {
+    for (const { trustDomain } of this.#followed?.peers ?? []) this.refresh(trustDomain);
   }
 
   status(): BrokerStatus {

@@ -30,6 +30,7 @@ export interface RunningBroker {
   readonly status: () => BrokerStatus;
   /** Asks the peer at once, whatever its schedule says. */
   readonly refresh: (peer: TrustDomain) => void;
+  readonly refreshAll: () => void;
   readonly stop: () => Promise<void>;
 }
 
@@ -87,6 +88,9 @@ export async function startBroker(
       status: () => broker.status(),
       refresh: (peer) => {
         broker.refresh(peer);
+      },
+      refreshAll: () => {
+        broker.refreshAll();
       },
       stop,
     };

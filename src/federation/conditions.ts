@@ -119,9 +119,13 @@ function rebootstrapAdvice(peer: Peer): string {
 }
 
 function judgeFetched({ plan: { peer }, facts }: ConditionInput): Judgement {
-  if (peer.mode === 'Delegate') return yes('FetchedBySpire', 'SPIRE fetches this bundle itself');
-  if (peer.suspend !== 'Active') return yes('NotFetched', 'suspended');
   const fetch = facts.fetched.get(peer.trustDomain);
+  if (peer.mode === 'Delegate') {
+    return fetch?.failure === undefined
+      ? yes('FetchedBySpire', 'SPIRE fetches this bundle itself')
+      : no(fetch.failure.reason, fetch.failure.message);
+  }
+  if (peer.suspend !== 'Active') return yes('NotFetched', 'suspended');
   if (fetch === undefined) return unknown('NotFetchedYet', 'the first fetch has not ended yet');
   const { failure, lastSuccessAt } = fetch;
   const staleAtMs = (lastSuccessAt ?? failure?.since ?? facts.now).getTime() + peer.policy.staleAfterSeconds * 1000;

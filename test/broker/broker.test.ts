@@ -279,6 +279,24 @@ describe('a broker beside SPIRE', () => {
     });
   });
 
+  it('in mode Delegate asks SPIRE to fetch on demand, and shows what SPIRE says', async () => {
+    let fetches = (): Promise<void> => Promise.reject(new Error('certificate signed by unknown authority'));
+    const other = await startSide(EAST, { fetchBundle: () => fetches() });
+    try {
+      await other.spire.setFederatedBundles([bundleOf(WEST)]);
+      other.declare([web(WEST, { mode: 'Delegate' })]);
+      const broker = await other.startBroker(source);
+      await until('made', () => readiness(other.peer(WEST)) === 'True Ready');
+      broker.refreshAll();
+      await until('SPIRE failed', () => readiness(other.peer(WEST)) === 'False SpireInternal');
+      fetches = () => Promise.resolve();
+      broker.refresh(WEST);
+      await until('SPIRE fetched', () => readiness(other.peer(WEST)) === 'True Ready');
+    } finally {
+      await other.stop();
+    }
+  });
+
   it('in mode Delegate makes the relationship, watches, and takes it back when the mode changes', async () => {
     side.declare([web(WEST, { mode: 'Delegate' })]);
     await side.startBroker(source);

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { startBroker, type Broker } from './harness/broker.ts';
+import { declarationOf, startBroker, type Broker } from './harness/broker.ts';
 import { Cleanup } from './harness/cleanup.ts';
 import { eventually } from './harness/eventually.ts';
 import { oracleFetch, oracleParse } from './harness/oracle.ts';
@@ -75,6 +75,29 @@ describe('E11: other implementations', () => {
     });
     await reader.waitForPeer('east.test');
     assert.deepEqual(await storedRoots(openApi(cleanup, west), 'east.test'), await ownRoots(openApi(cleanup, east)));
+  });
+
+  it('in mode Delegate SPIRE fetches from our endpoint, and the broker makes and removes its relationship', async () => {
+    const [api, south] = await startSpireServer(cleanup, 'south.test').then(
+      (server) => [openApi(cleanup, server), server] as const,
+    );
+    const delegating = await startBroker(cleanup, south);
+    const declaration = await declarationOf(broker, east, { mode: 'Delegate' });
+    delegating.declare('east', declaration);
+    await delegating.waitForPeer('east.test');
+    assert.deepEqual(
+      (await api.listFederationRelationships()).map(({ trustDomain, bundleEndpointUrl }) => [
+        trustDomain,
+        bundleEndpointUrl,
+      ]),
+      [['east.test', broker.endpointUrl]],
+    );
+    assert.deepEqual(await storedRoots(api, 'east.test'), await ownRoots(openApi(cleanup, east)));
+    delegating.undeclare('east');
+    await eventually('relationship and bundle are gone', async () => {
+      const relationships = await api.listFederationRelationships();
+      return relationships.length === 0 && (await storedRoots(api, 'east.test')) === undefined;
+    });
   });
 
   it('"fedbroker fetch" and "fedbroker check" accept what SPIRE serves', async () => {
