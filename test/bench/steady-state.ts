@@ -53,7 +53,11 @@ export async function measureSteadyState(kind: EndpointKind): Promise<SteadyStat
   await createEntries(socketPath, peers);
 
   const startMs = performance.now();
-  const broker = await startBroker(cleanup, { trustDomain: OWN, socketPath, folder }, { 'log-level': 'warn' });
+  const broker = await startBroker(
+    cleanup,
+    { trustDomain: OWN, socketPath, folder },
+    { 'log-level': 'warn', 'peers-poll-ms': 2_000 },
+  );
   for (const peer of peers) declare(broker, peer);
   await converged(cleanup, socketPath);
   const convergedInSeconds = rounded((performance.now() - startMs) / 1000, 1);
