@@ -91,19 +91,28 @@ export class FactBoard {
   /** What SPIRE holds, as it was just listed. A difference to what we knew was made by somebody else. */
   replaceStored(fact: Facts['stored']): void {
     const before = this.#stored;
-    this.#stored = fact;
     if (fact.state === 'Unreadable') {
+      this.#stored = fact;
       if (before.state === 'Known') this.#listener.changed();
       return;
     }
-    const replaced = [...this.#heldLast.values()].filter((bundle) => {
-      const now = fact.value.get(bundle.trustDomain);
-      return now === undefined || !storedAlike(bundle, now);
-    });
-    const unchanged = replaced.length === 0 && fact.value.size === this.#heldLast.size;
-    if (!unchanged) this.#hold(fact.value);
+    const held = this.#keepingAlike(fact.value);
+    const replaced = [...this.#heldLast.values()].filter((bundle) => held.get(bundle.trustDomain) !== bundle);
+    const unchanged = replaced.length === 0 && held.size === this.#heldLast.size;
+    if (!unchanged) this.#hold(held);
+    this.#stored = { ...fact, value: this.#heldLast };
     for (const { trustDomain } of replaced) this.#noteReplaced(trustDomain);
     if (!unchanged || before.state === 'Unreadable') this.#listener.changed();
+  }
+
+  /** A bundle that says the same stays the same value, so that what was read from it need not be read again. */
+  #keepingAlike(listed: ReadonlyMap<TrustDomain, Bundle>): ReadonlyMap<TrustDomain, Bundle> {
+    const kept = new Map<TrustDomain, Bundle>();
+    for (const [trustDomain, bundle] of listed) {
+      const before = this.#heldLast.get(trustDomain);
+      kept.set(trustDomain, before !== undefined && storedAlike(before, bundle) ? before : bundle);
+    }
+    return kept;
   }
 
   /** What we wrote ourselves and SPIRE read back; undefined for a bundle that we deleted. */
