@@ -1,6 +1,6 @@
 // What is true now, for people and machines? The document behind /status and `fedbroker status`.
-import { bundleDigest, fingerprint, type Bundle } from '../bundle/bundle.ts';
-import { readCertificate } from '../bundle/certificate.ts';
+import { bundleDigest, type Bundle } from '../bundle/bundle.ts';
+import { summarizeRoot } from '../bundle/certificate.ts';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
 import type { Notice, Verdict } from '../federation/acceptance.ts';
 import { conditionsOf, type Condition } from '../federation/conditions.ts';
@@ -136,8 +136,8 @@ function bundleStatus(bundle: Bundle): BundleStatus {
     ...(bundle.sequenceNumber !== undefined && { sequence: bundle.sequenceNumber.toString() }),
     ...(bundle.refreshHintSeconds !== undefined && { refreshHintSeconds: bundle.refreshHintSeconds }),
     roots: bundle.x509Authorities.map((der) => {
-      const { subject, notAfter } = readCertificate(der);
-      return { fingerprint: fingerprint(der), subject, notAfter: notAfter.toISOString() };
+      const { fingerprint, subject, notAfter } = summarizeRoot(der);
+      return { fingerprint, subject, notAfter: notAfter.toISOString() };
     }),
     jwtKeyIds: bundle.jwtAuthorities.map(({ keyId }) => keyId),
   };

@@ -36,7 +36,22 @@ export interface BundleDiff {
 
 /** SHA-256 of the DER, in lower-case hex: how logs, status and metrics name a root. */
 export function fingerprint(authority: X509Authority): string {
-  return createHash('sha256').update(authority).digest('hex');
+  return remembered(fingerprints, authority, () => createHash('sha256').update(authority).digest('hex'));
+}
+
+/**
+ * Bundles and authorities are values that never change, and a pass over a thousand peers names and compares the same
+ * ones again and again: what was computed of one is kept for as long as it is there itself.
+ */
+const fingerprints = new WeakMap<X509Authority, string>();
+const digests = new WeakMap<Bundle, string>();
+
+function remembered<K extends object, V>(memory: WeakMap<K, V>, key: K, compute: () => V): V {
+  const known = memory.get(key);
+  if (known !== undefined) return known;
+  const value = compute();
+  memory.set(key, value);
+  return value;
 }
 
 /**
@@ -57,6 +72,10 @@ export function canonicalBundle(bundle: Bundle): Bundle {
  * takes part, so that "same number, other content" can be seen and an operator can name content to accept.
  */
 export function bundleDigest(bundle: Bundle): string {
+  return remembered(digests, bundle, () => computeDigest(bundle));
+}
+
+function computeDigest(bundle: Bundle): string {
   const canonical = canonicalBundle(bundle);
   const hash = createHash('sha256');
   const field = (name: string, value: string | Uint8Array) => {

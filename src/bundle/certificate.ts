@@ -55,6 +55,24 @@ export function readCertificate(der: Uint8Array): Certificate {
   };
 }
 
+export interface RootSummary {
+  readonly fingerprint: string;
+  readonly subject: string;
+  readonly notAfter: Date;
+}
+
+/** What people are shown of a root. Kept for as long as its bytes are: a status of a thousand peers shows them all. */
+export function summarizeRoot(der: Uint8Array): RootSummary {
+  const known = summaries.get(der);
+  if (known !== undefined) return known;
+  const { fingerprint, subject, notAfter } = readCertificate(der);
+  const summary = { fingerprint, subject, notAfter };
+  summaries.set(der, summary);
+  return summary;
+}
+
+const summaries = new WeakMap<Uint8Array, RootSummary>();
+
 function parse(der: Uint8Array): X509Certificate {
   try {
     const parsed = new X509Certificate(der);

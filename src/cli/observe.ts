@@ -1,7 +1,7 @@
 // What is logged and counted of the broker's work? Transitions are logged once, not at every pass.
 import type { Broker, BrokerObserver } from '../broker/broker.ts';
 import { fingerprint, type Bundle } from '../bundle/bundle.ts';
-import { readCertificate } from '../bundle/certificate.ts';
+import { summarizeRoot } from '../bundle/certificate.ts';
 import type { PassReport } from '../broker/pass.ts';
 import type { PeerStatus } from '../broker/status.ts';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
@@ -131,7 +131,7 @@ function measurePeer(peer: PeerStatus, { facts }: PassReport, metrics: Metrics):
     peer.bundle?.sequence === undefined ? undefined : BigInt(peer.bundle.sequence),
   );
   const held = facts.stored.state === 'Known' ? facts.stored.value.get(peer.trustDomain) : undefined;
-  const expiries = (held?.x509Authorities ?? []).map((der) => readCertificate(der).notAfter.getTime());
+  const expiries = (held?.x509Authorities ?? []).map((der) => summarizeRoot(der).notAfter.getTime());
   const first = expiries.length === 0 ? undefined : new Date(Math.min(...expiries));
   metrics.set('root_expiry_timestamp_seconds', labels, first);
 }

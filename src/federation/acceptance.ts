@@ -1,5 +1,5 @@
 // May this fetched bundle replace the held one? (SPIFFE Federation §4.2, Trust Domain and Bundle §4.1)
-import { bundleDigest, bundlesEqual, type Bundle } from '../bundle/bundle.ts';
+import { bundleDigest, type Bundle } from '../bundle/bundle.ts';
 import { BundleError } from '../bundle/bundle-error.ts';
 import type { ParsedBundleDocument } from '../bundle/bundle-document.ts';
 import type { Finding } from '../bundle/bundle-rules.ts';
@@ -157,15 +157,11 @@ export function judgeFetchedBundle(input: AcceptanceInput): Verdict {
 
 /** Whether writing `bundle` over `held` would change nothing. SPIRE keeps 0 for "no sequence number" and "no hint". */
 export function storedAlike(bundle: Bundle, held: Bundle): boolean {
-  return bundlesEqual(withoutZeros(bundle), withoutZeros(held));
-}
-
-function withoutZeros(bundle: Bundle): Bundle {
-  return {
-    ...bundle,
-    sequenceNumber: bundle.sequenceNumber === 0n ? undefined : bundle.sequenceNumber,
-    refreshHintSeconds: bundle.refreshHintSeconds === 0 ? undefined : bundle.refreshHintSeconds,
-  };
+  return (
+    (bundle.sequenceNumber ?? 0n) === (held.sequenceNumber ?? 0n) &&
+    (bundle.refreshHintSeconds ?? 0) === (held.refreshHintSeconds ?? 0) &&
+    bundleDigest(bundle) === bundleDigest(held)
+  );
 }
 
 /** A document without a number must not erase the number that guards against older documents. */
