@@ -1,10 +1,11 @@
 // What must change so that SPIRE holds what is declared, and in which order? Pure: facts in, plain data out.
 import type { Bundle } from '../bundle/bundle.ts';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
-import { judgeFetchedBundle, type Verdict } from './acceptance.ts';
+import type { Verdict } from './acceptance.ts';
 import { planEntryLinks, type EntryLinkChange } from './entry-links.ts';
 import type { Facts } from './facts.ts';
 import { findOtherWriter, type OtherWriter } from './other-writer.ts';
+import { judgeOnce } from './judge-once.ts';
 import type { FederationRelationship, ManagedPeers } from './ports.ts';
 import type { Peer } from './relationship.ts';
 
@@ -125,7 +126,7 @@ function decide(peer: Peer, facts: Facts, limits: PlanLimits): PeerPlan {
   if (document === undefined || peer.mode === 'Delegate' || facts.stored.state === 'Unreadable') {
     return { peer, verdict: undefined, otherWriter };
   }
-  const verdict = judgeFetchedBundle({
+  const verdict = judgeOnce({
     peer,
     content: document.content,
     held: facts.stored.value.get(peer.trustDomain),
