@@ -38,7 +38,9 @@ async function readState({ certPath, keyPath }: WebIdentityParts): Promise<{
   readonly identity: () => ServerIdentity;
 }> {
   try {
-    const [chainPem, keyPem] = await Promise.all([readFile(certPath, 'utf8'), readFile(keyPath, 'utf8')]);
+    // One after the other: of two missing files it is always the same one that is reported.
+    const chainPem = await readFile(certPath, 'utf8');
+    const keyPem = await readFile(keyPath, 'utf8');
     return { text: JSON.stringify([chainPem, keyPem]), identity: () => ({ chainPem, keyPem }) };
   } catch (error) {
     return {
