@@ -9,7 +9,7 @@ import { cpuSeconds } from './process-usage.ts';
 import { rounded } from './summary.ts';
 
 const CONNECTIONS = 16;
-const SECONDS_EACH = 5;
+const SECONDS_EACH = 4;
 const WARM_UP_SECONDS = 2;
 /** The endpoints take turns, so that a slower moment of the machine meets both. */
 const ROUNDS = 3;

@@ -22,7 +22,7 @@ import { rounded } from './summary.ts';
 const WEST = parseTrustDomain('west.example');
 /** A young trust domain, one with an hourly rotation of a daily root, and the most that is accepted by default. */
 const ROOT_COUNTS = [1, 24, 100];
-const SECONDS_EACH = 2;
+const SECONDS_EACH = 1;
 const ROUNDS = 3;
 
 export interface ParseReport {

@@ -10,7 +10,7 @@ import { rounded, summarize, type Summary } from './summary.ts';
 
 const REFRESH_HINT_SECONDS = 60;
 const BROKER_SAMPLES = 30;
-const POLLER_SAMPLES = 16;
+const POLLER_SAMPLES = 10;
 /** The longest interval of SPIRE's poller at this hint: it asks at a quarter of it (measured on SPIRE 1.15.3). */
 const POLLER_INTERVAL_MS = (REFRESH_HINT_SECONDS / 4) * 1000;
 /** Twice the interval at which a broker looks at its own SPIRE. */

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseTrustDomain } from '../../src/bundle/trust-domain.ts';
-import { startDevSpire, type DevSpire } from '../../src/dev-spire/dev-spire.ts';
+import { startDevSpire } from '../../src/dev-spire/dev-spire.ts';
 import { openChannel } from '../../src/spire/channel.ts';
 import { Entry as EntryService } from '../../src/spire/gen/spire/api/server/entry/v1/entry_pb.ts';
 import { unaryClient } from '../../src/spire/grpc-service.ts';
@@ -18,7 +18,7 @@ import { rounded } from './summary.ts';
 const PEERS = 1_000;
 /** Whole intervals in which every peer is asked once: the default wait, and the refresh hint. */
 const WINDOW_SECONDS: Readonly<Record<EndpointKind, number>> = { Holding: 240, Plain: 300 };
-/** As Prometheus does it by default is once a minute; this is a common setting. */
+/** A common setting of Prometheus; its default is a minute. */
 const SCRAPE_EVERY_MS = 15_000;
 const CONVERGE_WITHIN_MS = 10 * 60_000;
 /** After the last change: passes that were asked for in the meantime end. */
@@ -69,7 +69,7 @@ export async function measureSteadyState(kind: EndpointKind): Promise<SteadyStat
   spire.record.forget();
   fetches = 0;
   const usage = await usageDuring(broker.pid(), WINDOW_SECONDS[kind]);
-  const window = { fetches, calls: spire.record.calls().length, writes: writesOf(spire) };
+  const window = { fetches, calls: spire.record.calls().length, writes: spire.record.writes().length };
   scraping.abort();
   await allReady(broker);
   return {
@@ -82,11 +82,6 @@ export async function measureSteadyState(kind: EndpointKind): Promise<SteadyStat
     scrapes: await scrapes,
     ...usage,
   };
-}
-
-/** Entries, bundles, relationships, and the peers that the broker records as its own. */
-function writesOf({ record }: DevSpire): number {
-  return record.writes().length;
 }
 
 async function createEntries(socketPath: string, peers: readonly EndpointPeer[]): Promise<void> {
