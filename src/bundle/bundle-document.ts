@@ -145,7 +145,9 @@ function collectJwtAuthorities(keys: readonly ReadKey[]): {
     if (!('jwtAuthority' in key)) continue;
     const { keyId } = key.jwtAuthority;
     if (byKeyId.has(keyId)) {
-      findings.push(findingOf('DuplicateKeyId', `key id "${keyId}" is there more than once; the last counts`, keyId));
+      findings.push(
+        findingOf('DuplicateKeyId', `key id ${shown(keyId)} is there more than once; the last counts`, keyId),
+      );
     }
     byKeyId.set(keyId, key.jwtAuthority);
   }

@@ -86,6 +86,8 @@ function parse(der: Uint8Array): X509Certificate {
 
 /** @throws BundleError `CertificateMalformed` */
 export function readExtensions(der: Uint8Array): CertificateExtensions {
+  // The reader below also takes PEM, and overlooks what follows the certificate.
+  parse(der);
   try {
     const parsed = new x509.X509Certificate(Uint8Array.from(der));
     const usages = parsed.getExtension(x509.KeyUsagesExtension)?.usages;

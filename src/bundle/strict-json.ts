@@ -111,7 +111,10 @@ class Reader {
       if (this.#text[at] !== '"') throw this.#fault('a member name in double quotes is expected');
       const name = this.#string();
       if (members.has(name)) {
-        throw new BundleError('DocumentHasDuplicateMember', `${this.#place(at)}: member "${name}" is there twice`);
+        throw new BundleError(
+          'DocumentHasDuplicateMember',
+          `${this.#place(at)}: member ${JSON.stringify(name.slice(0, 40))} is there twice`,
+        );
       }
       this.#skipSpace();
       this.#take(':');

@@ -38,6 +38,7 @@ describe('readCertificate', () => {
     it(`refuses ${what}`, async () => {
       const der = await other(change);
       assert.throws(() => readCertificate(der), { code: 'CertificateMalformed' });
+      assert.throws(() => readExtensions(der), { code: 'CertificateMalformed' });
     });
   }
 
