@@ -15,15 +15,13 @@ const FETCH_BUCKETS_SECONDS = [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 30
 const PASS_BUCKETS_SECONDS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 30];
 const PROPAGATION_BUCKETS_SECONDS = [0.05, 0.1, 0.25, 0.5, 1, 5, 15, 60, 300, 3600];
 
-/** Names without the prefix `fedbroker_`. A label's value is always from a closed set or a declared peer. */
+/**
+ * Names without the prefix `fedbroker_`. A label's value is always from a closed set or a declared peer. Histograms have
+ * none: each would be a dozen lines a peer, at every scrape.
+ */
 const rows = {
   fetch_total: row('Counter', 'Fetches from a peer’s bundle endpoint by result.', ['trust_domain', 'result']),
-  fetch_seconds: row(
-    'Histogram',
-    'Duration of a fetch, a held answer included.',
-    ['trust_domain'],
-    FETCH_BUCKETS_SECONDS,
-  ),
+  fetch_seconds: row('Histogram', 'Duration of a fetch, a held answer included.', [], FETCH_BUCKETS_SECONDS),
   last_success_timestamp_seconds: row('Gauge', 'When the peer’s endpoint last answered.', ['trust_domain']),
   bundle_sequence: row('Gauge', 'Sequence number of the bundle SPIRE holds of a peer.', ['trust_domain']),
   bundle_roots: row('Gauge', 'X.509 authorities of the bundle SPIRE holds of a peer.', ['trust_domain']),
@@ -35,7 +33,7 @@ const rows = {
   propagation_seconds: row(
     'Histogram',
     'From the answer of a peer’s endpoint to its bundle in SPIRE.',
-    ['trust_domain'],
+    [],
     PROPAGATION_BUCKETS_SECONDS,
   ),
   peers_declared: row('Gauge', 'Declared peers in force.', []),
@@ -71,12 +69,12 @@ export interface Metrics {
   count<Name extends CounterName>(name: Name, labels: Labels<Name>): void;
   /** Undefined takes the series away: no value is not 0. A date is written in seconds since 1970. */
   set<Name extends GaugeName>(name: Name, labels: Labels<Name>, value: number | bigint | Date | undefined): void;
-  observe<Name extends HistogramName>(name: Name, labels: Labels<Name>, value: number): void;
+  observe(name: HistogramName, value: number): void;
   /** Takes away every series of a peer that is no longer declared. */
   forgetPeer(trustDomain: string): void;
 }
 
-type Metric = Counter | Gauge | Histogram;
+type Metric = Counter | Gauge;
 type AnyLabels = Readonly<Partial<Record<string, string>>>;
 
 /** Registers all metrics; one registry can have them once. */
@@ -106,9 +104,8 @@ export function createMetrics(registry: Registry): Metrics {
       if (value === undefined) gauges.get(name)?.remove(labels);
       else gauges.get(name)?.set(labels, value instanceof Date ? value.getTime() / 1000 : Number(value));
     },
-    observe(name, labels, value) {
-      series.note(name, histograms.get(name), labels);
-      histograms.get(name)?.observe(labels, value);
+    observe(name, value) {
+      histograms.get(name)?.observe(value);
     },
     forgetPeer(trustDomain) {
       series.removeAll(trustDomain);

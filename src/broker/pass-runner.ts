@@ -1,5 +1,5 @@
 // When does a pass run? One at a time; a trigger during a pass starts exactly one more.
-import type { Cancel, Clock } from '../federation/clock.ts';
+import { sleep, type Cancel, type Clock } from '../federation/clock.ts';
 
 /** After a pass in which a step failed: doubles from the first to the second while steps go on failing. */
 const RETRY_FIRST_MS = 1_000;
@@ -13,7 +13,7 @@ export class PassRunner {
   #loop: Promise<void> | undefined;
   #cancelRetry: Cancel | undefined;
   #failedInARow = 0;
-  #stopped = false;
+  readonly #stopping = new AbortController();
 
   /** `pass` must not reject: what goes wrong in it is for it to report. */
   constructor(clock: Clock, pass: () => Promise<{ readonly failed: boolean }>) {
@@ -23,7 +23,7 @@ export class PassRunner {
 
   /** Resolves when a pass has ended that began after this call, or when the runner was stopped. */
   request(): Promise<void> {
-    if (this.#stopped) return Promise.resolve();
+    if (this.#stopping.signal.aborted) return Promise.resolve();
     const ended = new Promise<void>((resolve) => this.#waiting.push(resolve));
     this.#loop ??= this.#run();
     return ended;
@@ -31,7 +31,7 @@ export class PassRunner {
 
   /** Lets the running pass end and starts no other. */
   async stop(): Promise<void> {
-    this.#stopped = true;
+    this.#stopping.abort();
     this.#cancelRetry?.();
     await this.#loop;
   }
@@ -42,8 +42,12 @@ export class PassRunner {
     while (this.#waiting.length > 0) {
       const served = this.#waiting;
       this.#waiting = [];
-      if (!this.#stopped) await this.#runOnce();
+      const startMs = this.#clock.now().getTime();
+      if (!this.#stopping.signal.aborted) await this.#runOnce();
       for (const resolve of served) resolve();
+      // Under a stream of triggers, passes take at most half of the time: the facts need the rest to arrive.
+      const tookMs = this.#clock.now().getTime() - startMs;
+      if (tookMs > 0) await sleep(this.#clock, tookMs, this.#stopping.signal);
     }
     this.#loop = undefined;
   }

@@ -4,6 +4,7 @@ import { summarizeRoot } from '../bundle/certificate.ts';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
 import type { Notice, Verdict } from '../federation/acceptance.ts';
 import { conditionsOf, type Condition } from '../federation/conditions.ts';
+import { indexEntries } from '../federation/entry-index.ts';
 import type { Fact, Facts, FetchFact } from '../federation/facts.ts';
 import type { PeerPlan } from '../federation/plan.ts';
 import type { PassReport } from './pass.ts';
@@ -65,7 +66,7 @@ export interface StatusInput {
 export function brokerStatus({ trustDomain, facts, lastPass, nextFetchAt }: StatusInput): BrokerStatus {
   const plan = lastPass?.plan;
   const heldBecause = facts.declared.state === 'Known' ? facts.declared.value.incompleteBecause : undefined;
-  const federated = countLinks(facts);
+  const entries = facts.entries.state === 'Known' ? indexEntries(facts.entries.value) : undefined;
   return {
     trustDomain,
     now: facts.now.toISOString(),
@@ -79,7 +80,7 @@ export function brokerStatus({ trustDomain, facts, lastPass, nextFetchAt }: Stat
     }),
     peers: (plan?.peers ?? []).map((peerPlan) => {
       const next = nextFetchAt(peerPlan.peer.trustDomain);
-      const entriesFederated = federated.get(peerPlan.peer.trustDomain) ?? 0;
+      const entriesFederated = entries?.naming(peerPlan.peer.trustDomain).size ?? 0;
       return {
         ...peerStatus(peerPlan, facts, lastPass, entriesFederated),
         ...(next !== undefined && { nextFetch: next.toISOString() }),
@@ -145,14 +146,4 @@ function bundleStatus(bundle: Bundle): BundleStatus {
 
 function unreadableStatus({ reason, message }: UnreadableStatus): UnreadableStatus {
   return { reason, message };
-}
-
-/** How many entries name each trust domain. */
-export function countLinks({ entries }: Facts): ReadonlyMap<TrustDomain, number> {
-  const counts = new Map<TrustDomain, number>();
-  if (entries.state === 'Unreadable') return counts;
-  for (const { federatesWith } of entries.value) {
-    for (const name of federatesWith) counts.set(name, (counts.get(name) ?? 0) + 1);
-  }
-  return counts;
 }

@@ -1,7 +1,6 @@
 // What is logged and counted of the broker's work? Transitions are logged once, not at every pass.
 import type { Broker, BrokerObserver } from '../broker/broker.ts';
 import { fingerprint, type Bundle } from '../bundle/bundle.ts';
-import { summarizeRoot } from '../bundle/certificate.ts';
 import type { PassReport } from '../broker/pass.ts';
 import type { PeerStatus } from '../broker/status.ts';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
@@ -36,10 +35,9 @@ export function createObserver({ log, metrics, status, publish }: ObservationPar
     },
     fetched({ name, trustDomain }: Peer, result, seconds) {
       metrics.count('fetch_total', { trust_domain: trustDomain, result });
-      metrics.observe('fetch_seconds', { trust_domain: trustDomain }, seconds);
+      metrics.observe('fetch_seconds', seconds);
       const answered = ANSWERED.has(result);
       const outcome = answered ? 'Answered' : result;
-      if (answered) metrics.set('last_success_timestamp_seconds', { trust_domain: trustDomain }, new Date());
       if (lastFetch.get(trustDomain) === outcome) return;
       lastFetch.set(trustDomain, outcome);
       if (answered) log.info({ peer: name, trustDomain, reason: result }, 'endpoint answers');
@@ -49,16 +47,12 @@ export function createObserver({ log, metrics, status, publish }: ObservationPar
       metrics.count('passes_total', {
         result: report.outcomes.some(({ error }) => error !== undefined) ? 'failed' : 'done',
       });
-      metrics.observe('pass_seconds', {}, seconds);
+      metrics.observe('pass_seconds', seconds);
       for (const step of report.plan.steps) logStep(step, log);
       countOutcomes(report, metrics, log);
       countVerdicts(report, lastVerdict, metrics);
       const { peers } = status();
-      metrics.set('peers_declared', {}, peers.length);
-      for (const peer of peers) {
-        measurePeer(peer, report, metrics);
-        logTransition(peer, lastConditions, log);
-      }
+      for (const peer of peers) logTransition(peer, lastConditions, log);
       const declared = new Set(peers.map(({ trustDomain }) => trustDomain));
       for (const trustDomain of lastConditions.keys()) {
         if (declared.has(trustDomain)) continue;
@@ -112,28 +106,9 @@ function countVerdicts({ plan, facts }: PassReport, last: Map<TrustDomain, strin
     metrics.count('verdict_total', { trust_domain: peer.trustDomain, verdict: verdict.verdict, reason });
     if (verdict.verdict === 'accepted' && document !== undefined) {
       const seconds = (Date.now() - document.at.getTime()) / 1000;
-      metrics.observe('propagation_seconds', { trust_domain: peer.trustDomain }, seconds);
+      metrics.observe('propagation_seconds', seconds);
     }
   }
-}
-
-function measurePeer(peer: PeerStatus, { facts }: PassReport, metrics: Metrics): void {
-  const labels = { trust_domain: peer.trustDomain };
-  const isTrue = (type: string) =>
-    peer.conditions.some((condition) => condition.type === type && condition.status === 'True');
-  metrics.set('peer_ready', labels, isTrue('Ready') ? 1 : 0);
-  metrics.set('conflict', labels, isTrue('SingleWriter') ? 0 : 1);
-  metrics.set('entries_federated', labels, peer.entriesFederated);
-  metrics.set('bundle_roots', labels, peer.bundle?.roots.length);
-  metrics.set(
-    'bundle_sequence',
-    labels,
-    peer.bundle?.sequence === undefined ? undefined : BigInt(peer.bundle.sequence),
-  );
-  const held = facts.stored.state === 'Known' ? facts.stored.value.get(peer.trustDomain) : undefined;
-  const expiries = (held?.x509Authorities ?? []).map((der) => summarizeRoot(der).notAfter.getTime());
-  const first = expiries.length === 0 ? undefined : new Date(Math.min(...expiries));
-  metrics.set('root_expiry_timestamp_seconds', labels, first);
 }
 
 function logTransition(peer: PeerStatus, last: Map<TrustDomain, string>, log: Logger): void {

@@ -1,6 +1,5 @@
-// Can this broker do its work now? Judged from its status and its endpoint, for /readyz and for gauges.
+// Can this broker do its work now? Judged from its status and its endpoint, for /readyz.
 import type { Check } from '../admin/admin-app.ts';
-import type { Metrics } from '../admin/metrics.ts';
 import type { BrokerStatus } from '../broker/status.ts';
 import type { OwnEndpoint } from './own-endpoint.ts';
 
@@ -29,11 +28,4 @@ export function readiness(status: BrokerStatus, endpoint: OwnEndpoint, servesSpi
 
 function ageSeconds({ now }: BrokerStatus, at: string): number {
   return (Date.parse(now) - Date.parse(at)) / 1000;
-}
-
-/** What changes without a pass. */
-export function measureNow({ ownBundle }: BrokerStatus, endpoint: OwnEndpoint, metrics: Metrics): void {
-  metrics.set('waiting_requests', {}, endpoint.publication.waiting);
-  metrics.set('serving_svid_expiry_timestamp_seconds', {}, endpoint.servingSvid()?.notAfter);
-  metrics.set('own_bundle_read_timestamp_seconds', {}, 'readAt' in ownBundle ? new Date(ownBundle.readAt) : undefined);
 }

@@ -5,6 +5,7 @@ import { createAdminApp } from '../admin/admin-app.ts';
 import { startAdminServer, type AdminServer } from '../admin/admin-server.ts';
 import { createMetrics, type Metrics } from '../admin/metrics.ts';
 import { createBundleSource } from '../bundle-endpoint/fetch-bundle.ts';
+import { paceFetches, type FetchPace } from '../bundle-endpoint/pace-fetches.ts';
 import { Broker } from '../broker/broker.ts';
 import type { BrokerStatus } from '../broker/status.ts';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
@@ -18,10 +19,13 @@ import { isSpireError } from '../spire/spire-error.ts';
 import { productVersion } from '../version.ts';
 import { createObserver } from './observe.ts';
 import { openOwnEndpoint, type OwnEndpoint } from './own-endpoint.ts';
-import { measureNow, readiness } from './readiness.ts';
+import { measure } from './measure.ts';
+import { readiness } from './readiness.ts';
 import { brokerSettings, connectSpire, fetchLimits, peerDirectory, readBootstrap } from './wiring.ts';
 
 const WAIT_FOR_SPIRE_MS = 1_000;
+/** A thousand peers are asked within ten seconds of a start, on less than one core. */
+const FETCH_PACE: FetchPace = { perSecond: 100, burst: 50 };
 
 export interface RunningBroker {
   readonly trustDomain: TrustDomain;
@@ -114,7 +118,7 @@ function createBroker({ config, trustDomain, spire, endpoint, log, metrics }: Br
   const broker: Broker = new Broker({
     trustDomain,
     spire,
-    source: createBundleSource(fetchLimits(config)),
+    source: paceFetches(createBundleSource(fetchLimits(config)), FETCH_PACE, systemClock),
     peers: {
       watch: (report, signal) =>
         peers.watch((declared) => {
@@ -151,7 +155,7 @@ async function openAdmin(config: Config, parts: AdminParts): Promise<AdminServer
     metrics: {
       contentType: registry.contentType,
       metrics: () => {
-        measureNow(broker.status(), endpoint, metrics);
+        measure(broker.status(), endpoint, metrics);
         return registry.metrics();
       },
     },

@@ -1,6 +1,6 @@
 // Which entries gain or lose a peer in federates_with? Only real differences: every update makes agents re-issue an SVID.
 import type { TrustDomain } from '../bundle/trust-domain.ts';
-import { selectsEntry } from './entry-selection.ts';
+import { indexEntries } from './entry-index.ts';
 import type { RegistrationEntry } from './ports.ts';
 import type { Peer } from './relationship.ts';
 
@@ -18,18 +18,30 @@ export interface EntryLinkInput {
   readonly leaving: ReadonlySet<TrustDomain>;
 }
 
+/** In the order of the entries. */
 export function planEntryLinks({ entries, held, leaving }: EntryLinkInput): EntryLinkChange[] {
-  const choosing = held.filter((peer) => peer.entrySelectors.length > 0);
+  const index = indexEntries(entries);
+  const changes = new Map<RegistrationEntry, { readonly add: TrustDomain[]; readonly remove: TrustDomain[] }>();
+  const changeOf = (entry: RegistrationEntry) => {
+    const change = changes.get(entry) ?? { add: [], remove: [] };
+    changes.set(entry, change);
+    return change;
+  };
+  for (const name of leaving) {
+    for (const entry of index.naming(name)) changeOf(entry).remove.push(name);
+  }
+  for (const peer of held) {
+    if (peer.entrySelectors.length === 0) continue;
+    const chosen = index.chosenBy(peer);
+    const naming = index.naming(peer.trustDomain);
+    for (const entry of chosen) if (!naming.has(entry)) changeOf(entry).add.push(peer.trustDomain);
+    if (peer.entryScope !== 'Exact') continue;
+    for (const entry of naming) if (!chosen.has(entry)) changeOf(entry).remove.push(peer.trustDomain);
+  }
+  if (changes.size === 0) return [];
   return entries.flatMap((entry) => {
-    const linked = new Set(entry.federatesWith);
-    const add: TrustDomain[] = [];
-    const remove = entry.federatesWith.filter((name) => leaving.has(name));
-    for (const peer of choosing) {
-      const selected = selectsEntry(peer.entrySelectors, entry);
-      if (selected && !linked.has(peer.trustDomain)) add.push(peer.trustDomain);
-      if (!selected && linked.has(peer.trustDomain) && peer.entryScope === 'Exact') remove.push(peer.trustDomain);
-    }
-    return add.length > 0 || remove.length > 0 ? [{ entry, add, remove }] : [];
+    const change = changes.get(entry);
+    return change === undefined ? [] : [{ entry, ...change }];
   });
 }
 

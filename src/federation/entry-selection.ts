@@ -7,6 +7,11 @@ export function selectsEntry(selectors: readonly EntrySelector[], entry: Registr
   return selectors.some((selector) => matches(selector, entry));
 }
 
+/** The one SPIFFE ID that the selector can match, if there is only one. */
+export function exactSpiffeId({ spiffeIdPattern }: EntrySelector): string | undefined {
+  return spiffeIdPattern?.includes('*') === true ? undefined : spiffeIdPattern;
+}
+
 function matches(selector: EntrySelector, entry: RegistrationEntry): boolean {
   return (
     (selector.spiffeIdPattern === undefined || matchesPattern(selector.spiffeIdPattern, entry.spiffeId)) &&
@@ -22,7 +27,7 @@ function sameSelector(a: Selector, b: Selector): boolean {
 
 /** `*` stands for exactly one path segment, `**` for any number of them, none included; all else stands for itself. */
 export function matchesPattern(pattern: string, id: string): boolean {
-  // Nearly every pair of a thousand peers and ten thousand entries ends here.
+  // Nearly every pair of a pattern and an entry ends here.
   const star = pattern.indexOf('*');
   if (star === -1) return pattern === id;
   if (!id.startsWith(pattern.slice(0, Math.max(star - 1, 0)))) return false;

@@ -1,0 +1,31 @@
+// What do the gauges say at this moment? They are set when they are asked for: between two scrapes nobody sees them.
+import type { Metrics } from '../admin/metrics.ts';
+import type { BrokerStatus, PeerStatus } from '../broker/status.ts';
+import type { OwnEndpoint } from './own-endpoint.ts';
+
+export function measure({ ownBundle, peers }: BrokerStatus, endpoint: OwnEndpoint, metrics: Metrics): void {
+  metrics.set('waiting_requests', {}, endpoint.publication.waiting);
+  metrics.set('serving_svid_expiry_timestamp_seconds', {}, endpoint.servingSvid()?.notAfter);
+  metrics.set('own_bundle_read_timestamp_seconds', {}, 'readAt' in ownBundle ? new Date(ownBundle.readAt) : undefined);
+  metrics.set('peers_declared', {}, peers.length);
+  for (const peer of peers) measurePeer(peer, metrics);
+}
+
+function measurePeer(peer: PeerStatus, metrics: Metrics): void {
+  const { conditions, entriesFederated, bundle, lastSuccess } = peer;
+  const labels = { trust_domain: peer.trustDomain };
+  const isTrue = (type: string) =>
+    conditions.some((condition) => condition.type === type && condition.status === 'True');
+  metrics.set('peer_ready', labels, isTrue('Ready') ? 1 : 0);
+  metrics.set('conflict', labels, isTrue('SingleWriter') ? 0 : 1);
+  metrics.set('entries_federated', labels, entriesFederated);
+  metrics.set('last_success_timestamp_seconds', labels, lastSuccess === undefined ? undefined : new Date(lastSuccess));
+  metrics.set('bundle_roots', labels, bundle?.roots.length);
+  metrics.set('bundle_sequence', labels, bundle?.sequence === undefined ? undefined : BigInt(bundle.sequence));
+  const expiries = (bundle?.roots ?? []).map(({ notAfter }) => Date.parse(notAfter));
+  metrics.set(
+    'root_expiry_timestamp_seconds',
+    labels,
+    expiries.length === 0 ? undefined : new Date(Math.min(...expiries)),
+  );
+}

@@ -1,0 +1,60 @@
+// Which entries does a peer choose, and which name it? Answered once for each list of entries: with a thousand peers and
+// ten thousand entries, to compare all with all would cost more than the rest of a pass.
+import type { TrustDomain } from '../bundle/trust-domain.ts';
+import { exactSpiffeId, selectsEntry } from './entry-selection.ts';
+import type { RegistrationEntry } from './ports.ts';
+import type { EntrySelector, Peer } from './relationship.ts';
+
+type Entries = ReadonlySet<RegistrationEntry>;
+
+export interface EntryIndex {
+  /** Those that a selector of the peer matches. */
+  chosenBy(peer: Peer): Entries;
+  /** Those that have the trust domain in `federates_with`. */
+  naming(trustDomain: TrustDomain): Entries;
+}
+
+const NONE: Entries = new Set();
+
+/** Kept for as long as the list is there itself: facts are replaced, never changed in place. */
+const indexes = new WeakMap<readonly RegistrationEntry[], EntryIndex>();
+
+export function indexEntries(entries: readonly RegistrationEntry[]): EntryIndex {
+  const index = indexes.get(entries) ?? createIndex(entries);
+  indexes.set(entries, index);
+  return index;
+}
+
+function createIndex(entries: readonly RegistrationEntry[]): EntryIndex {
+  const bySpiffeId = new Map<string, RegistrationEntry[]>();
+  const byName = new Map<TrustDomain, Set<RegistrationEntry>>();
+  for (const entry of entries) {
+    const sameId = bySpiffeId.get(entry.spiffeId);
+    if (sameId === undefined) bySpiffeId.set(entry.spiffeId, [entry]);
+    else sameId.push(entry);
+    for (const name of entry.federatesWith) {
+      const naming = byName.get(name);
+      if (naming === undefined) byName.set(name, new Set([entry]));
+      else naming.add(entry);
+    }
+  }
+  const candidates = (selector: EntrySelector): readonly RegistrationEntry[] => {
+    const exact = exactSpiffeId(selector);
+    return exact === undefined ? entries : (bySpiffeId.get(exact) ?? []);
+  };
+  const chosen = new WeakMap<Peer, Entries>();
+  return {
+    chosenBy(peer) {
+      const known = chosen.get(peer);
+      if (known !== undefined) return known;
+      const found = new Set(
+        peer.entrySelectors.flatMap((selector) =>
+          candidates(selector).filter((entry) => selectsEntry([selector], entry)),
+        ),
+      );
+      chosen.set(peer, found);
+      return found;
+    },
+    naming: (trustDomain) => byName.get(trustDomain) ?? NONE,
+  };
+}
