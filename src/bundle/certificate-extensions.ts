@@ -78,8 +78,14 @@ function extensionValues(body: readonly DerValue[]): ReadonlyMap<string, Uint8Ar
 
 /** BasicConstraints := SEQUENCE { cA DEFAULT FALSE, pathLenConstraint OPTIONAL }. */
 function readIsCa(value: Uint8Array): boolean {
-  const [first] = readDerValues(readDer(value, DER_TAG.sequence));
-  return first?.tag === DER_TAG.boolean && readBoolean(first.content);
+  const values = readDerValues(readDer(value, DER_TAG.sequence));
+  const [first] = values;
+  const hasCa = first?.tag === DER_TAG.boolean;
+  const others = hasCa ? values.slice(1) : values;
+  if (others.length > 1 || others.some(({ tag }) => tag !== DER_TAG.integer)) {
+    throw new DerError('basic constraints that are none');
+  }
+  return hasCa && readBoolean(first.content);
 }
 
 function readKeyUsage(value: Uint8Array): NonNullable<CertificateExtensions['keyUsage']> {

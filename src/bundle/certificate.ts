@@ -4,6 +4,7 @@ import { BundleError } from './bundle-error.ts';
 import { readExtensionsOf, type CertificateExtensions } from './certificate-extensions.ts';
 import { contentOf, DER_TAG, DerError, readDer, readDerValues } from './der.ts';
 import { describePublicKey, type PublicKey } from './public-key.ts';
+import { quoted } from './quoted.ts';
 import { signatureHash } from './signature-hash.ts';
 
 export interface Certificate extends CertificateExtensions {
@@ -82,8 +83,8 @@ function readByNode(der: Uint8Array): Omit<Certificate, keyof CertificateExtensi
     fingerprint: createHash('sha256').update(der).digest('hex'),
     subject: oneLine(parsed.subject),
     issuer: oneLine(parsed.issuer),
-    notBefore: new Date(parsed.validFrom),
-    notAfter: new Date(parsed.validTo),
+    notBefore: dateOf(parsed.validFrom),
+    notAfter: dateOf(parsed.validTo),
     publicKey: describePublicKey(parsed.publicKey),
   };
 }
@@ -100,6 +101,16 @@ function readByHand(der: Uint8Array): CertificateExtensions & Pick<Certificate, 
     if (!(error instanceof DerError)) throw error;
     throw new BundleError('CertificateMalformed', `the certificate cannot be read: ${error.message}`, { cause: error });
   }
+}
+
+/** Node's text of a time; OpenSSL reads certificates whose times are none. */
+function dateOf(text: string): Date {
+  const date = new Date(text);
+  if (!Number.isNaN(date.getTime())) return date;
+  throw new BundleError(
+    'CertificateMalformed',
+    `the certificate is valid from or until ${quoted(text)}, which is no time`,
+  );
 }
 
 function oneLine(name: string): string {

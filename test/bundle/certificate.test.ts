@@ -7,6 +7,8 @@ import { isIssuedBy, readCertificate, readExtensions, toPem } from '../../src/bu
 import { checkX509SvidLeaf } from '../../src/bundle/x509-svid.ts';
 import { makeCertificate, makeRoot, makeSvid, type CertificateOptions, type Issued } from '../fakes/fake-ca.ts';
 
+const hexOf = (text: string) => Buffer.from(text).toString('hex');
+
 describe('readCertificate', () => {
   let root: Issued;
   before(async () => {
@@ -39,6 +41,28 @@ describe('readCertificate', () => {
       const der = await other(change);
       assert.throws(() => readCertificate(der), { code: 'CertificateMalformed' });
       assert.throws(() => readExtensions(der), { code: 'CertificateMalformed' });
+    });
+  }
+
+  it('reads a certificate once, for as long as its bytes are there', () => {
+    assert.equal(readCertificate(root.der), readCertificate(root.der));
+  });
+
+  // In hex, what stands in the root and what is put in its place. OpenSSL minds none of these.
+  for (const [what, from, to] of [
+    ['a time that is none', hexOf('20900101000000Z'), hexOf('20901301000000Z')],
+    ['a key usage that is no bit string', '551d0f0101ff04040302', '551d0f0101ff04040502'],
+    ['a cA that is neither true nor false', '551d130101ff040530030101ff', '551d130101ff04053003010101'],
+    ['basic constraints of another kind', '551d130101ff040530030101ff', '551d130101ff040530030401ff'],
+    ['one extension twice', '0603551d0e', '0603551d0f'],
+    ['a SPIFFE ID beyond ASCII', hexOf('spiffe://west'), hexOf('spiffe://wüt')],
+  ] as const) {
+    it(`refuses ${what}`, () => {
+      const hex = Buffer.from(root.der).toString('hex');
+      assert.ok(hex.includes(from), 'the root is built in another way');
+      const der = Buffer.from(hex.replace(from, to), 'hex');
+      assert.equal(der.length, root.der.length);
+      assert.throws(() => readCertificate(der), { code: 'CertificateMalformed' });
     });
   }
 
