@@ -48,7 +48,7 @@ type ReadKey =
 
 const MAX_UINT64 = 2n ** 64n - 1n;
 const KNOWN_KEY_TYPES: ReadonlySet<string> = new Set(['EC', 'RSA', 'OKP']);
-/** JWT-SVID §3 allows no algorithm for another. */
+/** JWT-SVID §2.1 allows no algorithm for another. */
 const JWT_SVID_CURVES: ReadonlySet<string> = new Set(['P-256', 'P-384', 'P-521']);
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 

@@ -59,7 +59,7 @@ export const BUNDLE_RULES = [
   },
   {
     id: 'UnusableJwtKey',
-    section: 'JWT-SVID §3, RFC 7518 §3.3–3.5',
+    section: 'JWT-SVID §2.1, RFC 7518 §3.3–3.5',
     severity: 'ignore-key',
     demand: 'every jwt-svid key is RSA of 2048 bits or more, P-256, P-384 or P-521',
     looksAt: 'document',

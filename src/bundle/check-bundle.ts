@@ -14,7 +14,7 @@ export interface BundleCheck {
   readonly refusedBy: Finding | undefined;
 }
 
-/** Applies every rule. Costs about a millisecond a root: for bundles that differ from what is held, not at every pass. */
+/** Applies every rule. Almost all of its cost is reading roots that nobody read before: about 0.15 ms each. */
 export function checkBundle(
   parsed: Pick<BundleCheck, 'bundle' | 'findings'>,
   context: Omit<RuleContext, 'trustDomain'>,

@@ -74,7 +74,7 @@ export const ROOT_RULES = [
   },
   {
     id: 'RootNamesOtherTrustDomain',
-    section: 'X509-SVID §3.1: a signing certificate names its own trust domain',
+    section: 'X509-SVID §3.2: a signing certificate should be of the trust domain it signs for',
     severity: 'refuse',
     demand: 'every root that has a SPIFFE ID names this trust domain',
     looksAt: 'root',

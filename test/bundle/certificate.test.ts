@@ -3,7 +3,9 @@ import 'reflect-metadata';
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import { KeyUsageFlags } from '@peculiar/x509';
+import { readExtensionsOf } from '../../src/bundle/certificate-extensions.ts';
 import { isIssuedBy, readCertificate, readExtensions, toPem } from '../../src/bundle/certificate.ts';
+import { readDerValues } from '../../src/bundle/der.ts';
 import { checkX509SvidLeaf } from '../../src/bundle/x509-svid.ts';
 import { makeCertificate, makeRoot, makeSvid, type CertificateOptions, type Issued } from '../fakes/fake-ca.ts';
 
@@ -43,6 +45,15 @@ describe('readCertificate', () => {
       assert.throws(() => readExtensions(der), { code: 'CertificateMalformed' });
     });
   }
+
+  it('reads names of all kinds, and who signed a leaf', async () => {
+    const leaf = await makeSvid(root, 'spiffe://west.example/api', { dnsNames: ['api.west.example', 'api'] });
+    const { isCa, uriSans, dnsSans } = readCertificate(leaf.der);
+    assert.deepEqual([isCa, uriSans, dnsSans], [false, ['spiffe://west.example/api'], ['api.west.example', 'api']]);
+    const hex = '551d23040830068004';
+    const authorityKeyId = readDerValues(Buffer.from(`a3133011300f0603${hex}cafe0102`, 'hex'));
+    assert.equal(readExtensionsOf(authorityKeyId).authorityKeyId, 'cafe0102');
+  });
 
   it('reads a certificate once, for as long as its bytes are there', () => {
     assert.equal(readCertificate(root.der), readCertificate(root.der));
