@@ -1,10 +1,12 @@
 // Which bundle does this document hold, and how is a bundle written? (SPIFFE Trust Domain and Bundle §4, X509-SVID §6,
 // JWT-SVID §6)
-import { createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto';
+import { createPublicKey, type JsonWebKey } from 'node:crypto';
 import { BundleError } from './bundle-error.ts';
 import { findingOf, type Finding } from './bundle-rules.ts';
 import { canonicalBundle, type Bundle, type JwtAuthority, type X509Authority } from './bundle.ts';
 import { readCertificate } from './certificate.ts';
+import { describePublicKey, importJwk, PUBLIC_KEY_MEMBERS, saysKey, weaknessOf, type PublicKey } from './public-key.ts';
+import { cut, quoted } from './quoted.ts';
 import {
   isJsonArray,
   isJsonNumber,
@@ -46,7 +48,8 @@ type ReadKey =
 
 const MAX_UINT64 = 2n ** 64n - 1n;
 const KNOWN_KEY_TYPES: ReadonlySet<string> = new Set(['EC', 'RSA', 'OKP']);
-const PUBLIC_KEY_MEMBERS = ['crv', 'x', 'y', 'n', 'e'] as const;
+/** JWT-SVID §2.1 allows no algorithm for another. */
+const JWT_SVID_CURVES: ReadonlySet<string> = new Set(['P-256', 'P-384', 'P-521']);
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 
 /**
@@ -99,7 +102,7 @@ function readKey(key: JsonValue, index: number): ReadKey {
     return { finding: findingOf('UnknownKeyType', `${place} has kty ${shown(keyType)}`, place) };
   }
   if (use === 'x509-svid') return readX509Key(key, place);
-  if (use === 'jwt-svid') return { jwtAuthority: readJwtKey(key, place) };
+  if (use === 'jwt-svid') return readJwtKey(key, place);
   return { finding: findingOf('UnknownUse', `${place} has use ${shown(use)}`, place) };
 }
 
@@ -115,7 +118,7 @@ function readX509Key(key: JsonObject, place: string): ReadKey {
   }
   const x509Authority = Buffer.from(first, 'base64');
   const certificate = at(place, () => readCertificate(x509Authority));
-  if (hasPublicKeyMembers(key) && !samePublicKey(key, certificate.publicKey)) {
+  if (hasPublicKeyMembers(key) && !saysKey(publicMembersOf(key), certificate.publicKey)) {
     return { finding: findingOf('KeyMismatch', `${place} says another key than its certificate`, place) };
   }
   if (chain.length === 1) return { x509Authority };
@@ -125,14 +128,21 @@ function readX509Key(key: JsonObject, place: string): ReadKey {
   };
 }
 
-function readJwtKey(key: JsonObject, place: string): JwtAuthority {
+function readJwtKey(key: JsonObject, place: string): ReadKey {
   const keyId = key.get('kid');
   if (typeof keyId !== 'string' || keyId === '') {
     throw new BundleError('KeyIdMissing', `${place} is a jwt-svid key without "kid"`);
   }
-  const publicKey = importJwk(key);
+  const unusable = (fault: string) => ({ finding: findingOf('UnusableJwtKey', `${place} has ${fault}`, place) });
+  const curve = key.get('crv');
+  if (key.get('kty') !== 'RSA' && typeof curve === 'string' && !JWT_SVID_CURVES.has(curve)) {
+    return unusable(`the curve ${quoted(curve)}, with which no JWT-SVID can be signed`);
+  }
+  const publicKey = importJwk(publicMembersOf(key));
   if (publicKey === undefined) throw new BundleError('KeyMalformed', `${place} is not a public key that can be read`);
-  return { keyId, publicKey: spkiOf(publicKey) };
+  const weakness = weaknessOf(describePublicKey(publicKey));
+  if (weakness !== undefined) return unusable(weakness);
+  return { jwtAuthority: { keyId, publicKey: publicKey.export({ format: 'der', type: 'spki' }) } };
 }
 
 function collectJwtAuthorities(keys: readonly ReadKey[]): {
@@ -146,7 +156,7 @@ function collectJwtAuthorities(keys: readonly ReadKey[]): {
     const { keyId } = key.jwtAuthority;
     if (byKeyId.has(keyId)) {
       findings.push(
-        findingOf('DuplicateKeyId', `key id ${shown(keyId)} is there more than once; the last counts`, keyId),
+        findingOf('DuplicateKeyId', `key id ${shown(keyId)} is there more than once; the last counts`, shown(keyId)),
       );
     }
     byKeyId.set(keyId, key.jwtAuthority);
@@ -174,21 +184,14 @@ function hasPublicKeyMembers(key: JsonObject): boolean {
   return PUBLIC_KEY_MEMBERS.some((name) => key.has(name));
 }
 
-function samePublicKey(key: JsonObject, certified: KeyObject): boolean {
-  return importJwk(key)?.equals(certified) ?? false;
-}
-
-function importJwk(key: JsonObject): KeyObject | undefined {
+/** The members that make the public key; what is no text makes none. */
+function publicMembersOf(key: JsonObject): JsonWebKey {
   const jwk: JsonWebKey = {};
   for (const name of ['kty', ...PUBLIC_KEY_MEMBERS] as const) {
     const value = key.get(name);
     if (typeof value === 'string') jwk[name] = value;
   }
-  try {
-    return createPublicKey({ key: jwk, format: 'jwk' });
-  } catch {
-    return undefined;
-  }
+  return jwk;
 }
 
 function at<T>(place: string, read: () => T): T {
@@ -203,8 +206,8 @@ function at<T>(place: string, read: () => T): T {
 /** A value of the document within a message: short, and on one line. */
 function shown(value: JsonValue | undefined): string {
   if (value === undefined) return 'missing';
-  if (isJsonNumber(value)) return value.digits.slice(0, 40);
-  if (typeof value === 'string') return JSON.stringify(value.slice(0, 40));
+  if (isJsonNumber(value)) return cut(value.digits);
+  if (typeof value === 'string') return quoted(value);
   return typeof value === 'object' && value !== null ? 'a structure' : String(value);
 }
 
@@ -225,7 +228,9 @@ export function serializeBundle(
     })),
     ...jwtAuthorities.map(({ keyId, publicKey }) => ({
       use: 'jwt-svid',
-      ...publicMembers(createPublicKey({ key: Buffer.from(publicKey), format: 'der', type: 'spki' })),
+      ...publicMembers(
+        describePublicKey(createPublicKey({ key: Buffer.from(publicKey), format: 'der', type: 'spki' })),
+      ),
       kid: keyId,
     })),
   ];
@@ -234,11 +239,7 @@ export function serializeBundle(
   return Buffer.from(`{"keys":${JSON.stringify(keys)}${sequence},"spiffe_refresh_hint":${refreshHintSeconds}}\n`);
 }
 
-function publicMembers(key: KeyObject): JsonWebKey {
-  const { kty, crv, x, y, n, e } = key.export({ format: 'jwk' });
-  return JSON.parse(JSON.stringify({ kty, crv, x, y, n, e })) as JsonWebKey;
-}
-
-function spkiOf(key: KeyObject): Uint8Array {
-  return key.export({ format: 'der', type: 'spki' });
+function publicMembers({ jwk, type }: PublicKey): JsonWebKey {
+  if (jwk === undefined) throw new Error(`a key of the type ${type} cannot be written into a bundle document`);
+  return jwk;
 }

@@ -1,10 +1,13 @@
-// What does an X.509 certificate say? (RFC 5280; the only file that reads ASN.1)
-import 'reflect-metadata';
-import { createHash, X509Certificate, type KeyObject } from 'node:crypto';
-import * as x509 from '@peculiar/x509';
+// What does an X.509 certificate say? (RFC 5280)
+import { createHash, X509Certificate } from 'node:crypto';
 import { BundleError } from './bundle-error.ts';
+import { readExtensionsOf, type CertificateExtensions } from './certificate-extensions.ts';
+import { contentOf, DER_TAG, DerError, readDer, readDerValues } from './der.ts';
+import { describePublicKey, type PublicKey } from './public-key.ts';
+import { quoted } from './quoted.ts';
+import { signatureHash } from './signature-hash.ts';
 
-export interface Certificate {
+export interface Certificate extends CertificateExtensions {
   readonly der: Uint8Array;
   /** SHA-256 of the DER in lower-case hex. */
   readonly fingerprint: string;
@@ -13,26 +16,15 @@ export interface Certificate {
   readonly issuer: string;
   readonly notBefore: Date;
   readonly notAfter: Date;
-  /** SHA-256 of the SubjectPublicKeyInfo in lower-case hex: the same key has the same. */
-  readonly publicKeyFingerprint: string;
-  readonly publicKey: KeyObject;
-}
-
-/** What costs about ten times as much to read. */
-export interface CertificateExtensions {
-  /** basicConstraints cA. Node's own answer mixes in the key usage. */
-  readonly isCa: boolean;
-  /** Undefined when there is no keyUsage extension: then every use is allowed (RFC 5280 §4.2.1.3). */
-  readonly keyUsage:
-    { readonly keyCertSign: boolean; readonly cRLSign: boolean; readonly digitalSignature: boolean } | undefined;
-  readonly uriSans: readonly string[];
-  readonly dnsSans: readonly string[];
-  /** Lower-case hex. */
-  readonly subjectKeyId: string | undefined;
-  readonly authorityKeyId: string | undefined;
+  readonly publicKey: PublicKey;
   /** Of the signature, for example `SHA-256`; undefined where the algorithm fixes it (Ed25519). */
   readonly signatureHash: string | undefined;
 }
+
+export type RootSummary = Pick<Certificate, 'fingerprint' | 'subject' | 'notAfter'>;
+
+/** What was read of a certificate, for as long as its bytes are there: documents, rules and statuses ask again. */
+const certificates = new WeakMap<Uint8Array, Certificate>();
 
 /**
  * Reads exactly one certificate. Node would also take a PEM text, or two certificates one after the other, of which it
@@ -41,77 +33,21 @@ export interface CertificateExtensions {
  * @throws BundleError `CertificateMalformed`
  */
 export function readCertificate(der: Uint8Array): Certificate {
-  const parsed = parse(der);
-  const spki = parsed.publicKey.export({ format: 'der', type: 'spki' });
-  return {
-    der,
-    fingerprint: createHash('sha256').update(der).digest('hex'),
-    subject: oneLine(parsed.subject),
-    issuer: oneLine(parsed.issuer),
-    notBefore: new Date(parsed.validFrom),
-    notAfter: new Date(parsed.validTo),
-    publicKeyFingerprint: createHash('sha256').update(spki).digest('hex'),
-    publicKey: parsed.publicKey,
-  };
-}
-
-export interface RootSummary {
-  readonly fingerprint: string;
-  readonly subject: string;
-  readonly notAfter: Date;
-}
-
-/** What people are shown of a root. Kept for as long as its bytes are: a status of a thousand peers shows them all. */
-export function summarizeRoot(der: Uint8Array): RootSummary {
-  const known = summaries.get(der);
+  const known = certificates.get(der);
   if (known !== undefined) return known;
-  const { fingerprint, subject, notAfter } = readCertificate(der);
-  const summary = { fingerprint, subject, notAfter };
-  summaries.set(der, summary);
-  return summary;
+  const certificate = { ...readByNode(der), ...readByHand(der) };
+  certificates.set(der, certificate);
+  return certificate;
 }
 
-const summaries = new WeakMap<Uint8Array, RootSummary>();
-
-function parse(der: Uint8Array): X509Certificate {
-  try {
-    const parsed = new X509Certificate(der);
-    // OpenSSL reads a key only when asked, and not every kind.
-    if (parsed.raw.equals(der) && parsed.publicKey.type === 'public') return parsed;
-  } catch (error) {
-    throw new BundleError('CertificateMalformed', 'these bytes are not an X.509 certificate in DER', { cause: error });
-  }
-  throw new BundleError('CertificateMalformed', 'these bytes are not one certificate in DER and nothing else');
+/** What people are shown of a root. */
+export function summarizeRoot(der: Uint8Array): RootSummary {
+  return readCertificate(der);
 }
 
 /** @throws BundleError `CertificateMalformed` */
 export function readExtensions(der: Uint8Array): CertificateExtensions {
-  // The reader below also takes PEM, and overlooks what follows the certificate.
-  parse(der);
-  try {
-    const parsed = new x509.X509Certificate(Uint8Array.from(der));
-    const usages = parsed.getExtension(x509.KeyUsagesExtension)?.usages;
-    const names = parsed.getExtension(x509.SubjectAlternativeNameExtension)?.names.items ?? [];
-    const allows = (flag: x509.KeyUsageFlags) => ((usages ?? 0) & flag) !== 0;
-    return {
-      isCa: parsed.getExtension(x509.BasicConstraintsExtension)?.ca ?? false,
-      keyUsage:
-        usages === undefined
-          ? undefined
-          : {
-              keyCertSign: allows(x509.KeyUsageFlags.keyCertSign),
-              cRLSign: allows(x509.KeyUsageFlags.cRLSign),
-              digitalSignature: allows(x509.KeyUsageFlags.digitalSignature),
-            },
-      uriSans: names.filter(({ type }) => type === 'url').map(({ value }) => value),
-      dnsSans: names.filter(({ type }) => type === 'dns').map(({ value }) => value),
-      subjectKeyId: parsed.getExtension(x509.SubjectKeyIdentifierExtension)?.keyId.toLowerCase(),
-      authorityKeyId: parsed.getExtension(x509.AuthorityKeyIdentifierExtension)?.keyId?.toLowerCase(),
-      signatureHash: hashOf(parsed.signatureAlgorithm),
-    };
-  } catch (error) {
-    throw new BundleError('CertificateMalformed', 'the extensions of the certificate cannot be read', { cause: error });
-  }
+  return readCertificate(der);
 }
 
 /** Whether `issuer`'s key signed the certificate and its subject is the certificate's issuer. */
@@ -129,9 +65,52 @@ export function toPem(der: Uint8Array): string {
   return `-----BEGIN CERTIFICATE-----\n${base64.join('\n')}\n-----END CERTIFICATE-----\n`;
 }
 
-function hashOf(algorithm: object): string | undefined {
-  const { hash } = algorithm as { readonly hash?: { readonly name?: string } | string };
-  return typeof hash === 'string' ? hash : hash?.name;
+function parse(der: Uint8Array): X509Certificate {
+  try {
+    const parsed = new X509Certificate(der);
+    // OpenSSL reads a key only when asked, and not every kind.
+    if (parsed.raw.equals(der) && parsed.publicKey.type === 'public') return parsed;
+  } catch (error) {
+    throw new BundleError('CertificateMalformed', 'these bytes are not an X.509 certificate in DER', { cause: error });
+  }
+  throw new BundleError('CertificateMalformed', 'these bytes are not one certificate in DER and nothing else');
+}
+
+function readByNode(der: Uint8Array): Omit<Certificate, keyof CertificateExtensions | 'signatureHash'> {
+  const parsed = parse(der);
+  return {
+    der,
+    fingerprint: createHash('sha256').update(der).digest('hex'),
+    subject: oneLine(parsed.subject),
+    issuer: oneLine(parsed.issuer),
+    notBefore: dateOf(parsed.validFrom),
+    notAfter: dateOf(parsed.validTo),
+    publicKey: describePublicKey(parsed.publicKey),
+  };
+}
+
+/** What Node does not tell. Certificate := SEQUENCE { tbsCertificate, signatureAlgorithm, signatureValue }. */
+function readByHand(der: Uint8Array): CertificateExtensions & Pick<Certificate, 'signatureHash'> {
+  try {
+    const [body, algorithm] = readDerValues(readDer(der, DER_TAG.sequence));
+    return {
+      ...readExtensionsOf(readDerValues(contentOf(body, DER_TAG.sequence))),
+      signatureHash: signatureHash(contentOf(algorithm, DER_TAG.sequence)),
+    };
+  } catch (error) {
+    if (!(error instanceof DerError)) throw error;
+    throw new BundleError('CertificateMalformed', `the certificate cannot be read: ${error.message}`, { cause: error });
+  }
+}
+
+/** Node's text of a time; OpenSSL reads certificates whose times are none. */
+function dateOf(text: string): Date {
+  const date = new Date(text);
+  if (!Number.isNaN(date.getTime())) return date;
+  throw new BundleError(
+    'CertificateMalformed',
+    `the certificate is valid from or until ${quoted(text)}, which is no time`,
+  );
 }
 
 function oneLine(name: string): string {

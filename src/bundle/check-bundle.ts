@@ -1,7 +1,8 @@
 // Does a bundle keep every rule, and what is left of it without the keys that must be ignored?
-import { BUNDLE_RULES, type BundleRule, type Finding, type Root, type RuleContext } from './bundle-rules.ts';
+import { BUNDLE_RULES, type BundleRule, type Finding } from './bundle-rules.ts';
 import { fingerprint, type Bundle, type X509Authority } from './bundle.ts';
-import { readCertificate, readExtensions } from './certificate.ts';
+import { readCertificate, type Certificate } from './certificate.ts';
+import type { RuleContext } from './rule.ts';
 
 const RULES: readonly BundleRule[] = BUNDLE_RULES;
 
@@ -13,7 +14,7 @@ export interface BundleCheck {
   readonly refusedBy: Finding | undefined;
 }
 
-/** Applies every rule. Costs about a millisecond a root: for bundles that differ from what is held, not at every pass. */
+/** Applies every rule. Almost all of its cost is reading roots that nobody read before: about 0.15 ms each. */
 export function checkBundle(
   parsed: Pick<BundleCheck, 'bundle' | 'findings'>,
   context: Omit<RuleContext, 'trustDomain'>,
@@ -26,7 +27,7 @@ export function checkBundle(
 
   const kept: X509Authority[] = [];
   for (const der of new Map(bundle.x509Authorities.map((each) => [fingerprint(each), each])).values()) {
-    const found = rootFindings({ ...readCertificate(der), ...readExtensions(der) }, ruleContext);
+    const found = rootFindings(readCertificate(der), ruleContext);
     findings.push(...found);
     if (!found.some(({ severity }) => severity === 'ignore-key')) kept.push(der);
   }
@@ -44,7 +45,7 @@ function bundleFindings(bundle: Bundle, context: RuleContext): Finding[] {
   });
 }
 
-function rootFindings(root: Root, context: RuleContext): Finding[] {
+function rootFindings(root: Certificate, context: RuleContext): Finding[] {
   return RULES.flatMap((rule) => {
     const message = rule.looksAt === 'root' ? rule.objection(root, context) : undefined;
     return message === undefined

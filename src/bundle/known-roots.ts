@@ -1,6 +1,6 @@
 // Whose root is this, and whose key? An index over our own bundle and all foreign ones that are held.
 import { fingerprint, type Bundle } from './bundle.ts';
-import { readCertificate, readExtensions } from './certificate.ts';
+import { readCertificate } from './certificate.ts';
 import type { TrustDomain } from './trust-domain.ts';
 
 export interface KnownRoots {
@@ -30,7 +30,7 @@ export class RootIndexer {
     for (const { trustDomain, x509Authorities } of others) {
       for (const der of x509Authorities) {
         const root = fingerprint(der);
-        const key = keyOfRoot.get(root) ?? this.#keyOfRoot.get(root) ?? readCertificate(der).publicKeyFingerprint;
+        const key = keyOfRoot.get(root) ?? this.#keyOfRoot.get(root) ?? readCertificate(der).publicKey.fingerprint;
         keyOfRoot.set(root, key);
         append(rootOwners, root, trustDomain);
         append(keyOwners, key, trustDomain);
@@ -51,11 +51,11 @@ export function nameKey(subject: string, subjectKeyId: string): string {
 }
 
 function ownRoots({ trustDomain, x509Authorities }: Bundle): NonNullable<KnownRoots['own']> {
-  const certificates = x509Authorities.map((der) => ({ ...readCertificate(der), ...readExtensions(der) }));
+  const certificates = x509Authorities.map(readCertificate);
   return {
     trustDomain,
     fingerprints: new Set(certificates.map((certificate) => certificate.fingerprint)),
-    publicKeys: new Set(certificates.map(({ publicKeyFingerprint }) => publicKeyFingerprint)),
+    publicKeys: new Set(certificates.map(({ publicKey }) => publicKey.fingerprint)),
     names: new Set(
       certificates.flatMap(({ subject, subjectKeyId }) =>
         subjectKeyId === undefined ? [] : [nameKey(subject, subjectKeyId)],

@@ -1,5 +1,6 @@
 // What is a SPIFFE ID? (SPIFFE-ID §2)
 import { BundleError } from './bundle-error.ts';
+import { quoted } from './quoted.ts';
 import { parseTrustDomain, type TrustDomain } from './trust-domain.ts';
 
 declare const spiffeIdBrand: unique symbol;
@@ -20,7 +21,7 @@ const PATH_SEGMENT_PATTERN = /^[A-Za-z0-9._-]+$/;
  */
 export function parseSpiffeId(text: string): SpiffeId {
   const fault = spiffeIdFault(text);
-  if (fault !== undefined) throw new BundleError('SpiffeIdInvalid', `"${text}" is not a SPIFFE ID: ${fault}`);
+  if (fault !== undefined) throw new BundleError('SpiffeIdInvalid', `${quoted(text)} is not a SPIFFE ID: ${fault}`);
   return text as SpiffeId;
 }
 
@@ -56,7 +57,7 @@ function spiffeIdFault(text: string): string | undefined {
     if (segment === '') return 'it has an empty path segment or a trailing slash';
     if (segment === '.' || segment === '..') return 'it has a "." or ".." path segment';
     if (!PATH_SEGMENT_PATTERN.test(segment)) {
-      return `path segment "${segment}" has a character other than letters, digits, dot, dash and underscore`;
+      return `path segment ${quoted(segment)} has a character other than letters, digits, dot, dash and underscore`;
     }
   }
   return undefined;

@@ -1,5 +1,6 @@
 // What does this JSON text say, exactly? (RFC 8259, read strictly: I-JSON's unique names, RFC 7493 §2.3, and no limits lost)
 import { BundleError } from './bundle-error.ts';
+import { quoted } from './quoted.ts';
 
 /** Numbers keep their digits: 64-bit integers do not fit into a JavaScript number. */
 export interface JsonNumber {
@@ -25,7 +26,7 @@ export function isJsonNumber(value: JsonValue | undefined): value is JsonNumber 
 
 /**
  * Reads one JSON value and nothing after it. Refuses what JSON.parse lets pass: a member named twice (it would keep the
- * last), bytes that are not UTF-8, a byte order mark; and nesting deeper than `maxDepth`.
+ * last), bytes that are not UTF-8, a byte order mark, escapes that make half a character; and nesting deeper than `maxDepth`.
  *
  * @throws BundleError `DocumentNotUtf8`, `DocumentNotJson`, `DocumentTooDeep`, `DocumentHasDuplicateMember`
  */
@@ -51,6 +52,8 @@ const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
 const WHITE_SPACE = /[ \t\n\r]*/y;
 /** Up to the next quote, escape or control character. */
 const PLAIN_CHARACTERS = /[^"\\\u0000-\u001f]*/y;
+/** A surrogate without its other half: UTF-8 has no bytes for it, so two such texts would become one. */
+const HALF_CHARACTER = /\p{Surrogate}/u;
 const ESCAPES: ReadonlyMap<string, string> = new Map([
   ['"', '"'],
   ['\\', '\\'],
@@ -113,7 +116,7 @@ class Reader {
       if (members.has(name)) {
         throw new BundleError(
           'DocumentHasDuplicateMember',
-          `${this.#place(at)}: member ${JSON.stringify(name.slice(0, 40))} is there twice`,
+          `${this.#place(at)}: member ${quoted(name)} is there twice`,
         );
       }
       this.#skipSpace();
@@ -157,6 +160,7 @@ class Reader {
       value += this.#match(PLAIN_CHARACTERS);
       const next = this.#text[this.#at];
       if (next === '"') {
+        if (HALF_CHARACTER.test(value)) throw this.#fault('an escape in the string stands for half a character');
         this.#at += 1;
         return value;
       }

@@ -102,6 +102,21 @@ describe('a bundle document', () => {
     assert.deepEqual([bundle.sequenceNumber, bundle.refreshHintSeconds], [undefined, undefined]);
   });
 
+  it('with a key id that is there twice names it quoted and cut', () => {
+    const keyId = `a"\n${'x'.repeat(1000)}`;
+    const jwk = generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey.export({ format: 'jwk' });
+    const key = { ...jwk, use: 'jwt-svid', kid: keyId };
+    const { findings } = parseBundleDocument(Buffer.from(JSON.stringify({ keys: [key, key] })), WEST);
+    assert.equal(findings[0]?.ruleId, 'DuplicateKeyId');
+    assert.match(findings[0].subject ?? '', /^"a\\"\\nx{77}…"$/);
+  });
+
+  it('cannot be written with a key that no JWK says', () => {
+    const { publicKey } = generateKeyPairSync('dsa', { modulusLength: 2048, divisorLength: 256 });
+    const key = { keyId: 'a', publicKey: publicKey.export({ format: 'der', type: 'spki' }) };
+    assert.throws(() => serializeBundle({ ...whole, jwtAuthorities: [key] }, { refreshHintSeconds: 1 }), /type dsa/);
+  });
+
   it('is refused by its size before anything is read', () => {
     const limits = { maxBytes: 10, maxKeys: 1, maxDepth: 4 };
     assert.throws(() => parseBundleDocument(Buffer.alloc(11), WEST, limits), { code: 'DocumentTooLarge' });

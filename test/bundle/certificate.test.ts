@@ -3,9 +3,13 @@ import 'reflect-metadata';
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import { KeyUsageFlags } from '@peculiar/x509';
+import { readExtensionsOf } from '../../src/bundle/certificate-extensions.ts';
 import { isIssuedBy, readCertificate, readExtensions, toPem } from '../../src/bundle/certificate.ts';
+import { readDerValues } from '../../src/bundle/der.ts';
 import { checkX509SvidLeaf } from '../../src/bundle/x509-svid.ts';
 import { makeCertificate, makeRoot, makeSvid, type CertificateOptions, type Issued } from '../fakes/fake-ca.ts';
+
+const hexOf = (text: string) => Buffer.from(text).toString('hex');
 
 describe('readCertificate', () => {
   let root: Issued;
@@ -18,12 +22,12 @@ describe('readCertificate', () => {
     assert.match(certificate.subject, /CN=root of west\.example/);
     assert.equal(certificate.notAfter.toISOString(), '2090-01-01T00:00:00.000Z');
     assert.match(certificate.fingerprint, /^[0-9a-f]{64}$/);
-    assert.equal(certificate.publicKey.asymmetricKeyType, 'ec');
+    assert.equal(certificate.publicKey.type, 'ec');
     const extensions = readExtensions(root.der);
     assert.deepEqual(extensions.uriSans, ['spiffe://west.example']);
     assert.equal(extensions.isCa, true);
     assert.equal(extensions.keyUsage?.keyCertSign, true);
-    assert.equal(extensions.signatureHash, 'SHA-256');
+    assert.equal(certificate.signatureHash, 'SHA-256');
   });
 
   const other = async (change: (der: Buffer) => Buffer | Promise<Buffer>) => change(Buffer.from(root.der));
@@ -39,6 +43,44 @@ describe('readCertificate', () => {
       const der = await other(change);
       assert.throws(() => readCertificate(der), { code: 'CertificateMalformed' });
       assert.throws(() => readExtensions(der), { code: 'CertificateMalformed' });
+    });
+  }
+
+  it('reads names of all kinds, and who signed a leaf', async () => {
+    const leaf = await makeSvid(root, 'spiffe://west.example/api', { dnsNames: ['api.west.example', 'api'] });
+    const { isCa, uriSans, dnsSans } = readCertificate(leaf.der);
+    assert.deepEqual([isCa, uriSans, dnsSans], [false, ['spiffe://west.example/api'], ['api.west.example', 'api']]);
+    const hex = '551d23040830068004';
+    const authorityKeyId = readDerValues(Buffer.from(`a3133011300f0603${hex}cafe0102`, 'hex'));
+    assert.equal(readExtensionsOf(authorityKeyId).authorityKeyId, 'cafe0102');
+  });
+
+  it('refuses one extension twice, also when both say the same (RFC 5280 §4.2)', () => {
+    const keyId = '300b0603551d0e04040402cafe';
+    const body = (extensions: string, length: string) =>
+      readDerValues(Buffer.from(`a3${length}30${extensions}`, 'hex'));
+    assert.equal(readExtensionsOf(body(`0d${keyId}`, '0f')).subjectKeyId, 'cafe');
+    assert.throws(() => readExtensionsOf(body(`1a${keyId}${keyId}`, '1c')), /2\.5\.29\.14 is there twice/);
+  });
+
+  it('reads a certificate once, for as long as its bytes are there', () => {
+    assert.equal(readCertificate(root.der), readCertificate(root.der));
+  });
+
+  // In hex, what stands in the root and what is put in its place. OpenSSL minds none of these.
+  for (const [what, from, to] of [
+    ['a time that is none', hexOf('20900101000000Z'), hexOf('20901301000000Z')],
+    ['a key usage that is no bit string', '551d0f0101ff04040302', '551d0f0101ff04040502'],
+    ['a cA that is neither true nor false', '551d130101ff040530030101ff', '551d130101ff04053003010101'],
+    ['basic constraints of another kind', '551d130101ff040530030101ff', '551d130101ff040530030401ff'],
+    ['a SPIFFE ID beyond ASCII', hexOf('spiffe://west'), hexOf('spiffe://wüt')],
+  ] as const) {
+    it(`refuses ${what}`, () => {
+      const hex = Buffer.from(root.der).toString('hex');
+      assert.ok(hex.includes(from), 'the root is built in another way');
+      const der = Buffer.from(hex.replace(from, to), 'hex');
+      assert.equal(der.length, root.der.length);
+      assert.throws(() => readCertificate(der), { code: 'CertificateMalformed' });
     });
   }
 

@@ -80,6 +80,13 @@ describe('parseStrictJson', () => {
     assert.throws(() => read('['.repeat(1_000_000), 16), { code: 'DocumentTooDeep' });
   });
 
+  it('refuses half a character, also in a member name: in UTF-8 all such texts would be one', () => {
+    const message = /line 1, column \d+: an escape in the string stands for half a character/;
+    for (const text of ['"\\ud800"', '{"\\ud800":1}', '["\\udc00 \\ud800"]', '"\\ud83dx\\ude00"', '"\\ude00\\ud83d"']) {
+      assert.throws(() => read(text), { code: 'DocumentNotJson', message }, text);
+    }
+  });
+
   it('refuses bytes that are not UTF-8, and a byte order mark', () => {
     assert.throws(() => parseStrictJson(Buffer.from([0x22, 0xff, 0x22]), 4), { code: 'DocumentNotUtf8' });
     assert.throws(() => parseStrictJson(Buffer.from([0x22, 0xed, 0xa0, 0x80, 0x22]), 4), { code: 'DocumentNotUtf8' });

@@ -8,22 +8,11 @@ import { BundleError } from '../../src/bundle/bundle-error.ts';
 import { checkBundle } from '../../src/bundle/check-bundle.ts';
 import { RootIndexer } from '../../src/bundle/known-roots.ts';
 import { parseTrustDomain } from '../../src/bundle/trust-domain.ts';
+import { randomNumbers, SEED } from './random-numbers.ts';
 
 const FOLDER = join(import.meta.dirname, '../vectors/bundle');
 const WEST = parseTrustDomain('west.example');
 const ROUNDS = 3_000;
-const SEED = Number(process.env['FUZZ_SEED'] ?? 20_400_101);
-
-/** xorshift32: small, and the same numbers on every machine. */
-function randomNumbers(seed: number): (below: number) => number {
-  let state = seed | 1;
-  return (below) => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) % below;
-  };
-}
 
 const TOKENS = [
   '"',
@@ -38,6 +27,7 @@ const TOKENS = [
   '"keys"',
   '"use"',
   '\\u0000',
+  '\\ud800',
   '"x5c":[]',
   '-',
   '\u0000',

@@ -1,7 +1,7 @@
 // Where do the bundle vectors come from? `node --import tsx test/vectors/generate-bundle-vectors.ts` writes them anew:
 // documents as an endpoint would serve them, and index.yaml, which says what is expected of each and why.
 import 'reflect-metadata';
-import { createPublicKey } from 'node:crypto';
+import { createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { rmSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { KeyUsageFlags } from '@peculiar/x509';
@@ -45,6 +45,17 @@ async function jwtKey(kid: string | undefined): Promise<Json> {
   return { use: 'jwt-svid', ...jwk, ...(kid !== undefined && { kid }) };
 }
 
+/** A jwt-svid key of any kind, also of those that no JWT-SVID can be signed with. */
+function jwtKeyOf({ publicKey }: { readonly publicKey: KeyObject }): Json {
+  return { use: 'jwt-svid', kid: 'b', ...publicKey.export({ format: 'jwk' }) };
+}
+
+/** The root with other bytes wherever these stand in it; its own signature is none afterwards. */
+function altered(issued: Issued, from: string, to: string): Json {
+  const der = Buffer.from(Buffer.from(issued.der).toString('hex').replaceAll(from, to), 'hex');
+  return x509Key(issued, { x5c: [der.toString('base64')] });
+}
+
 function document(keys: readonly Json[], more: Json = { spiffe_sequence: 7, spiffe_refresh_hint: 300 }): string {
   return `${JSON.stringify({ keys, ...more }, undefined, 2)}\n`;
 }
@@ -84,6 +95,7 @@ refuses('DocumentNotUtf8', Buffer.concat([Buffer.from('{"keys":[],"note":"'), Bu
 pass('DocumentNotJson', good, { because: 'one JSON object' });
 refuses('DocumentNotJson', `${good}{}`, { because: 'a second value follows the first' });
 refuses('DocumentNotJson', `\uFEFF${good}`, { because: 'a byte order mark' }, 'fail-bom');
+refuses('DocumentNotJson', withGood({ ...(await jwtKey('a')), kid: '\ud800' }), { because: 'half a character: in UTF-8 two such key ids would be one' }, 'fail-half-character');
 pass('DocumentTooDeep', document([x509Key(root, { nested: [[[['x']]]] })]), { because: 'seven levels' });
 refuses('DocumentTooDeep', `{"keys":[],"x":${'['.repeat(20)}${']'.repeat(20)}}`, { because: 'more than sixteen levels' });
 pass('DocumentHasDuplicateMember', good, { because: 'every member once' });
@@ -104,6 +116,7 @@ pass('CertificateMalformed', good, { because: 'one certificate in DER' });
 refuses('CertificateMalformed', withGood(x509Key(second, { x5c: [Buffer.concat([second.der, root.der]).toString('base64')] })), { because: 'two certificates one after the other: SPIRE would store them as one authority' });
 refuses('CertificateMalformed', withGood(x509Key(second, { x5c: [Buffer.from(second.pem).toString('base64')] })), { because: 'PEM where DER belongs' }, 'fail-pem');
 refuses('CertificateMalformed', withGood(x509Key(second, { x5c: ['not base64!'] })), { because: 'no base64' }, 'fail-base64');
+refuses('CertificateMalformed', withGood(altered(second, '0603551d0f0101ff04040302', '0603551d0f0101ff04040502')), { because: 'a key usage that is no bit string' }, 'fail-extension');
 pass('SequenceInvalid', document([x509Key(root)], {}).replace('\n}', ',\n  "spiffe_sequence": 18446744073709551615\n}'), { because: 'the largest number of 64 bits' });
 refuses('SequenceInvalid', document([x509Key(root)], {}).replace('\n}', ',\n  "spiffe_sequence": 18446744073709551616\n}'), { because: 'one more than 64 bits hold' });
 refuses('SequenceInvalid', document([x509Key(root)], { spiffe_sequence: 1.5 }), { because: 'not an integer' }, 'fail-fraction');
@@ -126,6 +139,12 @@ pass('KeyMismatch', good, { because: 'key and certificate agree' });
 objects('KeyMismatch', withGood({ ...x509Key(second), x5c: x509Key(await makeRoot(TRUST_DOMAIN))['x5c'] }), { because: 'the key of one root with the certificate of another' });
 pass('ExtraCertificates', good, { because: 'one certificate' });
 objects('ExtraCertificates', withGood(x509Key(second, { x5c: [second, root].map(({ der }) => Buffer.from(der).toString('base64')) })), { because: 'the first counts; go-spiffe refuses such a document' });
+pass('UnusableJwtKey', withGood(jwtKeyOf(generateKeyPairSync('rsa', { modulusLength: 2048 }))), { because: 'RSA of 2048 bits' });
+pass('UnusableJwtKey', withGood(jwtKeyOf(generateKeyPairSync('ec', { namedCurve: 'P-521' }))), { because: 'ES512' }, 'pass-p521');
+objects('UnusableJwtKey', withGood(jwtKeyOf(generateKeyPairSync('rsa', { modulusLength: 1024 }))), { because: 'RSA of 1024 bits' });
+objects('UnusableJwtKey', withGood(jwtKeyOf(generateKeyPairSync('x25519'))), { because: 'X25519 signs nothing' }, 'fail-x25519');
+objects('UnusableJwtKey', withGood(jwtKeyOf(generateKeyPairSync('ed25519'))), { because: 'EdDSA is no algorithm of JWT-SVID' }, 'fail-ed25519');
+objects('UnusableJwtKey', withGood(jwtKeyOf(generateKeyPairSync('ec', { namedCurve: 'secp256k1' }))), { because: 'ES256K is no algorithm of JWT-SVID' }, 'fail-secp256k1');
 pass('DuplicateKeyId', withGood(await jwtKey('a'), await jwtKey('b')), { because: 'two key ids' });
 objects('DuplicateKeyId', withGood(await jwtKey('a'), await jwtKey('a')), { because: 'the last counts' });
 
@@ -158,6 +177,7 @@ pass('RootMayNotSign', withGood(x509Key(await makeRoot(TRUST_DOMAIN, { keyUsage:
 objects('RootMayNotSign', withGood(x509Key(await makeRoot(TRUST_DOMAIN, { keyUsage: KeyUsageFlags.digitalSignature }))), { because: 'keyUsage without keyCertSign' });
 pass('WeakSignature', withGood(x509Key(await makeRoot(TRUST_DOMAIN, { algorithm: 'RSA-2048' }))), { because: 'RSA with SHA-256' });
 objects('WeakSignature', withGood(x509Key(await makeRoot(TRUST_DOMAIN, { algorithm: 'RSA-2048-SHA-1' }))), { because: 'RSA with SHA-1' });
+objects('WeakSignature', withGood(altered(await makeRoot(TRUST_DOMAIN, { algorithm: 'RSA-2048-SHA-1' }), '2a864886f70d010105', '2a864886f70d010104')), { because: 'RSA with MD5' }, 'fail-md5');
 pass('WeakKey', withGood(x509Key(await makeRoot(TRUST_DOMAIN, { algorithm: 'P-384' }))), { because: 'P-384' });
 objects('WeakKey', withGood(x509Key(await makeRoot(TRUST_DOMAIN, { algorithm: 'RSA-1024' }))), { because: 'RSA of 1024 bits' });
 pass('RootExpired', good, { because: 'valid until 2090' });

@@ -1,0 +1,111 @@
+// What do the extensions of a certificate say? (RFC 5280 §4.2; Node tells neither key usage nor basic constraints)
+import {
+  contentOf,
+  DER_TAG,
+  DerError,
+  readAsciiText,
+  readBoolean,
+  readDer,
+  readDerValues,
+  readNamedBits,
+  readObjectIdentifier,
+  type DerValue,
+} from './der.ts';
+
+export interface CertificateExtensions {
+  /** basicConstraints cA. Node's own answer mixes in the key usage. */
+  readonly isCa: boolean;
+  /** Undefined when there is no keyUsage extension: then every use is allowed (RFC 5280 §4.2.1.3). */
+  readonly keyUsage:
+    { readonly keyCertSign: boolean; readonly cRLSign: boolean; readonly digitalSignature: boolean } | undefined;
+  readonly uriSans: readonly string[];
+  readonly dnsSans: readonly string[];
+  /** Lower-case hex. */
+  readonly subjectKeyId: string | undefined;
+  readonly authorityKeyId: string | undefined;
+}
+
+const EXTENSION = {
+  subjectKeyId: '2.5.29.14',
+  keyUsage: '2.5.29.15',
+  subjectAltName: '2.5.29.17',
+  basicConstraints: '2.5.29.19',
+  authorityKeyId: '2.5.29.35',
+} as const;
+
+/** Of the context-specific tags in a certificate, those that are looked at. */
+const TAG = { extensions: 0xa3, keyIdentifier: 0x80, dnsName: 0x82, uri: 0x86 } as const;
+
+/** Positions in the list of named bits. */
+const KEY_USAGE_BIT = { digitalSignature: 0, keyCertSign: 5, cRLSign: 6 } as const;
+
+/**
+ * Reads the extensions that decide about trust; others are passed over, also critical ones.
+ *
+ * @param body The values of the TBSCertificate.
+ * @throws DerError
+ */
+export function readExtensionsOf(body: readonly DerValue[]): CertificateExtensions {
+  const extensions = extensionValues(body);
+  const read = <T>(id: string, reader: (value: Uint8Array) => T): T | undefined => {
+    const value = extensions.get(id);
+    return value === undefined ? undefined : reader(value);
+  };
+  const names = read(EXTENSION.subjectAltName, (value) => readDerValues(readDer(value, DER_TAG.sequence))) ?? [];
+  return {
+    isCa: read(EXTENSION.basicConstraints, readIsCa) ?? false,
+    keyUsage: read(EXTENSION.keyUsage, readKeyUsage),
+    uriSans: textsOf(names, TAG.uri),
+    dnsSans: textsOf(names, TAG.dnsName),
+    subjectKeyId: read(EXTENSION.subjectKeyId, (value) => hex(readDer(value, DER_TAG.octetString))),
+    authorityKeyId: read(EXTENSION.authorityKeyId, readAuthorityKeyId),
+  };
+}
+
+/** Extension := SEQUENCE { extnID, critical DEFAULT FALSE, extnValue }. None may be there twice (RFC 5280 §4.2). */
+function extensionValues(body: readonly DerValue[]): ReadonlyMap<string, Uint8Array> {
+  const list = body.find(({ tag }) => tag === TAG.extensions);
+  const values = new Map<string, Uint8Array>();
+  if (list === undefined) return values;
+  for (const extension of readDerValues(readDer(list.content, DER_TAG.sequence))) {
+    const parts = readDerValues(contentOf(extension, DER_TAG.sequence));
+    const id = readObjectIdentifier(contentOf(parts[0], DER_TAG.objectIdentifier));
+    if (values.has(id)) throw new DerError(`extension ${id} is there twice`);
+    values.set(id, contentOf(parts.at(-1), DER_TAG.octetString));
+  }
+  return values;
+}
+
+/** BasicConstraints := SEQUENCE { cA DEFAULT FALSE, pathLenConstraint OPTIONAL }. */
+function readIsCa(value: Uint8Array): boolean {
+  const values = readDerValues(readDer(value, DER_TAG.sequence));
+  const [first] = values;
+  const hasCa = first?.tag === DER_TAG.boolean;
+  const others = hasCa ? values.slice(1) : values;
+  if (others.length > 1 || others.some(({ tag }) => tag !== DER_TAG.integer)) {
+    throw new DerError('basic constraints that are none');
+  }
+  return hasCa && readBoolean(first.content);
+}
+
+function readKeyUsage(value: Uint8Array): NonNullable<CertificateExtensions['keyUsage']> {
+  const allows = readNamedBits(readDer(value, DER_TAG.bitString));
+  return {
+    keyCertSign: allows(KEY_USAGE_BIT.keyCertSign),
+    cRLSign: allows(KEY_USAGE_BIT.cRLSign),
+    digitalSignature: allows(KEY_USAGE_BIT.digitalSignature),
+  };
+}
+
+function readAuthorityKeyId(value: Uint8Array): string | undefined {
+  const keyId = readDerValues(readDer(value, DER_TAG.sequence)).find(({ tag }) => tag === TAG.keyIdentifier);
+  return keyId === undefined ? undefined : hex(keyId.content);
+}
+
+function textsOf(names: readonly DerValue[], tag: number): readonly string[] {
+  return names.filter((name) => name.tag === tag).map(({ content }) => readAsciiText(content));
+}
+
+function hex(content: Uint8Array): string {
+  return Buffer.from(content).toString('hex');
+}
