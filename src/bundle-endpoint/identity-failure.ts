@@ -1,5 +1,5 @@
 // Why did the endpoint not prove its identity? OpenSSL's verdict and the shown certificate, in words that say what to try.
-import { readExtensions } from '../bundle/certificate.ts';
+import { readCertificate } from '../bundle/certificate.ts';
 import type { EndpointTrust } from '../federation/ports.ts';
 import { codesOf, EndpointError, type EndpointErrorCode } from './endpoint-error.ts';
 
@@ -112,7 +112,7 @@ export function identityFailure(
 function describe(der: Uint8Array | undefined): Shown {
   if (der === undefined) return { spiffeId: undefined, text: 'the endpoint' };
   try {
-    const { uriSans, dnsSans, authorityKeyId } = readExtensions(der);
+    const { uriSans, dnsSans, authorityKeyId } = readCertificate(der);
     const spiffeId = uriSans.find((uri) => uri.startsWith('spiffe://'));
     const signer = authorityKeyId === undefined ? '' : `, by the key ${authorityKeyId},`;
     return { spiffeId, text: `${spiffeId ?? dnsSans[0] ?? 'an unnamed subject'}${signer}` };

@@ -45,11 +45,6 @@ export function summarizeRoot(der: Uint8Array): RootSummary {
   return readCertificate(der);
 }
 
-/** @throws BundleError `CertificateMalformed` */
-export function readExtensions(der: Uint8Array): CertificateExtensions {
-  return readCertificate(der);
-}
-
 /** Whether `issuer`'s key signed the certificate and its subject is the certificate's issuer. */
 export function isIssuedBy(der: Uint8Array, issuer: Uint8Array): boolean {
   const [certificate, candidate] = [parse(der), parse(issuer)];

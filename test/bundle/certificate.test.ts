@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import { KeyUsageFlags } from '@peculiar/x509';
 import { readExtensionsOf } from '../../src/bundle/certificate-extensions.ts';
-import { isIssuedBy, readCertificate, readExtensions, toPem } from '../../src/bundle/certificate.ts';
+import { isIssuedBy, readCertificate, toPem } from '../../src/bundle/certificate.ts';
 import { readDerValues } from '../../src/bundle/der.ts';
 import { checkX509SvidLeaf } from '../../src/bundle/x509-svid.ts';
 import { makeCertificate, makeRoot, makeSvid, type CertificateOptions, type Issued } from '../fakes/fake-ca.ts';
@@ -23,7 +23,7 @@ describe('readCertificate', () => {
     assert.equal(certificate.notAfter.toISOString(), '2090-01-01T00:00:00.000Z');
     assert.match(certificate.fingerprint, /^[0-9a-f]{64}$/);
     assert.equal(certificate.publicKey.type, 'ec');
-    const extensions = readExtensions(root.der);
+    const extensions = readCertificate(root.der);
     assert.deepEqual(extensions.uriSans, ['spiffe://west.example']);
     assert.equal(extensions.isCa, true);
     assert.equal(extensions.keyUsage?.keyCertSign, true);
@@ -42,7 +42,7 @@ describe('readCertificate', () => {
     it(`refuses ${what}`, async () => {
       const der = await other(change);
       assert.throws(() => readCertificate(der), { code: 'CertificateMalformed' });
-      assert.throws(() => readExtensions(der), { code: 'CertificateMalformed' });
+      assert.throws(() => readCertificate(der), { code: 'CertificateMalformed' });
     });
   }
 
@@ -85,7 +85,7 @@ describe('readCertificate', () => {
   }
 
   it('refuses to read the extensions of what is no certificate', () => {
-    assert.throws(() => readExtensions(Buffer.from('hello')), { code: 'CertificateMalformed' });
+    assert.throws(() => readCertificate(Buffer.from('hello')), { code: 'CertificateMalformed' });
   });
 
   it('knows who issued a certificate by name and by signature', async () => {

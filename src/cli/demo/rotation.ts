@@ -1,6 +1,6 @@
 // How does a trust domain rotate its CA, and how soon does the other SPIRE hold the new root?
 import { fingerprint } from '../../bundle/bundle.ts';
-import { readExtensions } from '../../bundle/certificate.ts';
+import { readCertificate } from '../../bundle/certificate.ts';
 import { sleep, systemClock } from '../../federation/clock.ts';
 import type { Pace } from './pace.ts';
 import type { Side } from './side.ts';
@@ -62,7 +62,7 @@ export async function rotate(
 
 async function rootOf({ spire, trustDomain }: Side, authorityId: string, signal: AbortSignal): Promise<string> {
   const { x509Authorities } = await spire.readOwnBundle(signal);
-  const der = x509Authorities.find((candidate) => readExtensions(candidate).subjectKeyId === authorityId);
+  const der = x509Authorities.find((candidate) => readCertificate(candidate).subjectKeyId === authorityId);
   if (der === undefined) throw new Error(`the bundle of ${trustDomain} lacks the root it has just prepared`);
   return fingerprint(der);
 }

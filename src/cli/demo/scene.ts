@@ -1,6 +1,6 @@
 // What is there to see of the demo at one instant? Plain values, for a view to draw.
 import { fingerprint, type X509Authority } from '../../bundle/bundle.ts';
-import { readExtensions } from '../../bundle/certificate.ts';
+import { readCertificate } from '../../bundle/certificate.ts';
 import type { TrustDomain } from '../../bundle/trust-domain.ts';
 import type { Condition } from '../../federation/conditions.ts';
 import type { AuthorityState } from '../../spire/local-authority.ts';
@@ -83,7 +83,7 @@ function rootScenes(
 ): RootScene[] {
   const found = roots.map((der) => {
     const name = fingerprint(der);
-    const known = memory.get(name) ?? { rank: memory.size, subjectKeyId: readExtensions(der).subjectKeyId };
+    const known = memory.get(name) ?? { rank: memory.size, subjectKeyId: readCertificate(der).subjectKeyId };
     memory.set(name, known);
     return { fingerprint: name, stage: stageOf(known.subjectKeyId, authorities), rank: known.rank };
   });

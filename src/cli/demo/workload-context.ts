@@ -1,6 +1,6 @@
 // What does SPIRE give a workload? Its SVID and the bundles that its entry names, as an agent would hand them over.
 import type { X509Authority } from '../../bundle/bundle.ts';
-import { readExtensions, toPem } from '../../bundle/certificate.ts';
+import { readCertificate, toPem } from '../../bundle/certificate.ts';
 import type { SpiffeId } from '../../bundle/spiffe-id.ts';
 import type { TrustDomain } from '../../bundle/trust-domain.ts';
 import { requestSvid } from '../../bundle-endpoint/svid-request.ts';
@@ -57,7 +57,7 @@ async function mintSvid(spire: SpireServerClient, id: SpiffeId, signal: AbortSig
   const { csr, keyPem } = await requestSvid(id);
   const { chain } = await spire.mintX509Svid(csr, SVID_TTL_SECONDS, signal);
   const last = chain.at(-1);
-  const signedBy = last === undefined ? undefined : readExtensions(last).authorityKeyId;
+  const signedBy = last === undefined ? undefined : readCertificate(last).authorityKeyId;
   if (signedBy === undefined) throw new Error(`the SVID of ${id} does not say which authority signed it`);
   return { keyPem, chainPem: chain.map(toPem).join(''), signedBy };
 }
