@@ -1,14 +1,5 @@
 // What does federation look like when it works? Two trust domains in this process, watched while their CAs rotate.
-import { textFlag, UsageError, wantsJson, type Command, type CommandContext, type ExitCode } from './command.ts';
-import { DemoRun, type DemoOptions } from './demo/demo-run.ts';
-import type { DemoResult } from './demo/demo-result.ts';
-import { openLiveView } from './demo/live-view.ts';
-import { noteLine } from './demo/note-line.ts';
-import { realSpire } from './demo/real-spire.ts';
-import { embeddedSpire, type SpireStarter } from './demo/spire-starter.ts';
-
-const DEFAULT_ROTATIONS = 8;
-const MAX_ROTATIONS = 1_000;
+import type { Command } from './command.ts';
 
 export const demoCommand: Command = {
   name: 'demo',
@@ -22,60 +13,8 @@ export const demoCommand: Command = {
     process.stdout.on('error', () => {
       unread.abort();
     });
+    // Loaded only here: a broker that runs for months has no use for the embedded SPIRE.
+    const { runDemo } = await import('./demo/run-demo.ts');
     return runDemo({ ...context, signal: AbortSignal.any([context.signal, unread.signal]) });
   },
 };
-
-/** `change` is for tests: other paces, and what must make the demo fail. */
-export async function runDemo(
-  context: CommandContext,
-  change: Pick<DemoOptions, 'pace' | 'withoutBrokers'> = {},
-): Promise<ExitCode> {
-  const json = wantsJson(context);
-  const rotations = rotationsFlag(context);
-  const starter = await spireFlag(context);
-  const terminal = json || !process.stdout.isTTY ? undefined : process.stdout;
-  // Where JSON is asked for, stdout has nothing else.
-  const tell = json ? context.explain : context.print;
-  const demo = new DemoRun({
-    ...change,
-    starter,
-    rotations,
-    onNote: (note) => {
-      if (terminal === undefined) tell(`${noteLine(note)}\n`);
-    },
-  });
-  const view = terminal === undefined ? undefined : openLiveView(terminal, () => demo.scene(), context.signal);
-  const { result, faults, brokerLog } = await demo.run(context.signal).finally(() => view?.close());
-  tell(`\n${resultText(result)}\n`);
-  if (context.signal.aborted) context.explain('fedbroker demo: ended early\n');
-  for (const fault of faults) context.explain(`fedbroker demo: ${fault}\n`);
-  if (faults.length > 0 && brokerLog.length > 0) context.explain(`The brokers warned:\n${brokerLog.join('\n')}\n`);
-  if (json) context.print(`${JSON.stringify(result)}\n`);
-  return faults.length === 0 && !context.signal.aborted ? 0 : 1;
-}
-
-function rotationsFlag(context: CommandContext): number {
-  const text = textFlag(context, 'rotations') ?? String(DEFAULT_ROTATIONS);
-  const rotations = /^\d{1,4}$/.test(text) ? Number(text) : 0;
-  if (rotations >= 1 && rotations <= MAX_ROTATIONS) return rotations;
-  throw new UsageError(`--rotations must be a whole number from 1 to ${MAX_ROTATIONS}, not "${text}"`);
-}
-
-async function spireFlag(context: CommandContext): Promise<SpireStarter> {
-  const spire = textFlag(context, 'spire') ?? 'embedded';
-  const program = textFlag(context, 'spire-server');
-  if (spire === 'real') return realSpire(program);
-  if (spire !== 'embedded') throw new UsageError(`--spire must be "embedded" or "real", not "${spire}"`);
-  if (program !== undefined) throw new UsageError('--spire-server needs --spire real');
-  return embeddedSpire;
-}
-
-function resultText({ rotations, handshakes, failedHandshakes, rotationToPeerMs, spire }: DemoResult): string {
-  const { p50, max } = rotationToPeerMs;
-  const arrival =
-    p50 === null || max === null
-      ? 'No new root reached the SPIRE of the other trust domain.'
-      : `Half of the new roots reached the SPIRE of the other trust domain within ${p50} ms, all within ${max} ms.`;
-  return `${rotations} CA rotation${rotations === 1 ? '' : 's'} (SPIRE ${spire}), ${handshakes} mTLS handshakes, ${failedHandshakes} failed.\n${arrival}`;
-}
