@@ -58,7 +58,7 @@ export function heldLease(lease: KubeObject, candidate: Candidate, now: Date): O
 /** Held by nobody, so that the next candidate need not wait. */
 export function releasedLease(lease: KubeObject, now: Date): ObjectBody {
   return withSpec(lease, {
-    holderIdentity: '',
+    holderIdentity: undefined,
     // The least that the API accepts.
     leaseDurationSeconds: 1,
     renewTime: microTime(now),

@@ -1,6 +1,6 @@
 // Which objects are there now? One list, then a watch that outlives every way a watch can fail. (client-node's informer
 // stops for good at the first 5xx, reset or failed list: measured on 1.4.0 and 2.0.1)
-import { sleep, type Clock } from '../federation/clock.ts';
+import { sleep, type Cancel, type Clock } from '../federation/clock.ts';
 import type { ApiServer } from './api-server.ts';
 import { backoffMs, jittered, type BackoffRange } from './backoff.ts';
 import { isKubeError, KubeError, kubeErrorOfConnection } from './kube-error.ts';
@@ -50,6 +50,7 @@ export class Reflector {
   #resourceVersion: string | undefined;
   /** The consumer has not been told, or not of the newest, or has been told an error since. */
   #owesReport = true;
+  #relistAtMs = 0;
   /** Watches and lists in a row that brought nothing. */
   #fruitless = 0;
   /** The connection that broke last had stood, so the next attempt decides whether it is an error. */
@@ -82,7 +83,6 @@ export class Reflector {
     const { clock, random } = this.#options;
     while (!signal.aborted) {
       const end = await this.#round(signal);
-      if (signal.aborted) return;
       this.#restarts += 1;
       this.#fruitless += 1;
       await sleep(clock, backoffMs(PAUSES[end], this.#fruitless, random()), signal);
@@ -90,30 +90,26 @@ export class Reflector {
   }
 
   async #round(signal: AbortSignal): Promise<WatchEnd> {
-    const { clock, random } = this.#options;
+    const { clock } = this.#options;
     this.#stood = false;
     const relist = new AbortController();
-    const cancelRelist = clock.after(jittered(RELIST_MS, JITTER, random()), () => {
-      relist.abort();
-    });
+    let cancelRelist: Cancel | undefined;
     try {
-      if (this.#resourceVersion === undefined) await this.#list(signal);
+      const untilRelistMs = this.#relistAtMs - clock.now().getTime();
+      if (this.#resourceVersion === undefined || untilRelistMs <= 0) await this.#list(signal);
+      cancelRelist = clock.after(this.#relistAtMs - clock.now().getTime(), () => {
+        relist.abort();
+      });
       await this.#watch(AbortSignal.any([signal, relist.signal]));
       return 'Ended';
     } catch (error) {
-      if (relist.signal.aborted) {
-        this.#resourceVersion = undefined;
-        this.#fruitless = 0;
-        return 'Ended';
-      }
-      return this.#failed(error, signal);
+      return signal.aborted || relist.signal.aborted ? 'Ended' : this.#failed(error);
     } finally {
-      cancelRelist();
+      cancelRelist?.();
     }
   }
 
-  #failed(error: unknown, signal: AbortSignal): WatchEnd {
-    if (signal.aborted) return 'Ended';
+  #failed(error: unknown): WatchEnd {
     const gone = isKubeError(error, 'KubeGone');
     if (gone) this.#resourceVersion = undefined;
     else if (!this.#stood) this.#reportError(error);
@@ -121,8 +117,10 @@ export class Reflector {
   }
 
   async #list(signal: AbortSignal): Promise<void> {
-    const { items, resourceVersion } = await this.#options.api.list(this.#selection, { signal });
+    const { api, clock, random } = this.#options;
+    const { items, resourceVersion } = await api.list(this.#selection, { signal });
     this.#listCount += 1;
+    this.#relistAtMs = clock.now().getTime() + jittered(RELIST_MS, JITTER, random());
     this.#seen();
     const listed = new Map(items.map((object) => [uidOf(object), stored(object)]));
     if (!sameVersions(this.#objects, listed)) this.#owesReport = true;
