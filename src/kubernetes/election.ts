@@ -213,7 +213,8 @@ class Election {
 
 async function settle(lead: Lead, signal: AbortSignal): Promise<PromiseSettledResult<void>> {
   try {
-    return { status: 'fulfilled', value: await lead(signal) };
+    await lead(signal);
+    return { status: 'fulfilled', value: undefined };
   } catch (reason) {
     return { status: 'rejected', reason };
   }
