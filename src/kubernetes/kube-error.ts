@@ -211,7 +211,7 @@ const CONNECTION_READINGS: readonly ConnectionReading[] = [
     advice: 'the connection to the API server was cut; it is tried again',
   },
   {
-    says: /^(CERT_\w+|\w+_CERT|\w+_CERT_\w+|\w+_ISSUER_\w+|DEPTH_ZERO_\w+|EPROTO|ERR_(SSL|TLS)_\w+)$/,
+    says: /^(CERT_\w+|UNABLE_TO_\w+|SELF_SIGNED_\w+|DEPTH_ZERO_\w+|HOSTNAME_MISMATCH|EPROTO|ERR_(SSL|TLS)_\w+)$/,
     code: 'KubeTlsFailed',
     advice: "the API server's identity cannot be verified; check the cluster's CA and the server name",
   },

@@ -91,8 +91,5 @@ export function notJson(text: string): Fault {
 }
 
 export function slow(ms: number): Fault {
-  return async () => {
-    await delay(ms);
-    return 'Proceed';
-  };
+  return () => delay(ms, 'Proceed' as const);
 }
