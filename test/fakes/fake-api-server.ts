@@ -5,6 +5,7 @@ import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { apiVersionOf } from '../../src/kubernetes/kube-object.ts';
 import { LEASES } from '../../src/kubernetes/lease.ts';
 import type { ServiceAccount } from '../../src/kubernetes/service-account.ts';
 import { makeCertificate, type Issued } from './fake-ca.ts';
@@ -142,10 +143,9 @@ export async function startFakeApiServer(resources: readonly ServedResource[] = 
     const left = rest.slice(items.length);
     const next = left.length > 0 ? `page-${pages.size + 1}` : undefined;
     if (next !== undefined) pages.set(next, { version, rest: left });
-    const { kind, group, version: apiVersion } = routed.served;
     return {
-      kind: `${kind}List`,
-      apiVersion: group === '' ? apiVersion : `${group}/${apiVersion}`,
+      kind: `${routed.served.kind}List`,
+      apiVersion: apiVersionOf(routed.served),
       metadata: {
         resourceVersion: String(version),
         ...(next !== undefined && { continue: next, remainingItemCount: left.length }),

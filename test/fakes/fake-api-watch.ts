@@ -1,5 +1,6 @@
 // What does a watch of the fake API server send? Changes since a version, then as they happen, and bookmarks.
 import type { ServerResponse } from 'node:http';
+import { apiVersionOf, resourceName } from '../../src/kubernetes/kube-object.ts';
 import { statusObject } from './fake-api-faults.ts';
 import type { Change, FakeApiStore, ServedResource, StoredObject } from './fake-api-store.ts';
 
@@ -22,7 +23,7 @@ export function serveWatch(
   response.writeHead(200, { 'content-type': 'application/json' }).flushHeaders();
   const send = (type: string, object: unknown) => response.write(`${JSON.stringify({ type, object })}\n`);
   const sendChange = (change: Change) => {
-    if (change.resource !== resource) return;
+    if (resourceName(change.resource) !== resourceName(resource)) return;
     const event = eventFor(change, matches);
     if (event !== undefined) send(event, change.object);
   };
@@ -37,8 +38,8 @@ export function serveWatch(
   for (const change of past) sendChange(change);
   const stopListening = store.onChange(sendChange);
   const sendBookmark = () => {
-    const { kind, group, version } = resource;
-    const apiVersion = group === '' ? version : `${group}/${version}`;
+    const { kind } = resource;
+    const apiVersion = apiVersionOf(resource);
     const metadata = { resourceVersion: String(store.version), creationTimestamp: null };
     if (bookmarks) send('BOOKMARK', { kind, apiVersion, metadata });
   };

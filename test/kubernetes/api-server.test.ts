@@ -11,7 +11,7 @@ import { makeCertificate } from '../fakes/fake-ca.ts';
 import * as faults from '../fakes/fake-api-faults.ts';
 import { startFakeApiServer, type FakeApiServer } from '../fakes/fake-api-server.ts';
 import { FakeClock } from '../fakes/fake-clock.ts';
-import { peer, PEERS, SECRETS } from './west.ts';
+import { peer, PEERS, placeOf, SECRETS } from './west.ts';
 
 const any = () => true;
 const west = { resource: PEERS, name: 'west' };
@@ -49,6 +49,10 @@ afterEach(async () => {
   await fake.close();
 });
 
+function storePeers(count: number): void {
+  for (let i = 0; i < count; i += 1) fake.store.create(placeOf(`p${i}`), { ...peer(`p${i}`) }, 'kubectl');
+}
+
 describe('an API server', () => {
   it('stores, finds, lists and deletes an object', async () => {
     assert.equal(await api.get(west), undefined);
@@ -83,7 +87,7 @@ describe('an API server', () => {
   });
 
   it('is asked for long lists in pages of 500', async () => {
-    await Promise.all(Array.from({ length: 1_203 }, (_, i) => api.create(PEERS, peer(`p${i}`))));
+    storePeers(1_203);
     const from = fake.requests.length;
     const { items, resourceVersion } = await api.list({ resource: PEERS });
     assert.equal(new Set(items.map(({ metadata }) => metadata.uid)).size, 1_203);
@@ -99,7 +103,7 @@ describe('an API server', () => {
   });
 
   it('says that a list has to begin anew when it forgot the state that is paged through', async () => {
-    await Promise.all(Array.from({ length: 501 }, (_, i) => api.create(PEERS, peer(`p${i}`))));
+    storePeers(501);
     fake.fail(({ query }) => query.has('continue'), faults.goneStatus);
     await failsWith('KubeGone', api.list({ resource: PEERS }));
   });
@@ -123,12 +127,7 @@ describe('server-side apply', () => {
 
   it('removes what it said before, leaves the fields of others, and writes nothing when nothing changes', async () => {
     await api.apply(PEERS, peer('west', { suspend: true }));
-    fake.store.patch(
-      { ...west, namespace: undefined, subresource: undefined },
-      'application/merge-patch+json',
-      { spec: { mode: 'Own' } },
-      'kubectl',
-    );
+    fake.store.patch(placeOf('west'), 'application/merge-patch+json', { spec: { mode: 'Own' } }, 'kubectl');
     const applied = await api.apply(PEERS, peer('west'));
     assert.deepEqual(applied['spec'], { trustDomain: 'west.example', mode: 'Own' });
     const again = await api.apply(PEERS, peer('west'));
@@ -136,7 +135,7 @@ describe('server-side apply', () => {
   });
 
   it('names the manager whose field it would change, and changes nothing', async () => {
-    fake.store.create({ ...west, namespace: undefined, subresource: undefined }, { ...peer('west') }, 'kubectl-edit');
+    fake.store.create(placeOf('west'), { ...peer('west') }, 'kubectl-edit');
     const before = fake.store.version;
     await failsWith(
       'KubeApplyConflict',
@@ -286,7 +285,7 @@ describe('a deadline', () => {
       setImmediate(() => {
         clock.advance(10_000);
       });
-      return faults.neverAnswers(request, response) as 'Answered';
+      return faults.neverAnswers(request, response);
     });
     await failsWith('KubeDeadlineExceeded', impatient.get(west), /within 10000 ms/);
     assert.equal(clock.pending, 0);
@@ -318,7 +317,7 @@ describe('a deadline', () => {
     const cancel = new AbortController();
     fake.fail(any, (request, response) => {
       cancel.abort();
-      return faults.neverAnswers(request, response) as 'Answered';
+      return faults.neverAnswers(request, response);
     });
     await failsWith('KubeCancelled', api.get(west, { signal: cancel.signal }));
     await failsWith('KubeCancelled', api.get(west, { signal: AbortSignal.abort() }));

@@ -1,6 +1,6 @@
-// What do these tests store? Two resources of a made-up group, and objects of them.
+// What do these tests store? Peers, which belong to no namespace, and Secrets, which do.
 import type { ObjectBody } from '../../src/kubernetes/kube-object.ts';
-import type { ServedResource } from '../fakes/fake-api-store.ts';
+import type { Place, ServedResource } from '../fakes/fake-api-store.ts';
 
 /** Belongs to no namespace and has a status. */
 export const PEERS: ServedResource = {
@@ -26,4 +26,9 @@ export const SECRETS: ServedResource = {
 
 export function peer(name: string, spec: Readonly<Record<string, unknown>> = {}): ObjectBody {
   return { metadata: { name }, spec: { trustDomain: `${name}.example`, ...spec } };
+}
+
+/** Of a peer in the fake's store. */
+export function placeOf(name: string): Place {
+  return { resource: PEERS, namespace: undefined, name, subresource: undefined };
 }
