@@ -2,9 +2,12 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import { sleep, systemClock } from '../../src/federation/clock.ts';
+import { openApiServer } from '../../src/kubernetes/api-server.ts';
 import { ELECTION_TIMES, runElection } from '../../src/kubernetes/election.ts';
 import type { KubeError } from '../../src/kubernetes/kube-error.ts';
 import { LEASES } from '../../src/kubernetes/lease.ts';
+import { startFakeApiServer } from '../fakes/fake-api-server.ts';
 import { FakeClock } from '../fakes/fake-clock.ts';
 import { LeaseTable, type Passage } from './lease-table.ts';
 
@@ -17,6 +20,14 @@ async function pass(clock: FakeClock, ms: number, stepMs = 250): Promise<void> {
   for (let left = ms; left > 0; left -= stepMs) {
     clock.advance(Math.min(stepMs, left));
     await settle();
+  }
+}
+
+/** The limit is a safety net. */
+async function until(satisfied: () => boolean): Promise<void> {
+  for (const endsAt = Date.now() + 8_000; !satisfied();) {
+    assert.ok(Date.now() < endsAt, 'never');
+    await sleep(systemClock, 10, new AbortController().signal);
   }
 }
 
@@ -222,6 +233,45 @@ describe('the Lease', () => {
     await pass(clock, 1_250);
     assert.deepEqual([specOf()['holderIdentity'], specOf()['leaseTransitions']], ['b', 1]);
     await second.stop();
+  });
+});
+
+describe('over real connections', () => {
+  it('one of two leads; when the API server goes it stops, and when it is back one of them leads', async () => {
+    const fake = await startFakeApiServer();
+    const access = await fake.serviceAccount();
+    const [stop, leading] = [new AbortController(), new Set<string>()];
+    const errors: string[] = [];
+    let most = 0;
+    const replicas = ['a', 'b'].map(async (identity) => {
+      const api = await openApiServer({ access, clock: systemClock, timeoutMs: 1_000 });
+      const options = {
+        ...{ api, clock: systemClock, random: Math.random, name: 'broker', namespace: 'spire', identity },
+        times: { leaseDurationMs: 1_000, renewDeadlineMs: 600, renewMs: 100, candidateMs: 50 },
+        onLeader: () => undefined,
+        onError: ({ code }: KubeError) => errors.push(code),
+      };
+      const lead = async (signal: AbortSignal) => {
+        leading.add(identity);
+        most = Math.max(most, leading.size);
+        await sleep(systemClock, 60_000, signal);
+        leading.delete(identity);
+      };
+      await runElection(options, lead, stop.signal);
+      api.close();
+    });
+    await until(() => leading.size === 1);
+    await fake.stop();
+    await until(() => leading.size === 0);
+    assert.ok(errors.includes('KubeUnreachable'), errors.join());
+    await fake.listen();
+    await until(() => leading.size === 1);
+    stop.abort();
+    await Promise.all(replicas);
+    assert.equal(most, 1);
+    const place = { resource: LEASES, namespace: 'spire', name: 'broker', subresource: undefined };
+    assert.equal((fake.store.get(place)['spec'] as { holderIdentity?: string }).holderIdentity, undefined);
+    await fake.close();
   });
 });
 
