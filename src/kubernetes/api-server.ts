@@ -1,18 +1,9 @@
 // What can be asked of the Kubernetes API server? The one interface all of src/kubernetes uses; each call is bounded.
-import type { IncomingMessage } from 'node:http';
 import type { Clock } from '../federation/clock.ts';
-import { listPageOf, objectOf, parseAnswer, statusOf, type ListPage } from './answers.ts';
+import { listPageOf, objectOf, type ListPage } from './answers.ts';
 import type { ApiAccess } from './api-access.ts';
-import { ApiConnection, readText, type ApiCall } from './api-connection.ts';
-import { boundedCall } from './bounded-call.ts';
-import {
-  answerInvalid,
-  describeAttempt,
-  isKubeError,
-  KubeError,
-  kubeErrorOfStatus,
-  type Attempt,
-} from './kube-error.ts';
+import type { ApiCall } from './api-connection.ts';
+import { answerInvalid, isKubeError, KubeError, type Attempt } from './kube-error.ts';
 import { kubeconfigAccess, type KubeconfigFile } from './kubeconfig.ts';
 import {
   apiVersionOf,
@@ -25,6 +16,7 @@ import {
   type Resource,
   type Selection,
 } from './kube-object.ts';
+import { Requester, type CallOptions } from './requester.ts';
 import { serviceAccountAccess, type ServiceAccount } from './service-account.ts';
 import { watchEvents, type WatchEvent } from './watch-stream.ts';
 
@@ -33,13 +25,6 @@ export const FIELD_MANAGER = 'spire-federation-broker';
 
 const PAGE_OBJECTS = 500;
 const MAX_PAGES = 1000;
-const MAX_ANSWER_BYTES = 32 * 1024 * 1024;
-
-export interface CallOptions {
-  readonly signal?: AbortSignal | undefined;
-  /** By default the API server's. */
-  readonly timeoutMs?: number;
-}
 
 /** RFC 6902, the operations in use. */
 export type JsonPatchOperation =
@@ -109,59 +94,6 @@ function accessOf(access: ApiServerOptions['access']): Promise<ApiAccess> {
     );
   }
   return 'path' in access ? kubeconfigAccess(access) : serviceAccountAccess(access);
-}
-
-/** Bounds, sends and reads one request. */
-class Requester {
-  readonly #connection: ApiConnection;
-  readonly clock: Clock;
-  readonly #timeoutMs: number;
-
-  constructor(access: ApiAccess, clock: Clock, timeoutMs: number) {
-    this.#connection = new ApiConnection(access);
-    this.clock = clock;
-    this.#timeoutMs = timeoutMs;
-  }
-
-  /** The answer's JSON. */
-  json(attempt: Attempt, call: ApiCall, { signal, timeoutMs = this.#timeoutMs }: CallOptions = {}): Promise<unknown> {
-    const bounds = { clock: this.clock, timeoutMs, signal };
-    return boundedCall(describeAttempt(attempt), bounds, async (stop) => {
-      const response = await this.#connection.open(call, 'Pooled', stop);
-      return answerOf(attempt, response);
-    });
-  }
-
-  /** The head of an answer that goes on; `signal` ends it. */
-  stream(attempt: Attempt, call: ApiCall, signal: AbortSignal): Promise<IncomingMessage> {
-    const bounds = { clock: this.clock, timeoutMs: this.#timeoutMs, signal };
-    return boundedCall(describeAttempt(attempt), bounds, async (stop, inTime) => {
-      const response = await this.#connection.open(call, 'Dedicated', stop);
-      if (response.statusCode !== 200) await answerOf(attempt, response);
-      inTime();
-      return response;
-    });
-  }
-
-  close(): void {
-    this.#connection.close();
-  }
-}
-
-async function answerOf(attempt: Attempt, response: IncomingMessage): Promise<unknown> {
-  const { statusCode = 0 } = response;
-  const text = await readText(response, MAX_ANSWER_BYTES);
-  if (text === undefined) throw answerInvalid(attempt, `it has more than ${MAX_ANSWER_BYTES} bytes`);
-  if (statusCode >= 200 && statusCode < 300) return parseAnswer(attempt, text);
-  throw kubeErrorOfStatus(attempt, statusOf(tryParse(text), statusCode));
-}
-
-function tryParse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 function apiServerOver(requester: Requester): ApiServer {

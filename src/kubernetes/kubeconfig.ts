@@ -34,10 +34,7 @@ export async function kubeconfigAccess(file: KubeconfigFile): Promise<ApiAccess>
   };
 }
 
-/**
- * Loaded on demand and without the generated client: in a pod neither is needed. Measured on Node 20 in the single-file
- * program: 43 MB bare, 66 MB with this part, 70 MB with the whole package (unbundled: 130 MB both ways).
- */
+/** Loaded on demand, and `config.js` alone: a pod needs neither it nor the generated client (docs/dependencies.md). */
 async function load({ path, context }: KubeconfigFile): Promise<KubeConfig> {
   const { KubeConfig: Config } = await import('@kubernetes/client-node/dist/config.js');
   const config = new Config();

@@ -1,9 +1,10 @@
 // What would an API server do with Leases? In memory, without sockets, so that the order of everything is in the test's hands.
 import type { Clock } from '../../src/federation/clock.ts';
-import type { ApiServer, CallOptions } from '../../src/kubernetes/api-server.ts';
+import type { ApiServer } from '../../src/kubernetes/api-server.ts';
 import { KubeError, kubeErrorOfStatus } from '../../src/kubernetes/kube-error.ts';
 import type { KubeObject } from '../../src/kubernetes/kube-object.ts';
 import { LEASES } from '../../src/kubernetes/lease.ts';
+import type { CallOptions } from '../../src/kubernetes/requester.ts';
 import { FakeApiStore, Refusal, type Place } from '../fakes/fake-api-store.ts';
 
 export type LeaseApi = Pick<ApiServer, 'get' | 'create' | 'replace'>;
