@@ -159,10 +159,13 @@ export function kubeErrorOfStatus(attempt: Attempt, status: Status): KubeError {
   return new KubeError(code, `${describeAttempt(attempt)}: ${advice(attempt)} (${words(attempt, status)})`);
 }
 
-/** Values of a Secret are quoted by the API server's own validation messages, so of a Secret only the reason is told. */
+/** Answers that say nothing of what was sent. */
+const TELLS_NO_CONTENT: ReadonlySet<number> = new Set([401, 403, 404, 409, 410, 429]);
+
+/** The API server's validation messages quote values, so of a Secret often only the reason is told. */
 function words({ resource }: Attempt, { code, reason, message, causes = [] }: Status): string {
   const head = reason === undefined ? `HTTP ${code}` : `HTTP ${code} ${quote(reason, 60)}`;
-  const mayQuoteSecret = resource.group === '' && resource.plural === 'secrets' && (code === 422 || code === 400);
+  const mayQuoteSecret = resource.group === '' && resource.plural === 'secrets' && !TELLS_NO_CONTENT.has(code);
   if (message === undefined || mayQuoteSecret) return head;
   const conflicts = causes.filter((cause) => cause.reason === 'FieldManagerConflict').slice(0, MAX_CAUSES);
   const owners = conflicts.map(({ message: text = '', field = '' }) => `${quote(text, 120)} at ${quote(field, 120)}`);

@@ -81,8 +81,9 @@ export class Reflector {
   /** Until the signal aborts; never rejects. One run a reflector. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock, random } = this.#options;
-    while (!signal.aborted) {
+    for (;;) {
       const end = await this.#round(signal);
+      if (signal.aborted) return;
       this.#restarts += 1;
       this.#fruitless += 1;
       await sleep(clock, backoffMs(PAUSES[end], this.#fruitless, random()), signal);

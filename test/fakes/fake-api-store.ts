@@ -149,7 +149,8 @@ export class FakeApiStore {
     const row = this.#row(place);
     const { metadata } = row.object;
     if (uid !== undefined && uid !== metadata['uid']) {
-      const text = `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${String(metadata['uid'])}`;
+      const fault = `the UID in the precondition (${uid}) does not match the UID in record (${String(metadata['uid'])})`;
+      const text = `${fault}. The object might have been deleted and then recreated`;
       throw new Refusal(409, 'Conflict', conflictText(place, text));
     }
     if ((metadata['finalizers'] as unknown[] | undefined)?.length) {
