@@ -1,0 +1,235 @@
+// What can be asked of the Kubernetes API server? The one interface all of src/kubernetes uses; each call is bounded.
+import type { Clock } from '../federation/clock.ts';
+import { listPageOf, objectOf, type ListPage } from './answers.ts';
+import type { ApiAccess } from './api-access.ts';
+import type { ApiCall } from './api-connection.ts';
+import { answerInvalid, isKubeError, KubeError, type Attempt } from './kube-error.ts';
+import { kubeconfigAccess, type KubeconfigFile } from './kubeconfig.ts';
+import {
+  apiVersionOf,
+  collectionPath,
+  describeTarget,
+  objectPath,
+  type KubeObject,
+  type ObjectBody,
+  type ObjectRef,
+  type Resource,
+  type Selection,
+} from './kube-object.ts';
+import { Requester, type CallOptions } from './requester.ts';
+import { serviceAccountAccess, type ServiceAccount } from './service-account.ts';
+import { watchEvents, type WatchEvent } from './watch-stream.ts';
+
+/** Whose fields are ours in `metadata.managedFields`. */
+export const FIELD_MANAGER = 'spire-federation-broker';
+
+const PAGE_OBJECTS = 500;
+const MAX_PAGES = 1000;
+
+/** RFC 6902, the operations in use. */
+export type JsonPatchOperation =
+  | { readonly op: 'add' | 'replace' | 'test'; readonly path: string; readonly value: unknown }
+  | { readonly op: 'remove'; readonly path: string };
+
+export interface WatchRequest {
+  readonly resourceVersion: string;
+  /** The API server ends the watch after so long. */
+  readonly timeoutSeconds: number;
+  /** Without a byte for so long, bookmarks included, the connection counts as dead. */
+  readonly idleMs: number;
+  readonly signal: AbortSignal;
+}
+
+/** Every call has a deadline and a limit of bytes and rejects with `KubeError`; none retries by itself. */
+export interface ApiServer {
+  /** Undefined when there is no such object. */
+  get(ref: ObjectRef, options?: CallOptions): Promise<KubeObject | undefined>;
+  /** All pages, as of one resourceVersion. `KubeGone` when paging took too long: begin again. */
+  list(selection: Selection, options?: CallOptions): Promise<Pick<ListPage, 'items' | 'resourceVersion'>>;
+  create(resource: Resource, object: ObjectBody, options?: CallOptions): Promise<KubeObject>;
+  /**
+   * Server-side apply under our field manager: creates, or changes what `object` says and removes what an earlier apply
+   * said. Never by force: `KubeApplyConflict` names the other manager.
+   */
+  apply(resource: Resource, object: ObjectBody, options?: CallOptions): Promise<KubeObject>;
+  applyStatus(resource: Resource, object: ObjectBody, options?: CallOptions): Promise<KubeObject>;
+  /** `KubeConflict` when its `metadata.resourceVersion`, which it must have, is not the newest. */
+  replace(resource: Resource, object: ObjectBody, options?: CallOptions): Promise<KubeObject>;
+  /** RFC 7386. */
+  mergePatch(ref: ObjectRef, patch: Readonly<Record<string, unknown>>, options?: CallOptions): Promise<KubeObject>;
+  /** `KubeConflict` when `resourceVersion` is not the newest. */
+  jsonPatch(
+    ref: ObjectRef,
+    resourceVersion: string,
+    operations: readonly JsonPatchOperation[],
+    options?: CallOptions,
+  ): Promise<KubeObject>;
+  /** False when there was none. With a UID, `KubeConflict` when an object of that name is another one. */
+  delete(ref: ObjectRef & { readonly uid?: string }, options?: CallOptions): Promise<boolean>;
+  /** What happens after `resourceVersion`, see `watchEvents`. */
+  watch(selection: Selection, request: WatchRequest): AsyncIterable<readonly WatchEvent[]>;
+  /** Gives up the pooled connections. */
+  close(): void;
+}
+
+export interface ApiServerOptions {
+  /** Undefined: no configuration was found, which is an error. */
+  readonly access: KubeconfigFile | ServiceAccount | undefined;
+  readonly clock: Clock;
+  /** Of one request, or one page of a list. */
+  readonly timeoutMs: number;
+}
+
+/** @throws KubeError `KubeConfigInvalid`; asks the API server nothing yet */
+export async function openApiServer({ access, clock, timeoutMs }: ApiServerOptions): Promise<ApiServer> {
+  const requester = new Requester(await accessOf(access), clock, timeoutMs);
+  return apiServerOver(requester);
+}
+
+function accessOf(access: ApiServerOptions['access']): Promise<ApiAccess> {
+  if (access === undefined) {
+    throw new KubeError(
+      'KubeConfigInvalid',
+      'no Kubernetes API server is configured; run in a pod with a service account, or name a kubeconfig',
+    );
+  }
+  return 'path' in access ? kubeconfigAccess(access) : serviceAccountAccess(access);
+}
+
+function apiServerOver(requester: Requester): ApiServer {
+  const write = async (attempt: Attempt, call: ApiCall, options: CallOptions | undefined) =>
+    objectOf(attempt, await requester.json(attempt, call, options));
+  const serverSideApply = (
+    resource: Resource,
+    object: ObjectBody,
+    subresource: 'status' | undefined,
+    options: CallOptions | undefined,
+  ) => {
+    const ref = refOf(resource, object);
+    const call: ApiCall = {
+      method: 'PATCH',
+      path: objectPath(ref, subresource),
+      query: { fieldManager: FIELD_MANAGER, force: 'false' },
+      body: bodyOf(resource, object),
+      contentType: 'application/apply-patch+yaml',
+    };
+    return write({ verb: 'patch', resource, subresource, target: describeTarget(ref) }, call, options);
+  };
+  const patch = (ref: ObjectRef, body: unknown, contentType: string, options: CallOptions | undefined) => {
+    const call = { method: 'PATCH', path: objectPath(ref), query: { fieldManager: FIELD_MANAGER }, body, contentType };
+    return write(attemptOf('patch', ref), { ...call, method: 'PATCH' }, options);
+  };
+  return {
+    async get(ref, options) {
+      const attempt = attemptOf('get', ref);
+      try {
+        return objectOf(attempt, await requester.json(attempt, { method: 'GET', path: objectPath(ref) }, options));
+      } catch (error) {
+        if (isKubeError(error, 'KubeNotFound')) return undefined;
+        throw error;
+      }
+    },
+
+    list: (selection, options) => listAllPages(requester, selection, options),
+
+    create(resource, object, options) {
+      const { namespace } = object.metadata;
+      const call: ApiCall = {
+        method: 'POST',
+        path: collectionPath({ resource, namespace }),
+        query: { fieldManager: FIELD_MANAGER },
+        body: bodyOf(resource, object),
+      };
+      return write(attemptOf('create', refOf(resource, object)), call, options);
+    },
+
+    apply: (resource, object, options) => serverSideApply(resource, object, undefined, options),
+    applyStatus: (resource, object, options) => serverSideApply(resource, object, 'status', options),
+
+    replace(resource, object, options) {
+      const ref = refOf(resource, object);
+      const call: ApiCall = {
+        method: 'PUT',
+        path: objectPath(ref),
+        query: { fieldManager: FIELD_MANAGER },
+        body: bodyOf(resource, object),
+      };
+      return write(attemptOf('update', ref), call, options);
+    },
+
+    mergePatch: (ref, body, options) => patch(ref, body, 'application/merge-patch+json', options),
+
+    jsonPatch(ref, resourceVersion, operations, options) {
+      // Writing it back makes the API server compare it: 409, where a failed `test` would be a 422 like any bad input.
+      const precondition = { op: 'replace', path: '/metadata/resourceVersion', value: resourceVersion };
+      return patch(ref, [precondition, ...operations], 'application/json-patch+json', options);
+    },
+
+    async delete({ uid, ...ref }, options) {
+      const body = uid === undefined ? {} : { preconditions: { uid } };
+      try {
+        await requester.json(attemptOf('delete', ref), { method: 'DELETE', path: objectPath(ref), body }, options);
+        return true;
+      } catch (error) {
+        if (isKubeError(error, 'KubeNotFound')) return false;
+        throw error;
+      }
+    },
+
+    async *watch(selection, { resourceVersion, timeoutSeconds, idleMs, signal }) {
+      const attempt = attemptOf('watch', selection);
+      const query = {
+        ...queryOf(selection),
+        watch: 'true',
+        allowWatchBookmarks: 'true',
+        resourceVersion,
+        timeoutSeconds: String(timeoutSeconds),
+      };
+      const response = await requester.stream(
+        attempt,
+        { method: 'GET', path: collectionPath(selection), query },
+        signal,
+      );
+      yield* watchEvents(attempt, response, { clock: requester.clock, idleMs, signal });
+    },
+
+    close() {
+      requester.close();
+    },
+  };
+}
+
+async function listAllPages(
+  requester: Requester,
+  selection: Selection,
+  options: CallOptions | undefined,
+): Promise<Pick<ListPage, 'items' | 'resourceVersion'>> {
+  const attempt = attemptOf('list', selection);
+  const items: KubeObject[] = [];
+  let next: string | undefined;
+  for (let pages = 0; pages < MAX_PAGES; pages += 1) {
+    const query = { ...queryOf(selection), limit: String(PAGE_OBJECTS), continue: next };
+    const call: ApiCall = { method: 'GET', path: collectionPath(selection), query };
+    const page = listPageOf(attempt, await requester.json(attempt, call, options));
+    items.push(...page.items);
+    if (page.continue === undefined) return { items, resourceVersion: page.resourceVersion };
+    next = page.continue;
+  }
+  throw answerInvalid(attempt, `it has more than ${MAX_PAGES} pages`);
+}
+
+function queryOf({ fieldSelector, labelSelector }: Selection) {
+  return { fieldSelector, labelSelector };
+}
+
+function attemptOf(verb: Attempt['verb'], target: ObjectRef | Selection): Attempt {
+  return { verb, resource: target.resource, target: describeTarget(target) };
+}
+
+function refOf(resource: Resource, { metadata: { name, namespace } }: ObjectBody): ObjectRef {
+  return { resource, name, namespace };
+}
+
+function bodyOf(resource: Resource, object: ObjectBody): KubeObject {
+  return { ...object, apiVersion: apiVersionOf(resource), kind: resource.kind };
+}
