@@ -1,4 +1,4 @@
-// What exactly does a real API server answer when it says no? The fake one of the unit tests copies it from
+// What exactly does a real API server answer, above all when it says no? A fake one copies it from
 // test/vectors/kubernetes/status-answers.json, which `node --import tsx test/stack/status-answers.ts` writes anew.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -9,20 +9,23 @@ import { type KubeRequest, kubeRequest } from './harness/kube-request.ts';
 
 export const STATUS_ANSWERS_FILE = join(import.meta.dirname, '../vectors/kubernetes/status-answers.json');
 
+/** `admin` may do everything, `stranger` nothing. */
+export type Asker = 'admin' | 'stranger' | 'wrong token';
+
 export interface StatusAnswer {
-  /** What is asked, and by whom if not by somebody who may do everything. */
   readonly about: string;
+  readonly as: Asker;
   readonly request: KubeRequest;
   readonly status: number;
   readonly contentType: string | undefined;
-  /** Parsed where it is JSON; a watch gives one value a line. UIDs, times and new resource versions are made the same. */
+  /** Parsed where it is JSON; a watch is a list of its events. UIDs, times and new resource versions are all alike. */
   readonly body: unknown;
 }
 
 interface Question {
   readonly about: string;
-  /** Default: somebody who may do everything. */
-  readonly as?: 'stranger' | 'wrong token';
+  /** Default `admin`. */
+  readonly as?: Asker;
   readonly request: KubeRequest;
 }
 
@@ -140,8 +143,19 @@ const QUESTIONS: readonly Question[] = [
     request: { path: `${BEACONS_PATH}?watch=true&resourceVersion=1&timeoutSeconds=2` },
   },
   {
+    about: 'a watch from a version that is forgotten, of a kind without a cache',
+    request: { path: '/api/v1/namespaces/default/events?watch=true&resourceVersion=1&timeoutSeconds=2' },
+  },
+  {
     about: 'a watch from a version that is still to come',
     request: { path: `${BEACONS_PATH}?watch=true&resourceVersion=999999999&timeoutSeconds=2` },
+  },
+  { about: 'the first page of a list', request: { path: `${BEACONS_PATH}?limit=1` } },
+  {
+    about: 'a watch that begins with what is there',
+    request: {
+      path: `${BEACONS_PATH}?watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true&timeoutSeconds=2`,
+    },
   },
   {
     about: 'a delete, done',
@@ -160,8 +174,8 @@ export async function askForStatusAnswers(server: KubeApiServer): Promise<readon
   const answers: StatusAnswer[] = [];
   for (const { about, as = 'admin', request } of QUESTIONS) {
     const { status, headers, body } = await kubeRequest(kubeconfigs[as], request);
-    const contentType = headers['content-type'];
-    answers.push({ about, request, status, contentType: contentType?.toString(), body: parsed(alike(body)) });
+    const contentType = headers['content-type']?.toString();
+    answers.push({ about, as, request, status, contentType, body: parsed(request, status, alike(body)) });
   }
   return answers;
 }
@@ -199,18 +213,16 @@ function alike(text: string): string {
       uid === OTHER_UID ? uid : '00000000-0000-4000-8000-000000000000',
     )
     .replaceAll(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g, '2040-01-01T00:00:00Z')
+    .replaceAll(/("continue":)"[^"]+"/g, '$1"eyJ2Ijoi..."')
     .replaceAll(/("resourceVersion":)"\d+"/g, '$1"1000"')
     .replaceAll(/(too old resource version: \d+) \(\d+\)/g, '$1 (1000)')
     .replaceAll(/(Too large resource version: \d+), current: \d+/g, '$1, current: 1000');
 }
 
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    const lines = text.trimEnd().split('\n');
-    return lines.every((line) => line.startsWith('{')) ? lines.map((line) => JSON.parse(line) as unknown) : text;
-  }
+function parsed({ path }: KubeRequest, status: number, text: string): unknown {
+  if (!path.includes('watch=true') || status !== 200) return text.startsWith('{') ? JSON.parse(text) : text;
+  const lines = text.split('\n').filter((line) => line !== '');
+  return lines.map((line) => JSON.parse(line) as unknown);
 }
 
 async function record(): Promise<void> {

@@ -45,15 +45,18 @@ export interface KubeApiServer {
   /** The path of a kubeconfig with these credentials, right or wrong; `tokenFile` is a path. */
   kubeconfig(credentials: KubeCredentials): string;
   /**
-   * A token as a pod has it, for a service account that exists. It may be as short-lived as a test likes; the server
-   * refuses it from its last second on, and remembers a token that it has accepted for up to 10 s.
+   * A token as a pod has it, for a service account that exists. The server takes it for a minute longer than it lives,
+   * and remembers for up to 10 s that it has taken it: with `lifetimeSeconds` -57 it expires after 3 s to 13 s.
    */
   serviceAccountToken(account: Omit<ServiceAccount, 'uid'>, lifetimeSeconds: number): Promise<string>;
   /** `kubectl <args>` as the user who may do everything. Rejects with what it wrote when it fails. */
   kubectl(args: readonly string[], options?: RunOptions): Promise<string>;
   /** The same with `-o json`, parsed. The caller knows the shape. */
   kubectlJson<T>(args: readonly string[], options?: RunOptions): Promise<T>;
-  /** SIGTERM; SIGKILL when it is still there after `graceMs`, default 5,000. etcd runs on. */
+  /**
+   * SIGTERM, and SIGKILL when it is still there after `graceMs`, default 5,000: it waits up to a minute for watches to
+   * end, and answers nobody new meanwhile. etcd runs on.
+   */
   stop(graceMs?: number): Promise<void>;
   /** As a crash would end it. etcd runs on. */
   kill(): Promise<void>;

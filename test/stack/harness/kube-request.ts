@@ -33,7 +33,7 @@ export function kubeRequest(kubeconfigPath: string, { path, body, ...options }: 
       method: options.method ?? 'GET',
       headers: {
         accept: 'application/json',
-        ...(text === undefined ? {} : { 'content-type': options.contentType ?? 'application/json' }),
+        ...(text === undefined ? {} : contentHeaders(text, options.contentType)),
         ...(authorization === undefined ? {} : { authorization }),
       },
       ca: fromBase64(ca),
@@ -52,6 +52,11 @@ export function kubeRequest(kubeconfigPath: string, { path, body, ...options }: 
     });
     sent.end(text);
   });
+}
+
+/** Without its length, Node sends the body of a DELETE in a way that no server reads. */
+function contentHeaders(text: string, contentType = 'application/json'): Readonly<Record<string, string | number>> {
+  return { 'content-type': contentType, 'content-length': Buffer.byteLength(text) };
 }
 
 function credentials(user: KubeCredentials): Pick<RequestOptions, 'cert' | 'key'> & { authorization?: string } {

@@ -3,6 +3,9 @@ import { generateKeyPairSync, type KeyObject, randomUUID, sign } from 'node:cryp
 
 export const SERVICE_ACCOUNT_ISSUER = 'https://kubernetes.default.svc';
 
+/** The API server takes a token for this long after its last second (go-jose's default). */
+export const TOKEN_LEEWAY_SECONDS = 60;
+
 export interface ServiceAccount {
   readonly namespace: string;
   readonly name: string;
