@@ -1,6 +1,6 @@
 // Are the programs of other projects there that the tests run? Builds or installs each that is not, once a machine.
 import { spawn } from 'node:child_process';
-import { mkdirSync, renameSync, rmSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { ENVOY_REQUIREMENTS, isBuilt, PARTS, STACK_FOLDER, type Part, type PartKey } from './parts.ts';
 
@@ -16,6 +16,9 @@ const BUILDS: Readonly<Record<PartKey, Build>> = {
   spire: (into) => buildGo(into, 'github.com/spiffe/spire/cmd/spire-server', 'github.com/spiffe/spire/cmd/spire-agent'),
   oracle: (into) => buildGo(into, './oracle'),
   envoy: installEnvoy,
+  kubernetes: (into) => buildTools('kubernetes', into),
+  etcd: buildEtcd,
+  helm: (into) => buildTools('helm', into),
 };
 
 /** Builds what is missing, one part after the other. Throws {@link PartError} for the first that cannot be had. */
@@ -56,14 +59,39 @@ function moveInto(part: Part, unfinished: string): void {
 
 /** The C compiler is for SQLite, SPIRE's data store in these tests. */
 async function buildGo(into: string, ...packages: readonly string[]): Promise<void> {
-  await run('go', ['version'], 'Go 1.26.6 or newer must be in PATH (https://go.dev/dl)');
   await run('gcc', ['--version'], 'a C compiler named gcc must be in PATH');
+  await goBuild(into, { moduleFolder: STACK_FOLDER, linkerFlags: '-s -w', cgo: 'with C', packages });
+}
+
+/** Every `tool` of the Go module in `folder` below this one, stamped with its version by the flags in its `ldflags`. */
+async function buildTools(folder: string, into: string): Promise<void> {
+  const moduleFolder = join(STACK_FOLDER, folder);
+  const linkerFlags = readFileSync(join(moduleFolder, 'ldflags'), 'utf8');
+  await goBuild(into, { moduleFolder, linkerFlags, cgo: 'without C', packages: ['tool'] });
+}
+
+/** Go names the program after its package, `go.etcd.io/etcd/server/v3`. */
+async function buildEtcd(into: string): Promise<void> {
+  await buildTools('etcd', into);
+  renameSync(join(into, 'server'), join(into, 'etcd'));
+}
+
+interface GoBuild {
+  readonly moduleFolder: string;
+  readonly linkerFlags: string;
+  readonly cgo: 'with C' | 'without C';
+  readonly packages: readonly string[];
+}
+
+async function goBuild(into: string, { moduleFolder, linkerFlags, cgo, packages }: GoBuild): Promise<void> {
+  await run('go', ['version'], 'Go 1.26.6 or newer must be in PATH (https://go.dev/dl)');
   // Without symbols, and without the checkout's path and state: the same sources give the same program.
-  const options = ['-trimpath', '-buildvcs=false', '-ldflags=-s -w', '-o', `${into}/`];
+  const options = ['-trimpath', '-buildvcs=false', `-ldflags=${linkerFlags}`, '-o', `${into}/`];
   await run(
     'go',
     ['build', ...options, ...packages],
     'go build failed; its modules come from the Go module proxy, check that it can be reached',
+    { cwd: moduleFolder, env: { CGO_ENABLED: cgo === 'with C' ? '1' : '0' } },
   );
 }
 
@@ -89,11 +117,23 @@ async function installEnvoy(into: string): Promise<void> {
   }
 }
 
+interface Surroundings {
+  /** Default: {@link STACK_FOLDER}. */
+  readonly cwd?: string;
+  /** On top of this process's own. */
+  readonly env?: NodeJS.ProcessEnv;
+}
+
 /** What the command wrote to stdout. Throws `advice` with the end of what it wrote to stderr. */
-async function run(command: string, args: readonly string[], advice: string): Promise<string> {
+async function run(
+  command: string,
+  args: readonly string[],
+  advice: string,
+  { cwd = STACK_FOLDER, env }: Surroundings = {},
+): Promise<string> {
   const child = spawn(command, args, {
-    cwd: STACK_FOLDER,
-    env: { ...process.env, CGO_ENABLED: '1' },
+    cwd,
+    env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let stdout = '';

