@@ -60,9 +60,10 @@ function kindOf(value: unknown): string {
   return withArticle(Array.isArray(value) ? 'array' : typeof value);
 }
 
-/** Zod reports all unknown fields of an object as one issue. */
+/** Zod reports all unknown fields of an object as one issue, and a bad key of a map around what is wrong with it. */
 export function faultsOf(issue: z.core.$ZodIssue): DeclarationFault[] {
   const path = issue.path.map((step) => (typeof step === 'symbol' ? String(step) : step));
+  if (issue.code === 'invalid_key') return issue.issues.map(({ message }) => ({ path, message }));
   if (issue.code !== 'unrecognized_keys') return [{ path, message: issue.message }];
   const messages = issue.message.split('\n');
   return issue.keys.map((key, index) => ({ path: [...path, key], message: messages[index] ?? 'unknown field' }));

@@ -12,11 +12,14 @@ export const bundleEndpointUrl = z
     if (message !== undefined) context.addIssue({ code: 'custom', message });
   })
   .describe(
-    'Where the peer serves its bundle: an https URL without user name, password and fragment (Federation §5.1).',
+    'Where the peer serves its bundle: an https URL without user name, password and fragment (Federation §5.1, §5.2).',
   );
 
+/** As RFC 3986 has it. Readers that follow the WHATWG mend what is written otherwise, each to another address. */
+const URL_FORM = /^[A-Za-z][A-Za-z0-9+.-]*:\/\/[^/?#](?:[^\s\\%]|%[0-9A-Fa-f]{2})*$/;
+
 function urlFault(text: string): string | undefined {
-  if (!URL.canParse(text) || /\s/.test(text)) return 'is not a URL; write it like "https://bundle.west.example/"';
+  if (!URL_FORM.test(text) || !URL.canParse(text)) return 'is not a URL; write it like "https://bundle.west.example/"';
   const url = new URL(text);
   if (url.protocol !== 'https:') return `must be an https URL, not ${url.protocol.slice(0, -1)}`;
   if (url.username !== '' || url.password !== '') return 'must not contain a user name or password';

@@ -22,7 +22,8 @@ function isLabelKey(text: string): boolean {
 const labelValue = z
   .string()
   .max(63)
-  .regex(VALUE, { error: 'must be a label value: letters, digits, dashes, dots and underscores, at most 63' });
+  .regex(VALUE, { error: 'must be a label value: letters, digits, dashes, dots and underscores, at most 63' })
+  .describe('A label’s value.');
 
 const OPERATORS = ['In', 'NotIn', 'Exists', 'DoesNotExist'] as const satisfies readonly LabelRequirement['operator'][];
 
@@ -45,7 +46,7 @@ const MAX_LABELS = 64;
 
 export const labelSelector = section({
   matchLabels: z
-    .record(labelKey, labelValue.describe('The label’s value.'))
+    .record(labelKey, labelValue)
     .refine((labels) => Object.keys(labels).length <= MAX_LABELS, { error: `must have at most ${MAX_LABELS} labels` })
     .meta({ maxProperties: MAX_LABELS })
     .optional()

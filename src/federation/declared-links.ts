@@ -32,7 +32,7 @@ const entrySelector = section({
     .optional()
     .describe('The entry’s SPIFFE ID. "*" stands for one path segment, "**" for any number of them.'),
   parentID: spiffeIdPattern.optional().describe('The entry’s parent ID, with "*" and "**" as in spiffeID.'),
-  selectors: z.array(selector).min(1).max(64).optional().describe('All of these must be among the entry’s selectors.'),
+  selectors: z.array(selector).min(1).max(32).optional().describe('All of these must be among the entry’s selectors.'),
   hint: z.string().min(1).max(1024).optional().describe('The entry’s hint, exactly.'),
 })
   .transform(({ spiffeID, parentID, selectors = [], hint }, context): EntrySelector => {
