@@ -15,15 +15,19 @@ export const bundleEndpointUrl = z
     'Where the peer serves its bundle: an https URL without user name, password and fragment (Federation §5.1, §5.2).',
   );
 
-/** As RFC 3986 has it. Readers that follow the WHATWG mend what is written otherwise, each to another address. */
-const URL_FORM = /^[A-Za-z][A-Za-z0-9+.-]*:\/\/[^/?#](?:[^\s\\%]|%[0-9A-Fa-f]{2})*$/;
+/**
+ * RFC 3986 with a host of letters, digits and dashes or an IPv6 address. Readers that follow the WHATWG mend what is
+ * written otherwise, each to another address. Without look-arounds, so that the API server can read it too.
+ */
+export const URL_FORM =
+  /^[A-Za-z][A-Za-z0-9+.-]*:\/\/([^\s\\/?#@]*@)?([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]*)?([\/?#]([^\s\\%]|%[0-9A-Fa-f]{2})*)?$/;
 
 function urlFault(text: string): string | undefined {
   if (!URL_FORM.test(text) || !URL.canParse(text)) return 'is not a URL; write it like "https://bundle.west.example/"';
-  const url = new URL(text);
-  if (url.protocol !== 'https:') return `must be an https URL, not ${url.protocol.slice(0, -1)}`;
-  if (url.username !== '' || url.password !== '') return 'must not contain a user name or password';
-  if (url.hash !== '') return 'must not have a fragment';
+  const { protocol } = new URL(text);
+  if (protocol !== 'https:') return `must be an https URL, not ${protocol.slice(0, -1)}`;
+  if (/^[^/]*\/\/[^/?#]*@/.test(text)) return 'must not contain a user name or password';
+  if (text.includes('#')) return 'must not have a fragment';
   return undefined;
 }
 

@@ -1,4 +1,5 @@
 // What can the API server refuse beyond types and sizes? (CEL, x-kubernetes-validations; the broker checks all of it again)
+import { URL_FORM } from '../federation/declared-endpoint.ts';
 
 /** A rule at one field of the resource. */
 export interface ResourceRule {
@@ -14,7 +15,7 @@ export interface ResourceRule {
 
 const DOMAIN = '[a-z0-9._-]{1,255}';
 const SEGMENT = '[A-Za-z0-9._-]+';
-const NO_DOT_SEGMENT = `!self.matches('/[.]{1,2}(/|$)')`;
+const NO_DOT_SEGMENT = `!self.matches('[^/]/[.]{1,2}(/|$)')`;
 
 // Its rules are at the object around it: the API server repeats the value a rule is at, here with a password in it.
 const URL_FIELD = 'self.bundleEndpointURL';
@@ -45,13 +46,13 @@ export const RESOURCE_RULES: readonly ResourceRule[] = [
   },
   {
     at: 'spec',
-    rule: String.raw`isURL(${URL_FIELD}) && url(${URL_FIELD}).getHostname() != '' && !${URL_FIELD}.matches('[[:space:]\\\\]')`,
+    rule: `${URL_FIELD}.matches(r'${URL_FORM.source}')`,
     message: 'is not a URL; write it like "https://bundle.west.example/"',
     fieldPath: '.bundleEndpointURL',
   },
   {
     at: 'spec',
-    rule: `!isURL(${URL_FIELD}) || url(${URL_FIELD}).getScheme() == 'https'`,
+    rule: `!${URL_FIELD}.contains('://') || ${URL_FIELD}.matches('^(?i)https://')`,
     message: 'must be an https URL',
     fieldPath: '.bundleEndpointURL',
   },
