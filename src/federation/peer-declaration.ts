@@ -102,6 +102,7 @@ const policy = section({
     ),
 }).describe('How fetched bundles are judged.');
 
+// A boolean as of CronJobs and Jobs, so that `suspend: true` means what it means there; Revoke is the one thing more.
 const SUSPEND = new Map<unknown, Peer['suspend']>([
   [false, 'Active'],
   [true, 'Paused'],

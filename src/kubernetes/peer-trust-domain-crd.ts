@@ -25,8 +25,8 @@ const PRINTER_COLUMNS = [
   { name: 'Message', type: 'string', jsonPath: conditionPath('message'), priority: 1 },
 ] as const;
 
-/** The definition as it is installed: the declaration's schema as Kubernetes takes it, its rules, status and columns. */
-export function peerTrustDomainDefinition() {
+/** The declaration's schema as Kubernetes takes it, with its rules, and that of its status. */
+export function peerTrustDomainSchema(): StructuralSchema {
   const root: StructuralSchema = {
     description:
       `${kind} declares a foreign trust domain (SPIFFE Federation §5). The broker beside spire-server fetches ` +
@@ -41,6 +41,11 @@ export function peerTrustDomainDefinition() {
       status: structuralSchema(peerTrustDomainStatus),
     },
   };
+  return RESOURCE_RULES.reduce(withRule, root);
+}
+
+/** The definition as it is installed. */
+export function peerTrustDomainDefinition() {
   return {
     apiVersion: 'apiextensions.k8s.io/v1',
     kind: 'CustomResourceDefinition',
@@ -56,7 +61,7 @@ export function peerTrustDomainDefinition() {
           storage: true,
           subresources: { status: {} },
           additionalPrinterColumns: PRINTER_COLUMNS,
-          schema: { openAPIV3Schema: RESOURCE_RULES.reduce(withRule, root) },
+          schema: { openAPIV3Schema: peerTrustDomainSchema() },
         },
       ],
     },

@@ -1,6 +1,9 @@
 // Does the broker accept every good declaration, and refuse every bad one by itself, whatever the API server did?
 import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { parse } from 'yaml';
 import { parsePeerDeclaration } from '../../src/federation/peer-declaration.ts';
 import { BAD_DECLARATIONS, GOOD_DECLARATIONS } from '../kubernetes/declaration-vectors.ts';
 
@@ -13,6 +16,16 @@ describe('a good declaration', () => {
         assert.equal(result.ok, accepted, JSON.stringify(result));
       });
     }
+  }
+});
+
+describe('a sample', () => {
+  const folder = join(import.meta.dirname, '../../deploy/peers');
+  for (const name of readdirSync(folder).filter((file) => file.endsWith('.yaml'))) {
+    it(`(deploy/peers/${name}) is a declaration without faults`, () => {
+      const result = parsePeerDeclaration(parse(readFileSync(join(folder, name), 'utf8')), 'File');
+      assert.ok(result.ok, JSON.stringify(result));
+    });
   }
 });
 

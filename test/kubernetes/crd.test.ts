@@ -6,7 +6,7 @@ import { describe, it } from 'node:test';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { parsePeerDeclaration } from '../../src/federation/peer-declaration.ts';
-import { peerTrustDomainDefinition } from '../../src/kubernetes/peer-trust-domain-crd.ts';
+import { peerTrustDomainDefinition, peerTrustDomainSchema } from '../../src/kubernetes/peer-trust-domain-crd.ts';
 import { peerTrustDomainStatus, type PeerTrustDomainStatus } from '../../src/kubernetes/peer-trust-domain.ts';
 import { structuralSchema, type StructuralSchema } from '../../src/kubernetes/structural-schema.ts';
 import { GOOD_DECLARATIONS } from './declaration-vectors.ts';
@@ -14,7 +14,7 @@ import { GOOD_DECLARATIONS } from './declaration-vectors.ts';
 const ROOT = join(import.meta.dirname, '../..');
 const definition = peerTrustDomainDefinition();
 const [version] = definition.spec.versions;
-const root = version!.schema.openAPIV3Schema;
+const root = peerTrustDomainSchema();
 
 interface Field {
   readonly path: string;
