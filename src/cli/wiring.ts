@@ -9,7 +9,7 @@ import type { Config } from '../config.ts';
 import { parseBootstrapBundle } from '../federation/bootstrap.ts';
 import { systemClock } from '../federation/clock.ts';
 import type { CodedError } from '../federation/ports.ts';
-import type { Peer } from '../federation/relationship.ts';
+import type { BootstrapSource, Peer } from '../federation/relationship.ts';
 import { PeerDirectory } from '../peer-files/peer-directory.ts';
 import { readOwnTrustDomain } from '../spire/own-trust-domain.ts';
 import type { SkippedItem } from '../spire/spire-context.ts';
@@ -81,11 +81,17 @@ export class BootstrapError extends Error implements CodedError {
 /** The bundle of a declaration's `trustDomainBundle`; undefined when it has none. */
 export async function readBootstrap({ bootstrap, trustDomain }: Peer): Promise<Bundle | undefined> {
   if (bootstrap === undefined) return undefined;
-  const where = bootstrap.type === 'file' ? bootstrap.path : 'spec.trustDomainBundle.inline';
+  const where = bootstrap.type === 'file' ? bootstrap.path : `spec.trustDomainBundle.${bootstrap.type}`;
   try {
-    const bytes = bootstrap.type === 'file' ? await readFile(bootstrap.path) : Buffer.from(bootstrap.text);
+    const bytes = await bootstrapBytes(bootstrap);
     return parseBootstrapBundle(bytes, trustDomain);
   } catch (error) {
     throw new BootstrapError(`${where}: ${(error as Error).message}`, { cause: error });
   }
+}
+
+async function bootstrapBytes(source: BootstrapSource): Promise<Uint8Array> {
+  if (source.type === 'inline') return Buffer.from(source.text);
+  if (source.type === 'file') return readFile(source.path);
+  throw new Error('only the Kubernetes source reads ConfigMaps and Secrets');
 }

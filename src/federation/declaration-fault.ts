@@ -22,16 +22,19 @@ export function section<Shape extends z.ZodRawShape>(shape: Shape) {
   });
 }
 
-/** Text read by a function that throws on a fault. */
-export function textReadBy<T>(parse: (text: string) => T) {
-  return z.string().transform((text, context): T => {
-    try {
-      return parse(text);
-    } catch (error) {
-      context.addIssue({ code: 'custom', message: (error as Error).message });
-      return z.NEVER;
-    }
-  });
+/** Text of at most `maxCharacters`, read by a function that throws on a fault. */
+export function textReadBy<T>(parse: (text: string) => T, maxCharacters: number) {
+  return z
+    .string()
+    .max(maxCharacters)
+    .transform((text, context): T => {
+      try {
+        return parse(text);
+      } catch (error) {
+        context.addIssue({ code: 'custom', message: (error as Error).message });
+        return z.NEVER;
+      }
+    });
 }
 
 /** Zod's issue in an operator's words; undefined leaves the words to Zod. */
@@ -40,7 +43,12 @@ export function describeIssue(issue: z.core.$ZodRawIssue): string | undefined {
   if (issue.code === 'invalid_type') return `must be ${withArticle(issue.expected)}, not ${kindOf(issue.input)}`;
   if (issue.code === 'invalid_value') return `must be ${issue.values.map((value) => String(value)).join(' or ')}`;
   if (issue.code === 'too_small') return 'must not be empty';
+  if (issue.code === 'too_big') return tooBig(issue.origin, issue.maximum);
   return undefined;
+}
+
+function tooBig(origin: string, maximum: number | bigint): string {
+  return origin === 'string' ? `must have at most ${maximum} characters` : `must have at most ${maximum} items`;
 }
 
 function withArticle(noun: string): string {
@@ -52,9 +60,10 @@ function kindOf(value: unknown): string {
   return withArticle(Array.isArray(value) ? 'array' : typeof value);
 }
 
-/** Zod reports all unknown fields of an object as one issue. */
+/** Zod reports all unknown fields of an object as one issue, and a bad key of a map around what is wrong with it. */
 export function faultsOf(issue: z.core.$ZodIssue): DeclarationFault[] {
   const path = issue.path.map((step) => (typeof step === 'symbol' ? String(step) : step));
+  if (issue.code === 'invalid_key') return issue.issues.map(({ message }) => ({ path, message }));
   if (issue.code !== 'unrecognized_keys') return [{ path, message: issue.message }];
   const messages = issue.message.split('\n');
   return issue.keys.map((key, index) => ({ path: [...path, key], message: messages[index] ?? 'unknown field' }));

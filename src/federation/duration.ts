@@ -1,6 +1,6 @@
 // How many seconds are `1h30m`? (the part of Go's duration syntax that Kubernetes users write)
 
-const DURATION_PATTERN = /^(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?$/;
+const DURATION_PATTERN = /^(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s)?$/;
 
 /** Whole seconds of a duration like `1h`, `90s` or `1h30m`; undefined when the text is none, or not longer than zero. */
 export function parseDurationSeconds(text: string): number | undefined {

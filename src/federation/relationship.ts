@@ -9,7 +9,16 @@ export type BundleEndpointProfile =
 
 /** Where the bundle for the first contact comes from. */
 export type BootstrapSource =
-  { readonly type: 'inline'; readonly text: string } | { readonly type: 'file'; readonly path: string };
+  | { readonly type: 'inline'; readonly text: string }
+  | { readonly type: 'file'; readonly path: string }
+  | ({ readonly type: 'configMap' | 'secret' } & ObjectKey);
+
+/** A key in the data of a ConfigMap or Secret. */
+export interface ObjectKey {
+  readonly namespace: string;
+  readonly name: string;
+  readonly key: string;
+}
 
 /** Which registration entries may meet a peer. Every given criterion must hold; at least one is given. */
 export interface EntrySelector {
@@ -19,6 +28,19 @@ export interface EntrySelector {
   /** All of these must be among the entry's selectors. */
   readonly selectors: readonly Selector[];
   readonly hint: string | undefined;
+}
+
+/** Which objects of Kubernetes are chosen by their labels (metav1.LabelSelector). At least one requirement is given. */
+export interface LabelSelector {
+  readonly matchLabels: Readonly<Record<string, string>>;
+  readonly matchExpressions: readonly LabelRequirement[];
+}
+
+export interface LabelRequirement {
+  readonly key: string;
+  readonly operator: 'In' | 'NotIn' | 'Exists' | 'DoesNotExist';
+  /** Of `In` and `NotIn` at least one; of the others none. */
+  readonly values: readonly string[];
 }
 
 export interface PeerPolicy {
@@ -46,6 +68,8 @@ export interface Peer {
   readonly entrySelectors: readonly EntrySelector[];
   /** `Additive` never takes the peer from an entry that does not match; `Exact` does. */
   readonly entryScope: 'Additive' | 'Exact';
+  /** ClusterSPIFFEIDs of spire-controller-manager that may meet the peer; absent: none. */
+  readonly clusterSpiffeIds: LabelSelector | undefined;
   readonly policy: PeerPolicy;
   /** `Active`; `Paused`: nothing is fetched or changed; `Revoke`: trust is cut at once, links included. */
   readonly suspend: 'Active' | 'Paused' | 'Revoke';

@@ -80,7 +80,7 @@ function isEmpty(node: ParsedNode | null): boolean {
 
 function readDeclaration(document: Document.Parsed): PeerDeclaration {
   try {
-    return parsePeerDeclaration(document.toJS());
+    return parsePeerDeclaration(document.toJS(), 'File');
   } catch (error) {
     // Aliases that expand to more than the parser allows.
     return { ok: false, faults: [{ path: [], message: (error as Error).message }] };

@@ -28,14 +28,14 @@ function declaration(spec: Fields = {}, rest: Fields = {}): Fields {
 }
 
 function peerOf(document: unknown): Peer {
-  const result = parsePeerDeclaration(document);
+  const result = parsePeerDeclaration(document, 'File');
   assert.ok(result.ok, `faults: ${JSON.stringify(result)}`);
   return result.peer;
 }
 
 /** Each fault as `path: message`. */
 function faultsOf(document: unknown): string[] {
-  const result = parsePeerDeclaration(document);
+  const result = parsePeerDeclaration(document, 'File');
   assert.ok(!result.ok, 'expected faults, got a peer');
   return result.faults.map(({ path, message }) => `${path.join('.')}: ${message}`);
 }
@@ -52,6 +52,7 @@ describe('a declaration without faults', () => {
       mode: 'Own',
       entrySelectors: [],
       entryScope: 'Additive',
+      clusterSpiffeIds: undefined,
       policy: { onEmptyBundle: 'Hold', onDisjointRoots: 'Accept', staleAfterSeconds: 3600 },
       suspend: 'Active',
       acceptDigest: undefined,
@@ -196,12 +197,12 @@ const FAULTS: readonly (readonly [sentence: string, document: unknown, fault: Re
   [
     'a ConfigMap as bootstrap',
     declaration({ trustDomainBundle: { configMapRef: {} } }),
-    /Ref: needs the Kubernetes source/,
+    /Ref: needs Kubernetes: in a file/,
   ],
   [
     'ClusterSPIFFEIDs without Kubernetes',
     declaration({ federatesWith: { entries: [{ hint: 'a' }], clusterSPIFFEIDs: { matchLabels: {} } } }),
-    /^spec\.federatesWith\.clusterSPIFFEIDs: needs the Kubernetes source/,
+    /^spec\.federatesWith\.clusterSPIFFEIDs: needs Kubernetes: in a file/,
   ],
   ['a mesh without an adapter', declaration({ istio: { anchors: 'SpireSds' } }), /anchors: needs the Istio adapter/],
   ['a mesh without a choice', declaration({ istio: {} }), /^spec\.istio\.anchors: is missing/],
@@ -260,8 +261,8 @@ describe('a declaration is refused, with the place and what to write,', () => {
   it('never with an exception, whatever the document', () => {
     fc.assert(
       fc.property(fc.anything(), fc.anything(), (anything, inSpec) => {
-        parsePeerDeclaration(anything);
-        parsePeerDeclaration({ ...declaration(), spec: inSpec });
+        parsePeerDeclaration(anything, 'File');
+        parsePeerDeclaration({ ...declaration(), spec: inSpec }, 'Kubernetes');
       }),
     );
   });

@@ -55,6 +55,7 @@ export function peerOf(trustDomain: TrustDomain, changes: Partial<Peer> = {}): P
     mode: 'Own',
     entrySelectors: [],
     entryScope: 'Additive',
+    clusterSpiffeIds: undefined,
     policy: { onEmptyBundle: 'Hold', onDisjointRoots: 'Accept', staleAfterSeconds: 3600 },
     suspend: 'Active',
     acceptDigest: undefined,

@@ -1,0 +1,87 @@
+// What is the custom resource called, and what does its status say? (Kubernetes API conventions: status, conditions)
+import { z } from 'zod';
+import { PEER_API } from '../federation/peer-declaration.ts';
+
+export const PEER_TRUST_DOMAIN = {
+  ...PEER_API,
+  plural: 'peertrustdomains',
+  singular: 'peertrustdomain',
+  shortName: 'ptd',
+  /** `kubectl get federation` lists it. */
+  category: 'federation',
+} as const;
+
+const time = z.iso.datetime();
+
+/** metav1.Condition, with its limits. */
+const condition = z
+  .object({
+    type: z
+      .string()
+      .max(316)
+      .regex(/^[A-Z][A-Za-z]*$/)
+      .describe('The step of the flow; Ready is the conjunction of all others.'),
+    status: z.enum(['True', 'False', 'Unknown']).describe('Whether the step is done; Unknown: nobody could look yet.'),
+    observedGeneration: z.int().min(0).optional().describe('metadata.generation that this condition is about.'),
+    lastTransitionTime: time.describe('When status changed last.'),
+    reason: z
+      .string()
+      .min(1)
+      .max(1024)
+      .regex(/^[A-Za-z][A-Za-z0-9_]*$/)
+      .describe('A rule’s id or an error’s code, in CamelCase.'),
+    message: z.string().max(32768).describe('For people: what is the case and what to try.'),
+  })
+  .describe('One step of the flow.');
+
+const root = z
+  .object({
+    fingerprint: z.string().describe('SHA-256 of the certificate, hexadecimal.'),
+    subject: z.string().describe('Subject of the certificate (RFC 4514).'),
+    notAfter: time.describe('End of its validity.'),
+  })
+  .describe('An X.509 authority.');
+
+const bundle = z
+  .object({
+    digest: z.string().describe('SHA-256 over the bundle’s authorities, hexadecimal; as in spec.policy.acceptDigest.'),
+    sequence: z
+      .string()
+      .optional()
+      .describe('spiffe_sequence in decimal digits: it has 64 bits. Absent when the peer gives none.'),
+    refreshHintSeconds: z.int().min(0).optional().describe('spiffe_refresh_hint in seconds, as the peer gives it.'),
+    roots: z.array(root).describe('X.509 authorities.'),
+    jwtKeyIds: z.array(z.string().describe('The key’s kid.')).describe('Key IDs of the JWT authorities.'),
+  })
+  .describe('The bundle that SPIRE Server holds of this trust domain.');
+
+const lastFetch = z
+  .object({
+    at: time.describe('When it ended.'),
+    result: z.string().describe('Fetched, or the error’s code.'),
+  })
+  .describe('The latest attempt to fetch the bundle.');
+
+/** `status`: what the broker that writes it last saw. */
+export const peerTrustDomainStatus = z
+  .object({
+    observedGeneration: z.int().min(0).optional().describe('metadata.generation of the declaration in force.'),
+    conditions: z
+      .array(condition)
+      .meta({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['type'] })
+      .optional()
+      .describe('Where the peer is in the flow, one condition a step.'),
+    bundle: bundle.optional(),
+    lastFetch: lastFetch.optional(),
+    lastAccepted: time.optional().describe('When a fetched bundle was last accepted, new or unchanged.'),
+    nextFetch: time.optional().describe('When the bundle is fetched next.'),
+    entriesFederated: z
+      .int()
+      .min(0)
+      .optional()
+      .describe('How many registration entries name the peer in federates_with.'),
+    writer: z.string().optional().describe('The broker that wrote this status: the leader’s identity.'),
+  })
+  .describe('What is true now, as the leading broker sees it.');
+
+export type PeerTrustDomainStatus = z.output<typeof peerTrustDomainStatus>;
