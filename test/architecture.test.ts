@@ -153,7 +153,7 @@ describe('the check of the source tree fails when', () => {
 describe('the check of the source tree allows', () => {
   for (const [sentence, path, text] of [
     ['the broker to use adapters', 'src/broker/a.ts', "import { b } from '../spire/b.ts';"],
-    ['the demo to use the embedded server', 'src/cli/demo.ts', "import { b } from '../dev-spire/b.ts';"],
+    ['the demo to use the embedded server', 'src/cli/demo/run-demo.ts', "import { b } from '../dev-spire/b.ts';"],
     ['main to pass the environment on', 'src/main.ts', 'run(process.argv, process.env);'],
     ['packages', 'src/spire/a.ts', "import grpc from '@grpc/grpc-js';"],
   ] as const) {
