@@ -21,8 +21,8 @@ export interface DeclaringUnit<Fault> {
   /** The declarations without faults, in their order. */
   readonly declared: readonly DeclaredPeer<Fault>[];
   readonly faults: readonly Fault[];
-  /** Whether, while it has faults, it may stand for peers that nobody can read from it now. */
-  readonly mayHide: boolean;
+  /** Whether, with these faults, it may stand for peers in force that nobody can read from it now. */
+  readonly mayHide: (faults: readonly Fault[]) => boolean;
 }
 
 /** What each unit without faults declared when it last had none, by its ID. */
@@ -65,7 +65,7 @@ export function judgeDeclarations<Fault>(
     const faults = [...unit.faults, ...fresh.faults];
     const previous = faults.length > 0 ? before.get(unit.id) : undefined;
     if (faults.length === 0 || previous !== undefined) inForce.set(unit.id, previous ?? fresh.peers);
-    else if (unit.mayHide) unknown.push(unit.title);
+    else if (unit.mayHide(faults)) unknown.push(unit.title);
 
     // An earlier unit may by now declare what this one declared before.
     const peers = (previous ?? fresh.peers).filter((peer) => claimsOf(peer).every((claim) => !claims.has(claim)));

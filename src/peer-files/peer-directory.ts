@@ -143,7 +143,7 @@ export class PeerDirectory implements PeerSource {
 /** In the order of their names. What a faulty file declared before a restart, nobody knows. */
 export function judgeFiles(files: readonly PeerFile[], before: EarlierPeers, own: TrustDomain) {
   const units = files.map(({ name, ...file }): DeclaringUnit<PeerFileFault> => {
-    return { ...file, id: name, title: name, mayHide: true };
+    return { ...file, id: name, title: name, mayHide: () => true };
   });
   const inOrder = units.sort((a, b) => (a.id < b.id ? -1 : 1));
   return judgeDeclarations(inOrder, before, own);

@@ -146,7 +146,7 @@ function unitOf(id: string, declares: Peer | 'Faulty', mayHide: boolean): Declar
     title: `object "${id}"`,
     declared: declares === 'Faulty' ? [] : [{ peer: declares, faultAt }],
     faults: declares === 'Faulty' ? [{ reason: 'Invalid', message: 'must be a string' }] : [],
-    mayHide,
+    mayHide: () => mayHide,
   };
 }
 
