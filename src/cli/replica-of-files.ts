@@ -1,7 +1,7 @@
 // How does a broker run whose peers are declared in files? Alone: it always leads.
 import type { Metrics } from '../admin/metrics.ts';
 import type { Logger } from '../log.ts';
-import type { DirectoryDeclarations } from '../peer-files/judge-declarations.ts';
+import type { DirectoryDeclarations } from '../peer-files/peer-directory.ts';
 import { createBroker, type BrokerGround } from './create-broker.ts';
 import type { Replica } from './replica.ts';
 import { peerDirectory, readBootstrap } from './wiring.ts';
