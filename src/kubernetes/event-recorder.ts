@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto';
 import { sleep, type Clock } from '../federation/clock.ts';
 import type { ApiServer } from './api-server.ts';
-import { cutText } from './cut-text.ts';
+import { cutToBytes } from './cut-text.ts';
 import { microTime } from './micro-time.ts';
 import type { KubeObject, ObjectBody, Resource } from './kube-object.ts';
 import { TokenBucket, type BucketSize } from './token-bucket.ts';
@@ -42,9 +42,9 @@ const PER_OBJECT: BucketSize = { burst: 10, refillMs: 60_000 };
 const ALTOGETHER: BucketSize = { burst: 200, refillMs: 200 };
 const MAX_WAITING = 1_000;
 /** Limits of the API server (events.k8s.io/v1). */
-const NOTE_CHARACTERS = 1_024;
-const REASON_CHARACTERS = 128;
-const INSTANCE_CHARACTERS = 128;
+const NOTE_BYTES = 1_024;
+const REASON_BYTES = 128;
+const INSTANCE_BYTES = 128;
 const NAME_CHARACTERS = 253;
 
 export class EventRecorder {
@@ -72,7 +72,7 @@ export class EventRecorder {
   record(object: KubeObject, event: PeerEvent): void {
     const now = this.#options.clock.now();
     const nowMs = now.getTime();
-    this.#forgetBefore(nowMs);
+    this.#forgetOld(nowMs);
     const { uid = object.metadata.name } = object.metadata;
     const key = JSON.stringify([uid, event.type, event.reason, event.message]);
     if (this.#said.has(key)) return;
@@ -89,27 +89,32 @@ export class EventRecorder {
 
   /** Sends what is recorded, one after the other, until the signal aborts; never rejects. */
   async run(signal: AbortSignal): Promise<void> {
-    const { api, clock } = this.#options;
     while (!signal.aborted) {
       this.#wake = new AbortController();
-      for (let event = this.#waiting.shift(); event !== undefined && !signal.aborted; event = this.#waiting.shift()) {
-        try {
-          await api.create(EVENTS, event, { signal });
-          this.#created += 1;
-        } catch {
-          this.#failed += 1;
-        }
-      }
-      await sleep(clock, SAME_AGAIN_MS, AbortSignal.any([signal, this.#wake.signal]));
+      await this.#sendWaiting(signal);
+      await sleep(this.#options.clock, SAME_AGAIN_MS, AbortSignal.any([signal, this.#wake.signal]));
     }
   }
 
-  #forgetBefore(nowMs: number): void {
+  async #sendWaiting(signal: AbortSignal): Promise<void> {
+    for (let event = this.#waiting.shift(); event !== undefined; event = this.#waiting.shift()) {
+      if (signal.aborted) return;
+      try {
+        await this.#options.api.create(EVENTS, event, { signal });
+        this.#created += 1;
+      } catch {
+        this.#failed += 1;
+      }
+    }
+  }
+
+  #forgetOld(nowMs: number): void {
     for (const [key, atMs] of this.#said) {
       // In order of time.
       if (nowMs - atMs < SAME_AGAIN_MS) break;
       this.#said.delete(key);
     }
+    for (const [uid, bucket] of this.#buckets) if (bucket.isFull(nowMs)) this.#buckets.delete(uid);
   }
 }
 
@@ -123,12 +128,12 @@ function eventOf(object: KubeObject, event: PeerEvent, identity: string, now: Da
     },
     eventTime: microTime(now),
     type: event.type,
-    reason: event.reason.slice(0, REASON_CHARACTERS),
+    reason: cutToBytes(event.reason, REASON_BYTES),
     action: event.action,
-    note: cutText(event.message, NOTE_CHARACTERS),
+    note: cutToBytes(event.message, NOTE_BYTES),
     regarding: { apiVersion, kind, name, uid, namespace, resourceVersion },
     reportingController: REPORTING_CONTROLLER,
-    reportingInstance: identity.slice(0, INSTANCE_CHARACTERS),
+    reportingInstance: cutToBytes(identity, INSTANCE_BYTES),
   };
 }
 

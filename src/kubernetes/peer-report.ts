@@ -1,5 +1,5 @@
 // What does the broker's status say of each declared object?
-import type { DeclaredObject } from './declared-object.ts';
+import { peerInForce, type DeclaredObject } from './declared-object.ts';
 import type { ReportedPeer } from './peer-status.ts';
 
 /** The part of the broker's status that objects show. */
@@ -15,12 +15,10 @@ export function reportsByUid(
   const byName = new Map(peers.map((peer) => [peer.name, peer]));
   return new Map(
     objects.flatMap((declared) => {
-      const { state, object } = declared;
-      const { uid, name } = object.metadata;
+      const { uid, name } = declared.object.metadata;
       if (uid === undefined) return [];
-      const inForce = state.kind === 'InForce' ? state.peer : state.inForce;
       const reported = byName.get(name);
-      const isOfIt = inForce !== undefined && inForce.trustDomain === reported?.trustDomain;
+      const isOfIt = reported !== undefined && peerInForce(declared)?.trustDomain === reported.trustDomain;
       return [[uid, { declared, reported: isOfIt ? reported : undefined }]];
     }),
   );

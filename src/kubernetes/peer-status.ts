@@ -1,7 +1,7 @@
 // What should an object's status say? From what it declares, what the broker reports, and what the status says already.
 import type { Condition } from '../federation/conditions.ts';
-import { cutText } from './cut-text.ts';
-import type { DeclaredObject } from './declared-object.ts';
+import { cutToCharacters } from './cut-text.ts';
+import { peerInForce, type DeclaredObject } from './declared-object.ts';
 import { wholeSeconds } from './micro-time.ts';
 import type { PeerTrustDomainStatus } from './peer-trust-domain.ts';
 
@@ -74,12 +74,9 @@ function looksJudged(
   return accepted !== undefined && (accepted.status === 'True' || !REFUSALS.has(accepted.reason));
 }
 
-function generationInForce(
-  { object, state }: DeclaredObject,
-  present: PeerTrustDomainStatus | undefined,
-): number | undefined {
-  if (state.kind === 'InForce') return object.metadata.generation;
-  return state.inForce === undefined ? undefined : present?.observedGeneration;
+function generationInForce(declared: DeclaredObject, present: PeerTrustDomainStatus | undefined): number | undefined {
+  if (declared.state.kind === 'InForce') return declared.object.metadata.generation;
+  return peerInForce(declared) === undefined ? undefined : present?.observedGeneration;
 }
 
 function judge({ declared, reported, present }: PeerStatusInput, inForce: number | undefined): readonly Judged[] {
@@ -154,7 +151,7 @@ function dated(
     ...(generation !== undefined && { observedGeneration: generation }),
     lastTransitionTime: before?.status === status ? before.lastTransitionTime : wholeSeconds(now),
     reason: reasonOf(reason),
-    message: cutText(message, MESSAGE_CHARACTERS),
+    message: cutToCharacters(message, MESSAGE_CHARACTERS),
   };
 }
 
@@ -186,10 +183,10 @@ function bundleOf({ roots, jwtKeyIds, ...bundle }: NonNullable<ReportedPeer['bun
     ...bundle,
     roots: roots.slice(0, LISTED).map(({ fingerprint, subject, notAfter }) => ({
       fingerprint,
-      subject: cutText(subject, NAME_CHARACTERS),
+      subject: cutToCharacters(subject, NAME_CHARACTERS),
       notAfter: timeOf(notAfter),
     })),
-    jwtKeyIds: jwtKeyIds.slice(0, LISTED).map((keyId) => cutText(keyId, NAME_CHARACTERS)),
+    jwtKeyIds: jwtKeyIds.slice(0, LISTED).map((keyId) => cutToCharacters(keyId, NAME_CHARACTERS)),
   };
 }
 
