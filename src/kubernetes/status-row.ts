@@ -1,7 +1,9 @@
 // What is known of one object's status, and when is it to be written? Timestamps alone at most once a minute.
 import type { Clock } from '../federation/clock.ts';
 import { backoffMs, type BackoffRange } from './backoff.ts';
+import type { HandledRequests } from './annotation-requests.ts';
 import type { DeclaredObject } from './declared-object.ts';
+import type { KubeObject } from './kube-object.ts';
 import { peerTrustDomainStatusOf, type ReportedPeer } from './peer-status.ts';
 import { peerTrustDomainStatus, type PeerTrustDomainStatus } from './peer-trust-domain.ts';
 import { statusDifference } from './status-difference.ts';
@@ -15,6 +17,8 @@ export interface StatusRowOptions {
   /** 0 ≤ random < 1. */
   readonly random: () => number;
   readonly identity: string;
+  /** What annotations asked for and was done, which status remembers. */
+  readonly handledOf: (object: KubeObject) => HandledRequests;
 }
 
 export class StatusRow {
@@ -58,8 +62,9 @@ export class StatusRow {
   }
 
   wished(): PeerTrustDomainStatus {
-    const { clock, identity } = this.#options;
+    const { clock, identity, handledOf } = this.#options;
     return peerTrustDomainStatusOf({
+      handled: handledOf(this.#declared.object),
       declared: this.#declared,
       reported: this.#reported,
       present: this.#basis,
