@@ -227,6 +227,17 @@ describe('a status writer', () => {
     assert.equal(writes(), 2);
   });
 
+  it('waits for the watch when somebody else changed the object meanwhile', async () => {
+    const object = create();
+    await update([object]);
+    fake.store.patch(placeOf('west'), 'application/merge-patch+json', { metadata: { labels: { a: 'b' } } }, 'kubectl');
+    await update([object], [held]);
+    await update([object], [held]);
+    assert.deepEqual([readyReason(), writes(), errors.length], ['Ready', 2, 0]);
+    await update([current()], [held]);
+    assert.deepEqual([readyReason(), writes(), errors.length], ['DisjointRoots', 3, 0]);
+  });
+
   it('gives up an object that is gone, without a word', async () => {
     const object = create();
     fake.store.delete(placeOf('west'), undefined);
