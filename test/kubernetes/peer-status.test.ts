@@ -10,7 +10,14 @@ const NOW = new Date('2030-01-01T00:10:00.750Z');
 const LATER = new Date('2030-01-01T00:20:00Z');
 
 function statusOf(changes: Partial<PeerStatusInput> = {}): PeerTrustDomainStatus {
-  const input = { declared: declared(), reported: reported(), present: undefined, identity: 'broker-0', now: NOW };
+  const input = {
+    declared: declared(),
+    reported: reported(),
+    present: undefined,
+    handled: {},
+    identity: 'broker-0',
+    now: NOW,
+  };
   return peerTrustDomainStatusOf({ ...input, ...changes });
 }
 
@@ -22,6 +29,15 @@ const line = (status: PeerTrustDomainStatus, type: string) => {
 const types = (status: PeerTrustDomainStatus) => status.conditions?.map(({ type }) => type);
 
 describe('the status of an object', () => {
+  it('remembers what its annotations asked for, also before the broker has looked', () => {
+    const handled = { lastHandledRefresh: '1', lastHandledRebootstrap: '2' };
+    const present = statusOf();
+    for (const changes of [{}, { reported: undefined, present }]) {
+      const { lastHandledRefresh, lastHandledRebootstrap } = statusOf({ ...changes, handled });
+      assert.deepEqual({ lastHandledRefresh, lastHandledRebootstrap }, handled);
+    }
+  });
+
   it('shows everything the broker reports of the peer', () => {
     const { conditions: list, ...rest } = statusOf();
     assert.deepEqual(rest, {

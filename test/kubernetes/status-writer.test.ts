@@ -61,7 +61,14 @@ function newWriter(identity: string): PeerStatusWriter {
     return call;
   };
   const onError = (error: KubeError) => errors.push(error);
-  return new PeerStatusWriter({ api: { applyStatus }, clock, random: () => 0.999, identity, onError });
+  return new PeerStatusWriter({
+    api: { applyStatus },
+    clock,
+    random: () => 0.999,
+    identity,
+    handledOf: () => ({}),
+    onError,
+  });
 }
 
 function create(name = 'west'): DeclaredObject {

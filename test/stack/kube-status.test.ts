@@ -40,7 +40,7 @@ describe('the status of peers on a real API server', () => {
     await server.kubectl(['wait', '--for=condition=Established', 'crd/peertrustdomains.fedbroker.dev']);
     const access = { path: server.kubeconfigPath };
     api = await openApiServer({ access, clock: systemClock, timeoutMs: 10_000 });
-    const options = { api, clock: systemClock, random: Math.random, identity: 'broker-0' };
+    const options = { api, clock: systemClock, random: Math.random, identity: 'broker-0', handledOf: () => ({}) };
     writer = new PeerStatusWriter({ ...options, onError: (error) => errors.push(error) });
     events = new PeerEvents(options);
     const stop = new AbortController();
@@ -126,6 +126,7 @@ describe('the status of peers on a real API server', () => {
       api,
       clock: systemClock,
       random: Math.random,
+      handledOf: () => ({}),
       identity: 'broker-0',
       onError: (error) => errors.push(error),
     });
