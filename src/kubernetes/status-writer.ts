@@ -3,7 +3,6 @@ import type { Cancel } from '../federation/clock.ts';
 import type { ApiServer } from './api-server.ts';
 import type { DeclaredObject } from './declared-object.ts';
 import { isKubeError, KubeError, kubeErrorOfConnection } from './kube-error.ts';
-import type { Resource } from './kube-object.ts';
 import { reportsByUid, type PeerReport } from './peer-report.ts';
 import { PEER_TRUST_DOMAIN } from './peer-trust-domain.ts';
 import { StatusRow, type StatusRowOptions } from './status-row.ts';
@@ -14,7 +13,6 @@ export interface PeerStatusWriterOptions extends StatusRowOptions {
   readonly onError: (error: KubeError) => void;
 }
 
-const PEER_TRUST_DOMAINS: Resource = { ...PEER_TRUST_DOMAIN, namespaced: false };
 const CONCURRENCY = 4;
 
 /** Writes the status of every PeerTrustDomain while it runs. For one term of leadership: one run each. */
@@ -77,7 +75,7 @@ export class PeerStatusWriter {
       // The version alone keeps us from an object of the same name that came later: for the status subresource, server-side
       // apply takes any UID (measured on Kubernetes 1.36.3).
       const metadata = { name, ...(row.version !== undefined && { resourceVersion: row.version }) };
-      const answer = await this.#options.api.applyStatus(PEER_TRUST_DOMAINS, { metadata, status }, { signal });
+      const answer = await this.#options.api.applyStatus(PEER_TRUST_DOMAIN, { metadata, status }, { signal });
       row.wrote(status, { over, version: answer.metadata.resourceVersion });
     } catch (error) {
       if (signal.aborted) return;

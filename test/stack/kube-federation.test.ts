@@ -153,6 +153,12 @@ describe('two clusters with an API server, a SPIRE Server and replicas of the br
     assert.ok(entries.every(({ federatesWith }) => federatesWith.length === 0));
     assert.equal((await api.readManagedPeers()).size, 0);
     await east.agent.waitForX509(({ federatedRoots }) => !federatedRoots.has('west.test'));
-    await west.waitForObject('east');
+  });
+
+  it('fetch at once when an annotation asks for it', async () => {
+    // Its endpoint was killed and started again above, so the next regular fetch may be minutes away.
+    await west.kube.kubectl(['annotate', 'ptd', 'east', 'fedbroker.dev/refresh=1']);
+    const object = await west.waitForObject('east');
+    assert.equal(object.status?.lastHandledRefresh, '1');
   });
 });

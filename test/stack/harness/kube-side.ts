@@ -44,6 +44,7 @@ export interface PeerObject {
     readonly bundle?: { readonly digest: string; readonly sequence?: string };
     readonly entriesFederated?: number;
     readonly writer?: string;
+    readonly lastHandledRefresh?: string;
   };
 }
 
