@@ -78,14 +78,22 @@ export function resolveConfig(input: ConfigInput): ResolvedConfig {
 
   const origins = Object.fromEntries(
     settingNames.map((name) => {
-      const inherited = variables.get(name) ?? file.get(name);
-      return [name, commandLine.settings.get(name) ?? inherited ?? { text: settings[name].default, place: 'default' }];
+      const given = commandLine.settings.get(name) ?? variables.get(name) ?? file.get(name);
+      return [name, given ?? defaultOf(name, input)];
     }),
   ) as Record<SettingName, Origin>;
   const config = readValues(origins, faults);
   if (config === undefined || faults.length > 0) throw new ConfigError(faults);
   const { flags, positionals, printConfig } = commandLine;
   return { config, origins, flags, positionals, printConfig };
+}
+
+function defaultOf(name: SettingName, { environment }: ConfigInput): Origin {
+  const { default: text, inherited } = settings[name];
+  const given = inherited?.text(environment);
+  return inherited === undefined || given === undefined
+    ? { text, place: 'default' }
+    : { text: given, place: inherited.from };
 }
 
 /** One line a setting: its value as it was written, and its place. */

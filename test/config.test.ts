@@ -66,6 +66,20 @@ describe('a setting', () => {
     assert.deepEqual(config.serveSpiffeAddress, { host: '::', port: 0 });
   });
 
+  it('is what Kubernetes tells every container, before the default', () => {
+    const environment = { KUBERNETES_SERVICE_HOST: 'fd00::1', KUBERNETES_SERVICE_PORT: '6443' };
+    const { config, origins } = resolve({ environment });
+    assert.deepEqual(config.apiServerAddress, { host: 'fd00::1', port: 6443 });
+    assert.equal(origins.apiServerAddress.place, 'KUBERNETES_SERVICE_HOST:KUBERNETES_SERVICE_PORT');
+    const flagged = resolve({ environment, argv: ['--api-server-address', '10.0.0.1:443'] });
+    assert.deepEqual(flagged.config.apiServerAddress, { host: '10.0.0.1', port: 443 });
+  });
+
+  it('that names an object has its namespace and name', () => {
+    const { config } = resolve({ argv: ['--controller-manager-config', 'spire/manager'] });
+    assert.deepEqual(config.controllerManagerConfig, { namespace: 'spire', name: 'manager' });
+  });
+
   it('may be in a file that a variable names, also an empty one', () => {
     const input = { argv: [], environment: { FEDBROKER_CONFIG: 'a.yaml' }, readFile: () => 'maxRoots: 5' };
     assert.equal(resolveConfig(input).config.maxRoots, 5);
@@ -156,6 +170,23 @@ const FAULTS: readonly (readonly [sentence: string, given: Given, fault: RegExp]
     { argv: ['--fetch-timeout-ms=900'] },
     /^default: connectTimeoutMs: must not be/,
   ],
+  [
+    'kubeconfig without a file',
+    { argv: ['--kubernetes', 'kubeconfig', '--kubernetes-namespace', 'spire'] },
+    /^--kubernetes: is "kubeconfig", which needs kubeconfig/,
+  ],
+  [
+    'in-cluster outside of a pod',
+    { argv: ['--kubernetes', 'in-cluster', '--kubernetes-namespace', 'spire'] },
+    /^--kubernetes: .*KUBERNETES_SERVICE_HOST is not set/,
+  ],
+  [
+    'Kubernetes without the namespace of the Lease',
+    { argv: ['--kubernetes', 'kubeconfig', '--kubeconfig', 'a'] },
+    /^--kubernetes: needs kubernetesNamespace/,
+  ],
+  ['a ConfigMap without namespace', { argv: ['--controller-manager-config', 'a'] }, /must be namespace\/name/],
+  ['a Lease that Kubernetes cannot name', { argv: ['--lease-name', 'A_b'] }, /must be a name of Kubernetes/],
   ['https_web without a key', { argv: ['--serve-web-address', 'a:1', '--serve-web-cert-file', 'c'] }, /KeyFile too$/],
 ];
 

@@ -14,9 +14,10 @@ No setting holds a secret: keys are in files, which settings name.`;
 export function settingsDocument(): string {
   const header = ['Setting', 'Default', 'Value', 'What it decides'];
   const lines = settingNames.map((name) => {
-    const { default: defaultText, value, doc } = settings[name];
+    const { default: defaultText, value, doc, inherited } = settings[name];
+    const initial = inherited === undefined ? `\`${defaultText}\`` : `\`${inherited.from}\`, else \`${defaultText}\``;
     const spellings = [`\`${name}\``, `\`--${flagName(name)}\``, `\`${variableName(name)}\``].join('<br>');
-    return [spellings, `\`${defaultText}\``, value.form, doc].map((cell) => cell.replaceAll('|', '\\|'));
+    return [spellings, initial, value.form, doc].map((cell) => cell.replaceAll('|', '\\|'));
   });
   const widths = header.map((_, column) => Math.max(...[header, ...lines].map((line) => line[column]?.length ?? 0)));
   const written = (cells: readonly string[]) =>

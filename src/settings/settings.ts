@@ -4,8 +4,11 @@ import {
   byteCount,
   cronExpression,
   decimal,
+  contextName,
   filePath,
   listenAddress,
+  objectName,
+  objectPath,
   oneOf,
   or,
   urlPath,
@@ -19,7 +22,24 @@ export interface Setting<T> {
   readonly value: ValueForm<T>;
   /** What it decides, in one or two sentences of Markdown. */
   readonly doc: string;
+  /** Taken in place of the default. */
+  readonly inherited?: Inherited;
 }
+
+/** What others tell every program by variables of theirs. */
+export interface Inherited {
+  /** The variables, for people. */
+  readonly from: string;
+  readonly text: (environment: Readonly<Record<string, string | undefined>>) => string | undefined;
+}
+
+const inPod: Inherited = {
+  from: 'KUBERNETES_SERVICE_HOST:KUBERNETES_SERVICE_PORT',
+  text({ KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port }) {
+    if (host === undefined || port === undefined) return undefined;
+    return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+  },
+};
 
 /** `name` is the key in the file; `--kebab-case` is the flag and `FEDBROKER_UPPER_CASE` the variable. Units are in it. */
 const rows = {
@@ -38,6 +58,36 @@ const rows = {
     '2000',
     wholeNumber({ min: 100, max: 60_000 }),
     'How often the peers directory is looked at for changes.',
+  ),
+
+  kubernetes: row(
+    'off',
+    oneOf('off', 'in-cluster', 'kubeconfig'),
+    'Whether peers are PeerTrustDomain objects in place of files, and how their API server is reached: with the service account of our pod, or as a kubeconfig file says.',
+  ),
+  apiServerAddress: row('none', or('none', listenAddress), 'Address of the API server for `in-cluster`.', inPod),
+  kubeconfig: row('none', or('none', filePath), 'The kubeconfig file; read again when its credentials are refused.'),
+  kubeconfigContext: row('current', or('current', contextName), 'Context of the kubeconfig file.'),
+  kubernetesNamespace: row('none', or('none', objectName), 'Namespace of the Lease, which is that of our pod.'),
+  leaseName: row(
+    'fedbroker',
+    objectName,
+    'The Lease by which the replicas of one SPIRE Server choose the one that writes.',
+  ),
+  replicaIdentity: row(
+    'hostname',
+    or('hostname', contextName),
+    'Name of this replica in the Lease and in status; the host name is that of the pod.',
+  ),
+  controllerManagerConfig: row(
+    'none',
+    or('none', objectPath),
+    'ConfigMap of spire-controller-manager, so that it is known which entries are its own.',
+  ),
+  kubernetesTimeoutMs: row(
+    '10000',
+    wholeNumber({ min: 100, max: 60_000 }),
+    'Deadline of one request to the API server.',
   ),
 
   refreshMinSeconds: row(
@@ -150,8 +200,8 @@ const rows = {
   logFormat: row('json', oneOf('json', 'text'), 'One JSON object a line, or one line for people.'),
 };
 
-function row<T>(defaultText: string, value: ValueForm<T>, doc: string): Setting<T> {
-  return { default: defaultText, value, doc };
+function row<T>(defaultText: string, value: ValueForm<T>, doc: string, inherited?: Inherited): Setting<T> {
+  return { default: defaultText, value, doc, ...(inherited !== undefined && { inherited }) };
 }
 
 export type SettingName = keyof typeof rows;
@@ -208,5 +258,20 @@ export const settingsRules: readonly SettingsRule[] = [
       config.serveWebAddress === undefined ||
       (config.serveWebCertFile !== undefined && config.serveWebKeyFile !== undefined),
     message: 'needs serveWebCertFile and serveWebKeyFile too',
+  },
+  {
+    settings: ['kubernetes', 'kubeconfig'],
+    holds: (config) => config.kubernetes !== 'kubeconfig' || config.kubeconfig !== undefined,
+    message: 'is "kubeconfig", which needs kubeconfig, the path of the file',
+  },
+  {
+    settings: ['kubernetes', 'apiServerAddress'],
+    holds: (config) => config.kubernetes !== 'in-cluster' || config.apiServerAddress !== undefined,
+    message: 'is "in-cluster", but KUBERNETES_SERVICE_HOST is not set: outside of a pod use "kubeconfig"',
+  },
+  {
+    settings: ['kubernetes', 'kubernetesNamespace'],
+    holds: (config) => config.kubernetes === 'off' || config.kubernetesNamespace !== undefined,
+    message: 'needs kubernetesNamespace, where the Lease is kept',
   },
 ];

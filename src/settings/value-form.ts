@@ -87,13 +87,34 @@ export const filePath: ValueForm<string> = {
   },
 };
 
-export const urlPath: ValueForm<string> = {
-  form: 'a URL path that starts with "/"',
+export const contextName = textLike(/^[^\s\0]{1,253}$/, 'a name without spaces');
+
+/** RFC 1123 subdomain, as Kubernetes names objects. */
+const OBJECT_NAME = '[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?';
+
+export const objectName = textLike(new RegExp(`^${OBJECT_NAME}$`), 'a name of Kubernetes, like "spire-server"');
+
+export const objectPath: ValueForm<{ readonly namespace: string; readonly name: string }> = {
+  form: 'namespace/name of an object, like "spire-server/controller-manager"',
   read(text) {
-    if (!/^\/[A-Za-z0-9._~/-]*$/.test(text)) throw new NotOfForm();
-    return text;
+    const [namespace = '', name = '', more] = text.split('/');
+    const whole = new RegExp(`^${OBJECT_NAME}$`);
+    if (more !== undefined || !whole.test(namespace) || !whole.test(name)) throw new NotOfForm();
+    return { namespace, name };
   },
 };
+
+function textLike(pattern: RegExp, form: string): ValueForm<string> {
+  return {
+    form,
+    read(text) {
+      if (!pattern.test(text)) throw new NotOfForm();
+      return text;
+    },
+  };
+}
+
+export const urlPath = textLike(/^\/[A-Za-z0-9._~/-]*$/, 'a URL path that starts with "/"');
 
 export const listenAddress: ValueForm<ListenAddress> = {
   form: 'host:port, for example 127.0.0.1:9402, 0.0.0.0:8443 or [::]:8443',
