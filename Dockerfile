@@ -3,7 +3,7 @@
 FROM node:22-slim AS build
 WORKDIR /build
 COPY package.json package-lock.json .npmrc ./
-RUN npm ci --ignore-scripts --no-audit --no-fund
+RUN npm ci
 COPY tsconfig.json ./
 COPY scripts ./scripts
 COPY src ./src
