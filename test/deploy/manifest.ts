@@ -51,6 +51,15 @@ export interface Container {
   readonly volumeMounts: readonly { readonly name: string; readonly mountPath: string; readonly readOnly?: boolean }[];
 }
 
+/** The roles of every broker, and those beside spire-controller-manager. */
+export const RIGHTS = {
+  required: ['peers', 'events', 'lease'].map((adapter) => `deploy/rbac/${adapter}.yaml`),
+  controllerManager: ['cluster-spiffeids', 'federated-trust-domains', 'configuration'].map(
+    (adapter) => `deploy/rbac/controller-manager/${adapter}.yaml`,
+  ),
+} as const;
+export const ALL_RIGHTS: readonly string[] = [...RIGHTS.required, ...RIGHTS.controllerManager];
+
 export function parseManifests(text: string): readonly Manifest[] {
   return parseAllDocuments(text).flatMap((document) => {
     assert.deepEqual(document.errors, []);

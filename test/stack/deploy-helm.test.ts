@@ -6,12 +6,14 @@ import { parse } from 'yaml';
 import { settingNames, variableName } from '../../src/settings/settings.ts';
 import { ROOT } from '../deploy/dockerfile.ts';
 import {
+  ALL_RIGHTS,
   brokerContainer,
   type Container,
   type Manifest,
   oneOf,
   parseManifests,
   readManifests,
+  RIGHTS,
   rightsOf,
 } from '../deploy/manifest.ts';
 import { Cleanup } from './harness/cleanup.ts';
@@ -24,10 +26,6 @@ const OVERLAYS = 'deploy/kustomize/overlays';
 const MODES = ['sidecar', 'deployment'] as const;
 type Mode = (typeof MODES)[number];
 const SIDECAR_VALUES = 'spire-federation-broker-sidecar';
-const RIGHTS = [
-  ...['peers', 'events', 'lease'],
-  ...['cluster-spiffeids', 'federated-trust-domains', 'configuration'].map((name) => `controller-manager/${name}`),
-].map((name) => `deploy/rbac/${name}.yaml`);
 /** What the chart decides itself, by the pod and its other values. */
 const NOT_SETTABLE = [
   ...['kubernetes', 'kubernetesNamespace', 'replicaIdentity', 'leaseName', 'controllerManagerConfig', 'spireSocket'],
@@ -80,12 +78,12 @@ describe('the Helm chart', () => {
       });
 
       it('gives the rights of deploy/rbac, and no others', () => {
-        assert.deepEqual(rightsOf(manifests), rightsOf(readManifests(...RIGHTS)));
+        assert.deepEqual(rightsOf(manifests), rightsOf(readManifests(...ALL_RIGHTS)));
       });
 
       it('gives fewer without spire-controller-manager', async () => {
         const without = await render(mode, 'controllerManager={"enabled":false}');
-        assert.deepEqual(rightsOf(without), rightsOf(readManifests(...RIGHTS.slice(0, 3))));
+        assert.deepEqual(rightsOf(without), rightsOf(readManifests(...RIGHTS.required)));
         const variables = containerOf(mode, without).env.map(({ name }) => name);
         assert.ok(!variables.includes(variableName('controllerManagerConfig')));
       });
