@@ -70,10 +70,7 @@ export function brokerStatus({ trustDomain, facts, lastPass, nextFetchAt }: Stat
   return {
     trustDomain,
     now: facts.now.toISOString(),
-    ownBundle:
-      facts.ownBundle.state === 'Known'
-        ? { ...bundleStatus(facts.ownBundle.value), readAt: facts.ownBundle.at.toISOString() }
-        : unreadableStatus(facts.ownBundle),
+    ownBundle: ownBundleStatus(facts),
     unreadable: (['declared', 'stored', 'relationships', 'entries', 'managed'] as const).flatMap((fact) => {
       const value: Fact<unknown> = facts[fact];
       return value.state === 'Unreadable' ? [{ fact, ...unreadableStatus(value) }] : [];
@@ -89,6 +86,18 @@ export function brokerStatus({ trustDomain, facts, lastPass, nextFetchAt }: Stat
     heldRemovals: plan?.heldRemovals ?? [],
     ...(heldBecause !== undefined && { heldBecause }),
   };
+}
+
+/** Of a replica that looks at nothing but our own bundle. */
+export function standbyStatus(trustDomain: TrustDomain, facts: Facts): BrokerStatus {
+  const ownBundle = ownBundleStatus(facts);
+  return { trustDomain, now: facts.now.toISOString(), ownBundle, unreadable: [], peers: [], heldRemovals: [] };
+}
+
+function ownBundleStatus({ ownBundle }: Facts): BrokerStatus['ownBundle'] {
+  return ownBundle.state === 'Known'
+    ? { ...bundleStatus(ownBundle.value), readAt: ownBundle.at.toISOString() }
+    : unreadableStatus(ownBundle);
 }
 
 function peerStatus(

@@ -1,8 +1,7 @@
 // How is a peer's bundle set by hand, when its endpoint is signed by a root that we never learned of?
 import { readFile } from 'node:fs/promises';
-import { checkBundle } from '../bundle/check-bundle.ts';
 import { diffBundles } from '../bundle/bundle.ts';
-import { RootIndexer } from '../bundle/known-roots.ts';
+import { checkRebootstrap, RebootstrapError, storeRebootstrap } from '../broker/rebootstrap.ts';
 import { parseBootstrapBundle } from '../federation/bootstrap.ts';
 import { systemClock } from '../federation/clock.ts';
 import type { Peer } from '../federation/relationship.ts';
@@ -23,27 +22,15 @@ export const rebootstrapCommand: Command = {
     try {
       const peer = await declaredPeer(name, peerDirectory(context.config, trustDomain), context);
       const given = parseBootstrapBundle(await readFile(path), peer.trustDomain);
-      const stored = await spire.listFederatedBundles(context.signal);
-      const held = stored.find((bundle) => bundle.trustDomain === peer.trustDomain);
-      const check = checkBundle(
-        { bundle: given, findings: [] },
-        {
-          now: systemClock.now(),
-          knownRoots: new RootIndexer().index(await spire.readOwnBundle(context.signal), stored),
-          maxRoots: context.config.maxRoots,
-        },
-      );
+      const parts = { spire, now: systemClock.now(), maxRoots: context.config.maxRoots, signal: context.signal };
+      const check = await checkRebootstrap(given, parts).catch(refusal);
       for (const { ruleId, message } of check.findings) context.explain(`${ruleId}: ${message}\n`);
-      if (check.refusedBy !== undefined) {
-        context.explain(`refused (${check.refusedBy.ruleId}): nothing was changed\n`);
-        return 1;
-      }
-      if (check.bundle.x509Authorities.length === 0) {
-        context.explain(`refused: ${path} holds no X.509 authority that can be used; nothing was changed\n`);
+      if (check instanceof RebootstrapError) {
+        context.explain(`refused (${check.code}): ${check.message}; nothing was changed\n`);
         return 1;
       }
       const empty = { ...check.bundle, x509Authorities: [], jwtAuthorities: [] };
-      const diff = diffBundles(held ?? empty, check.bundle);
+      const diff = diffBundles(check.held ?? empty, check.bundle);
       context.print(
         [
           ...bundleText(check.bundle),
@@ -53,8 +40,7 @@ export const rebootstrapCommand: Command = {
         ].join('\n'),
       );
       if (context.flags['dry-run'] === true) return 0;
-      const [outcome] = await spire.setFederatedBundles([check.bundle], context.signal);
-      if (outcome?.ok !== true) throw outcome?.error ?? new Error('SPIRE did not answer for the bundle');
+      await storeRebootstrap(check, parts);
       context.print(
         `stored; the running broker sees it within ${context.config.storedPollSeconds} s and fetches anew\n`,
       );
@@ -64,6 +50,11 @@ export const rebootstrapCommand: Command = {
     }
   },
 };
+
+function refusal(error: unknown): RebootstrapError {
+  if (error instanceof RebootstrapError) return error;
+  throw error;
+}
 
 async function declaredPeer(
   name: string,

@@ -1,4 +1,5 @@
 // How does the broker run beside spire-server? It is started, and ended when the process is asked to end.
+import { untilAborted } from '../federation/clock.ts';
 import { createLogger } from '../log.ts';
 import type { Command } from './command.ts';
 import { startBroker } from './start-broker.ts';
@@ -17,10 +18,7 @@ export const runCommand: Command = {
       broker?.refreshAll();
     };
     process.on('SIGHUP', refresh);
-    if (!signal.aborted)
-      await new Promise((resolve) => {
-        signal.addEventListener('abort', resolve);
-      });
+    await untilAborted(signal);
     process.off('SIGHUP', refresh);
     log.info('ending');
     await broker?.stop();

@@ -1,6 +1,7 @@
 // What is the custom resource called, and what does its status say? (Kubernetes API conventions: status, conditions)
 import { z } from 'zod';
 import { PEER_API } from '../federation/peer-declaration.ts';
+import { ANNOTATIONS } from './annotations.ts';
 
 export const PEER_TRUST_DOMAIN = {
   ...PEER_API,
@@ -9,6 +10,7 @@ export const PEER_TRUST_DOMAIN = {
   shortName: 'ptd',
   /** `kubectl get federation` lists it. */
   category: 'federation',
+  namespaced: false,
 } as const;
 
 const time = z.iso.datetime();
@@ -80,6 +82,14 @@ export const peerTrustDomainStatus = z
       .min(0)
       .optional()
       .describe('How many registration entries name the peer in federates_with.'),
+    lastHandledRefresh: z
+      .string()
+      .optional()
+      .describe(`Value of the annotation ${ANNOTATIONS.refresh} that the bundle was last fetched for.`),
+    lastHandledRebootstrap: z
+      .string()
+      .optional()
+      .describe(`Value of the annotation ${ANNOTATIONS.rebootstrap} that spec.trustDomainBundle was last stored for.`),
     writer: z.string().optional().describe('The broker that wrote this status: the leader’s identity.'),
   })
   .describe('What is true now, as the leading broker sees it.');

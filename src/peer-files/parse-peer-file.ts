@@ -10,6 +10,7 @@ import {
   type Document,
   type ParsedNode,
 } from 'yaml';
+import type { DeclaredPeer } from '../federation/judge-declarations.ts';
 import { parsePeerDeclaration, type PeerDeclaration } from '../federation/peer-declaration.ts';
 import type { Peer } from '../federation/relationship.ts';
 
@@ -26,17 +27,10 @@ export interface PeerFileFault {
   readonly message: string;
 }
 
-/** A declaration without faults of its own. */
-export interface DeclaredPeer {
-  readonly peer: Peer;
-  /** A fault at one of its fields, for whoever sees more than this declaration. */
-  readonly faultAt: (path: readonly (string | number)[], message: string) => PeerFileFault;
-}
-
 export interface PeerFile {
   readonly name: string;
   /** The declarations without faults, in their order. */
-  readonly declared: readonly DeclaredPeer[];
+  readonly declared: readonly DeclaredPeer<PeerFileFault>[];
   readonly faults: readonly PeerFileFault[];
 }
 
@@ -52,7 +46,7 @@ export function parsePeerFile(name: string, path: string, text: string): PeerFil
     const { line, col } = lines.linePos(offset);
     return { file: name, line, column: col, path: faultPath.join('.'), message };
   };
-  const declared: DeclaredPeer[] = [];
+  const declared: DeclaredPeer<PeerFileFault>[] = [];
   const faults: PeerFileFault[] = [];
   // Comments alone make no document; `---` at the end makes an empty one.
   const written = Array.isArray(documents) ? documents.filter(({ contents }) => !isEmpty(contents)) : [];
@@ -62,7 +56,7 @@ export function parsePeerFile(name: string, path: string, text: string): PeerFil
   }
   for (const document of written) {
     if (document.errors.length > 0) continue;
-    const faultAt: DeclaredPeer['faultAt'] = (faultPath, message) =>
+    const faultAt = (faultPath: readonly (string | number)[], message: string) =>
       faultAtOffset(offsetOf(document, faultPath), faultPath, message);
     const declaration = readDeclaration(document);
     if (declaration.ok) declared.push({ peer: withAbsolutePath(declaration.peer, path), faultAt });

@@ -3,9 +3,10 @@ import { createHash } from 'node:crypto';
 import { join, resolve } from 'node:path';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
 import { sleep, type Clock } from '../federation/clock.ts';
+import type { Declarations } from '../federation/facts.ts';
+import { judgeDeclarations, type DeclaringUnit, type EarlierPeers } from '../federation/judge-declarations.ts';
 import type { CodedError, PeerSource } from '../federation/ports.ts';
-import { judgeDeclarations, type DirectoryDeclarations, type PeersOfFiles } from './judge-declarations.ts';
-import { parsePeerFile, type PeerFile } from './parse-peer-file.ts';
+import { parsePeerFile, type PeerFile, type PeerFileFault } from './parse-peer-file.ts';
 import { readSignature, readTexts, type DirectorySignature, type FileText } from './read-directory.ts';
 
 export interface PeerDirectoryOptions {
@@ -15,6 +16,11 @@ export interface PeerDirectoryOptions {
   readonly clock: Clock;
   /** How often the directory is looked at. */
   readonly pollMs: number;
+}
+
+/** The declarations in force, with the faults of those that are not. */
+export interface DirectoryDeclarations extends Declarations {
+  readonly faults: readonly PeerFileFault[];
 }
 
 /** The directory cannot be read at all; what it declared before stays in force. */
@@ -34,7 +40,7 @@ const MAX_SETTLE_LOOKS = 25;
 export class PeerDirectory implements PeerSource {
   readonly #options: PeerDirectoryOptions;
   readonly #directory: string;
-  #inForce: PeersOfFiles = new Map();
+  #inForce: EarlierPeers = new Map();
   /** The directory that declared peers since we started. An empty one in its place is a lost mount. */
   #identityWithPeers: string | undefined;
   #latest: DirectoryDeclarations | undefined;
@@ -120,17 +126,27 @@ export class PeerDirectory implements PeerSource {
       return this.#latest;
     }
     const files = [...texts].map(([name, content]) => this.#parse(name, content));
-    const { declarations, inForce } = judgeDeclarations(files, this.#inForce, this.#options.ownTrustDomain);
+    const judgement = judgeFiles(files, this.#inForce, this.#options.ownTrustDomain);
+    const { declarations, inForce } = judgement;
     if (declarations.peers.length > 0) this.#identityWithPeers = identity;
     this.#inForce = inForce;
-    this.#latest = declarations;
-    return declarations;
+    this.#latest = { ...declarations, faults: judgement.units.flatMap(({ faults }) => faults) };
+    return this.#latest;
   }
 
   #parse(name: string, content: FileText): PeerFile {
     if ('text' in content) return parsePeerFile(name, join(this.#directory, name), content.text);
     return { name, declared: [], faults: [{ file: name, line: 1, column: 1, path: '', message: content.unreadable }] };
   }
+}
+
+/** In the order of their names. What a faulty file declared before a restart, nobody knows. */
+export function judgeFiles(files: readonly PeerFile[], before: EarlierPeers, own: TrustDomain) {
+  const units = files.map(({ name, ...file }): DeclaringUnit<PeerFileFault> => {
+    return { ...file, id: name, title: name, mayHide: () => true };
+  });
+  const inOrder = units.sort((a, b) => (a.id < b.id ? -1 : 1));
+  return judgeDeclarations(inOrder, before, own);
 }
 
 interface Change {

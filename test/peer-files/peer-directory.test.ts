@@ -6,8 +6,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { parseTrustDomain } from '../../src/bundle/trust-domain.ts';
-import type { DirectoryDeclarations } from '../../src/peer-files/judge-declarations.ts';
-import { PeerDirectory, PeerDirectoryError } from '../../src/peer-files/peer-directory.ts';
+import { PeerDirectory, PeerDirectoryError, type DirectoryDeclarations } from '../../src/peer-files/peer-directory.ts';
 import { FakeClock } from '../fakes/fake-clock.ts';
 import { peerYaml } from './peer-yaml.ts';
 

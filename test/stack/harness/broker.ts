@@ -40,6 +40,9 @@ export interface Broker {
   metric(lineStart: string): Promise<number | undefined>;
   /** `fedbroker <args>` with this broker's settings. */
   cli(args: readonly string[]): Promise<ProgramResult>;
+  /** SIGTERM. Resolves when it is gone. */
+  end(): Promise<void>;
+  /** SIGKILL. Resolves when it is gone. */
   kill(): Promise<void>;
   /** Starts it again with the same settings and peers, after ending it politely if it runs. */
   restart(): Promise<void>;
@@ -120,6 +123,7 @@ export async function startBroker(
       return line === undefined ? undefined : Number(line.slice(line.lastIndexOf(' ') + 1));
     },
     cli: ([command = '', ...rest]) => runProgram(process.execPath, [PROGRAM, command, ...rest, ...args]),
+    end: () => child.end(),
     kill: () => child.kill(),
     restart: async () => {
       await child.end();

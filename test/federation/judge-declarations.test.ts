@@ -1,21 +1,29 @@
-// Which of several files' declarations are in force?
+// Which of several files' or objects' declarations are in force?
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { parseTrustDomain } from '../../src/bundle/trust-domain.ts';
-import { judgeDeclarations, type PeersOfFiles } from '../../src/peer-files/judge-declarations.ts';
+import {
+  judgeDeclarations,
+  type DeclaringUnit,
+  type EarlierPeers,
+  type FaultReason,
+} from '../../src/federation/judge-declarations.ts';
+import type { Peer } from '../../src/federation/relationship.ts';
 import { parsePeerFile } from '../../src/peer-files/parse-peer-file.ts';
-import { peerYaml } from './peer-yaml.ts';
+import { judgeFiles } from '../../src/peer-files/peer-directory.ts';
+import { peerYaml } from '../peer-files/peer-yaml.ts';
+import { NORTH, peerOf, WEST } from './samples.ts';
 
 const OWN = parseTrustDomain('east.example');
 const BROKEN = 'kind: [';
 
 /** Judges files given as name → text. */
-function judge(texts: Readonly<Record<string, string>>, before: PeersOfFiles = new Map()) {
+function judge(texts: Readonly<Record<string, string>>, before: EarlierPeers = new Map()) {
   const files = Object.entries(texts).map(([name, text]) => parsePeerFile(name, `/etc/peers/${name}`, text));
-  const { declarations, inForce } = judgeDeclarations(files, before, OWN);
+  const { declarations, units, inForce } = judgeFiles(files, before, OWN);
   return {
     peers: declarations.peers.map(({ name, mode }) => `${name} ${mode}`),
-    faults: declarations.faults.map(({ file, path, message }) => `${file} ${path}: ${message}`),
+    faults: units.flatMap(({ faults }) => faults).map(({ file, path, message }) => `${file} ${path}: ${message}`),
     isComplete: declarations.incompleteBecause === undefined,
     because: declarations.incompleteBecause,
     inForce,
@@ -122,5 +130,54 @@ describe('a declaration is refused', () => {
     const more = 'federatesWith: { entries: [{ spiffeID: spiffe://west.example/** }] }';
     assert.match(judge({ 'a.yaml': peerYaml('west', more) }).faults[0]!, /entries\.0\.spiffeID: .* matches nothing/);
     assert.deepEqual(judge({ 'a.yaml': peerYaml('west', more.replace('west', 'east')) }).faults, []);
+  });
+});
+
+interface ObjectFault {
+  readonly reason: FaultReason;
+  readonly message: string;
+}
+
+/** An object that declares one peer, or has a fault. */
+function unitOf(id: string, declares: Peer | 'Faulty', mayHide: boolean): DeclaringUnit<ObjectFault> {
+  const faultAt = (_path: unknown, message: string, reason: FaultReason) => ({ reason, message });
+  return {
+    id,
+    title: `object "${id}"`,
+    declared: declares === 'Faulty' ? [] : [{ peer: declares, faultAt }],
+    faults: declares === 'Faulty' ? [{ reason: 'Invalid', message: 'must be a string' }] : [],
+    mayHide: () => mayHide,
+  };
+}
+
+describe('units that declare one peer each', () => {
+  it('are judged in the order given: the first wins, and the other names it', () => {
+    const copy = { ...peerOf(WEST), name: 'copy' };
+    const { declarations, units } = judgeDeclarations(
+      [unitOf('second', copy, false), unitOf('first', peerOf(WEST), false)],
+      new Map(),
+      OWN,
+    );
+    assert.deepEqual(declarations.peers, [copy]);
+    assert.deepEqual(
+      units.map(({ id, faults }) => [id, ...faults.map(({ reason, message }) => `${reason}: ${message}`)]),
+      [['second'], ['first', 'Conflict: trust domain west.example is already declared in object "second"']],
+    );
+  });
+
+  it('leave the list complete when what is faulty now never had an effect', () => {
+    const good = unitOf('good', peerOf(NORTH), true);
+    const judge = (mayHide: boolean) =>
+      judgeDeclarations([good, unitOf('bad', 'Faulty', mayHide)], new Map(), OWN).declarations;
+    assert.equal(judge(false).incompleteBecause, undefined);
+    assert.match(judge(true).incompleteBecause!, /^object "bad": has faults/);
+  });
+
+  it('say which kind of fault they have', () => {
+    const [unit] = judgeDeclarations([unitOf('own', peerOf(OWN), false)], new Map(), OWN).units;
+    assert.deepEqual(
+      unit!.faults.map(({ reason }) => reason),
+      ['OwnTrustDomain'],
+    );
   });
 });

@@ -1,0 +1,117 @@
+// Which replica works, and how? One broker a term: made when we lead, stopped when we no longer do.
+import type { TrustDomain } from '../bundle/trust-domain.ts';
+import { untilAborted, type Clock } from '../federation/clock.ts';
+import type { Broker } from './broker.ts';
+import { repeat } from './repeat.ts';
+import type { Standby } from './standby.ts';
+import type { BrokerStatus } from './status.ts';
+
+/**
+ * `Isolated`: we led until the API server was out of reach, and nobody else has been seen to lead. What is federated is
+ * kept up to date, nothing is begun or ended: our declarations may be old.
+ */
+export type Role = 'Leader' | 'Isolated' | 'Standby';
+
+type WorkingBroker = Pick<Broker, 'start' | 'stop' | 'status' | 'refresh' | 'refreshAll'>;
+
+export interface TermsParts {
+  /** Runs `lead` each time we lead, until the signal given to it aborts; ends when `signal` does. */
+  readonly elect: (lead: (term: AbortSignal) => Promise<void>, signal: AbortSignal) => Promise<void>;
+  readonly makeBroker: (role: Exclude<Role, 'Standby'>) => WorkingBroker;
+  readonly standby: Pick<Standby, 'look' | 'status'>;
+  readonly clock: Clock;
+  readonly ownBundlePollMs: number;
+  readonly onRole: (role: Role) => void;
+}
+
+interface Isolation {
+  readonly stop: AbortController;
+  readonly ended: Promise<void>;
+}
+
+export class Terms {
+  readonly #parts: TermsParts;
+  #broker: WorkingBroker | undefined;
+  #role: Role = 'Standby';
+  #leaseFailures = 0;
+  #isolation: Isolation | undefined;
+
+  constructor(parts: TermsParts) {
+    this.#parts = parts;
+  }
+
+  get role(): Role {
+    return this.#role;
+  }
+
+  /** Until the signal aborts; the running term ends in order. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { elect, standby, clock, ownBundlePollMs } = this.#parts;
+    const watching = repeat({ clock, intervalMs: ownBundlePollMs, signal }, async () => {
+      // The broker of a term follows it itself.
+      if (this.#broker === undefined) await standby.look(signal);
+    });
+    try {
+      await elect((term) => this.#lead(term, signal), signal);
+    } finally {
+      await this.#endIsolation();
+      await watching;
+    }
+  }
+
+  /** The Lease could not be read or written. */
+  noteLeaseFailure(): void {
+    this.#leaseFailures += 1;
+  }
+
+  /** The API server answers again, and another replica leads. */
+  noteOtherLeader(): void {
+    this.#isolation?.stop.abort();
+  }
+
+  status(): BrokerStatus {
+    return (this.#broker ?? this.#parts.standby).status();
+  }
+
+  refresh(trustDomain: TrustDomain): void {
+    this.#broker?.refresh(trustDomain);
+  }
+
+  refreshAll(): void {
+    this.#broker?.refreshAll();
+  }
+
+  async #lead(term: AbortSignal, signal: AbortSignal): Promise<void> {
+    await this.#endIsolation();
+    const failuresBefore = this.#leaseFailures;
+    await this.#work('Leader', term);
+    // A term that ends without a failure was taken over.
+    if (signal.aborted || this.#leaseFailures === failuresBefore) return;
+    const stop = new AbortController();
+    this.#isolation = { stop, ended: this.#work('Isolated', AbortSignal.any([stop.signal, signal])) };
+  }
+
+  async #endIsolation(): Promise<void> {
+    this.#isolation?.stop.abort();
+    await this.#isolation?.ended;
+    this.#isolation = undefined;
+  }
+
+  async #work(role: Exclude<Role, 'Standby'>, signal: AbortSignal): Promise<void> {
+    const broker = this.#parts.makeBroker(role);
+    this.#become(role, broker);
+    try {
+      await broker.start();
+      await untilAborted(signal);
+    } finally {
+      await broker.stop();
+      this.#become('Standby', undefined);
+    }
+  }
+
+  #become(role: Role, broker: WorkingBroker | undefined): void {
+    this.#role = role;
+    this.#broker = broker;
+    this.#parts.onRole(role);
+  }
+}

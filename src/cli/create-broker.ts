@@ -1,0 +1,60 @@
+// Of what is a broker made that works? Settings become its parts; where peers are declared is left open.
+import { CronJob } from 'cron';
+import type { Metrics } from '../admin/metrics.ts';
+import { createBundleSource } from '../bundle-endpoint/fetch-bundle.ts';
+import { paceFetches, type FetchPace } from '../bundle-endpoint/pace-fetches.ts';
+import { Broker, type BrokerParts } from '../broker/broker.ts';
+import type { PassReport } from '../broker/pass.ts';
+import type { TrustDomain } from '../bundle/trust-domain.ts';
+import type { Config } from '../config.ts';
+import { systemClock } from '../federation/clock.ts';
+import type { PeerSource, SpireServer } from '../federation/ports.ts';
+import type { Logger } from '../log.ts';
+import { createObserver } from './observe.ts';
+import type { OwnEndpoint } from './own-endpoint.ts';
+import { brokerSettings, fetchLimits } from './wiring.ts';
+
+/** What there is before anything is known of peers. */
+export interface BrokerGround {
+  readonly config: Config;
+  readonly trustDomain: TrustDomain;
+  readonly spire: SpireServer;
+  readonly endpoint: OwnEndpoint;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+}
+
+export interface DeclaredBy extends Pick<BrokerParts, 'readBootstrap'> {
+  readonly peers: PeerSource;
+  /** Called after each pass, when everything else has been told. */
+  readonly onPass?: (report: PassReport) => void;
+}
+
+/** A thousand peers are asked within ten seconds of a start, on less than one core. */
+const FETCH_PACE: FetchPace = { perSecond: 100, burst: 50 };
+
+export function createBroker(ground: BrokerGround, { peers, readBootstrap, onPass }: DeclaredBy): Broker {
+  const { config, trustDomain, spire, endpoint, log, metrics } = ground;
+  const observer = createObserver({ log, metrics, status: () => broker.status(), publish: endpoint.publish });
+  const broker: Broker = new Broker({
+    trustDomain,
+    spire,
+    source: paceFetches(createBundleSource(fetchLimits(config)), FETCH_PACE, systemClock),
+    peers,
+    readBootstrap,
+    settings: brokerSettings(config),
+    observer: {
+      ...observer,
+      passEnded(report, seconds) {
+        observer.passEnded(report, seconds);
+        onPass?.(report);
+      },
+    },
+    scheduleSweeps: (sweep, signal) => {
+      const { resyncSchedule: cronTime } = config;
+      const job = CronJob.from({ cronTime, onTick: sweep, waitForCompletion: true, start: true });
+      signal.addEventListener('abort', () => void job.stop());
+    },
+  });
+  return broker;
+}

@@ -1,0 +1,135 @@
+// Who puts the finalizer on objects and takes it off? The leader, by one patch an object, each tried again on change.
+import type { TrustDomain } from '../bundle/trust-domain.ts';
+import type { Clock } from '../federation/clock.ts';
+import type { ApiServer } from './api-server.ts';
+import { peerInForce, type DeclaredObject } from './declared-object.ts';
+import { finalizerChange, finalizerPatch, type FinalizerChange, type Pass } from './finalizer.ts';
+import { isKubeError, KubeError } from './kube-error.ts';
+import { uidOf } from './object-declaration.ts';
+import { PEER_TRUST_DOMAIN } from './peer-trust-domain.ts';
+
+export interface FinalizersOptions {
+  readonly api: Pick<ApiServer, 'jsonPatch'>;
+  readonly clock: Clock;
+  /** A patch failed; it is tried again with the next change, and after a pause. */
+  readonly onError: (object: string, error: KubeError) => void;
+}
+
+/** A thousand new objects are patched within seconds, without holding all connections. */
+const PATCHES_AT_ONCE = 8;
+const RETRY_MS = 5_000;
+
+export class Finalizers {
+  readonly #options: FinalizersOptions;
+  #objects: readonly DeclaredObject[] = [];
+  #pass: Pass | undefined;
+  /** When each object was first seen to be deleted, by UID. */
+  #deletedAtMs: ReadonlyMap<string, number> = new Map();
+  /** Objects whose patch succeeded, by UID, with the resourceVersion it was made from: a new one must come first. */
+  readonly #patched = new Map<string, string>();
+  #dirty = false;
+  #wake: () => void = () => undefined;
+
+  constructor(options: FinalizersOptions) {
+    this.#options = options;
+  }
+
+  /** The objects as the newest reading has them. */
+  noteObjects(objects: readonly DeclaredObject[]): void {
+    const nowMs = this.#options.clock.now().getTime();
+    const leaving = objects.filter(({ deleting }) => deleting).map(({ object }) => uidOf(object));
+    this.#deletedAtMs = new Map(leaving.map((uid) => [uid, this.#deletedAtMs.get(uid) ?? nowMs]));
+    this.#objects = objects;
+    const there = new Set(objects.map(({ object }) => uidOf(object)));
+    for (const uid of this.#patched.keys()) if (!there.has(uid)) this.#patched.delete(uid);
+    this.#again();
+  }
+
+  /** A pass has ended. */
+  notePass(pass: Pass): void {
+    this.#pass = pass;
+    this.#again();
+  }
+
+  /** Patches what is due until the signal aborts; never rejects. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      this.#dirty = false;
+      const failed = await this.#settle(signal);
+      await this.#untilDue(failed ? RETRY_MS : undefined, signal);
+    }
+  }
+
+  #again(): void {
+    this.#dirty = true;
+    this.#wake();
+  }
+
+  async #settle(signal: AbortSignal): Promise<boolean> {
+    const due = this.#due();
+    let failed = false;
+    for (let start = 0; start < due.length && !signal.aborted; start += PATCHES_AT_ONCE) {
+      const batch = due.slice(start, start + PATCHES_AT_ONCE);
+      const results = await Promise.all(batch.map((each) => this.#patch(each, signal)));
+      failed ||= results.includes('Failed');
+    }
+    return failed;
+  }
+
+  #due(): readonly Due[] {
+    const live = this.#objects.filter(({ deleting }) => !deleting);
+    const held = new Set(live.map((declared) => peerInForce(declared)?.trustDomain));
+    return this.#objects.flatMap((declared) => {
+      const { object } = declared;
+      if (this.#patched.get(uidOf(object)) === object.metadata.resourceVersion) return [];
+      const inForceElsewhere = (trustDomain: TrustDomain) => held.has(trustDomain);
+      const change = finalizerChange({ declared, inForceElsewhere, pass: this.#passSince(uidOf(object)) });
+      return change === undefined ? [] : [{ declared, change }];
+    });
+  }
+
+  /** Only facts from after the deletion was seen tell of it. */
+  #passSince(uid: string): Pass | undefined {
+    const deletedAtMs = this.#deletedAtMs.get(uid);
+    const isLater = deletedAtMs !== undefined && (this.#pass?.facts.now.getTime() ?? 0) >= deletedAtMs;
+    return isLater ? this.#pass : undefined;
+  }
+
+  async #patch({ declared: { object }, change }: Due, signal: AbortSignal): Promise<'Done' | 'Failed'> {
+    const { name, resourceVersion = '' } = object.metadata;
+    const ref = { resource: PEER_TRUST_DOMAIN, name };
+    try {
+      await this.#options.api.jsonPatch(ref, resourceVersion, finalizerPatch(object, change), { signal });
+    } catch (error) {
+      // Somebody else was faster or it is gone: either comes as the next change.
+      const isOutdated = isKubeError(error, 'KubeConflict') || isKubeError(error, 'KubeNotFound');
+      if (!isOutdated) {
+        if (error instanceof KubeError && !signal.aborted) this.#options.onError(name, error);
+        return 'Failed';
+      }
+    }
+    this.#patched.set(uidOf(object), resourceVersion);
+    return 'Done';
+  }
+
+  /** Until something is noted, `afterMs` have passed, or the signal aborts. */
+  async #untilDue(afterMs: number | undefined, signal: AbortSignal): Promise<void> {
+    if (this.#dirty || signal.aborted) return;
+    await new Promise<void>((resolve) => {
+      const cancel = afterMs === undefined ? undefined : this.#options.clock.after(afterMs, done);
+      this.#wake = done;
+      signal.addEventListener('abort', done, { once: true });
+      function done() {
+        cancel?.();
+        signal.removeEventListener('abort', done);
+        resolve();
+      }
+    });
+    this.#wake = () => undefined;
+  }
+}
+
+interface Due {
+  readonly declared: DeclaredObject;
+  readonly change: FinalizerChange;
+}

@@ -1,0 +1,114 @@
+// What is known of one object's status, and when is it to be written? Timestamps alone at most once a minute.
+import type { Clock } from '../federation/clock.ts';
+import { backoffMs, type BackoffRange } from './backoff.ts';
+import type { DeclaredObject } from './declared-object.ts';
+import { peerTrustDomainStatusOf, type ReportedPeer } from './peer-status.ts';
+import { peerTrustDomainStatus, type PeerTrustDomainStatus } from './peer-trust-domain.ts';
+import { statusDifference } from './status-difference.ts';
+
+/** Between two writes that differ in little but their times. */
+const MINOR_INTERVAL_MS = 60_000;
+const RETRY: BackoffRange = { firstMs: 1_000, maxMs: 60_000 };
+
+export interface StatusRowOptions {
+  readonly clock: Clock;
+  /** 0 ≤ random < 1. */
+  readonly random: () => number;
+  readonly identity: string;
+}
+
+export class StatusRow {
+  readonly #options: StatusRowOptions;
+  #declared: DeclaredObject;
+  #reported: ReportedPeer | undefined;
+  /** As the object last came from the API server. */
+  #present: PeerTrustDomainStatus | undefined;
+  /** By us, and over which resourceVersion. */
+  #written: { readonly status: PeerTrustDomainStatus; readonly over: string | undefined } | undefined;
+  /** The leader before us may have written just before we saw the object. */
+  #writtenAtMs: number;
+  #failures = 0;
+  #retryAtMs = 0;
+  #givenUpAt: string | undefined;
+  #dueAtMs: number | undefined;
+
+  constructor(declared: DeclaredObject, reported: ReportedPeer | undefined, options: StatusRowOptions) {
+    this.#options = options;
+    this.#declared = declared;
+    this.#reported = reported;
+    this.#present = statusOf(declared);
+    this.#writtenAtMs = this.#nowMs;
+    this.#schedule();
+  }
+
+  get metadata() {
+    return this.#declared.object.metadata;
+  }
+
+  /** Undefined: the object says what it should. */
+  get dueAtMs(): number | undefined {
+    return this.#dueAtMs;
+  }
+
+  update(declared: DeclaredObject, reported: ReportedPeer | undefined): void {
+    if (declared.object.metadata.resourceVersion !== this.metadata.resourceVersion) this.#present = statusOf(declared);
+    this.#declared = declared;
+    this.#reported = reported;
+    this.#schedule();
+  }
+
+  wished(): PeerTrustDomainStatus {
+    const { clock, identity } = this.#options;
+    return peerTrustDomainStatusOf({
+      declared: this.#declared,
+      reported: this.#reported,
+      present: this.#basis,
+      identity,
+      now: clock.now(),
+    });
+  }
+
+  /** `over`: the resourceVersion that was known when the write began. */
+  wrote(status: PeerTrustDomainStatus, over: string | undefined): void {
+    this.#written = { status, over };
+    this.#writtenAtMs = this.#nowMs;
+    this.#failures = 0;
+    this.#schedule();
+  }
+
+  failed(): void {
+    this.#failures += 1;
+    this.#retryAtMs = this.#nowMs + backoffMs(RETRY, this.#failures, this.#options.random());
+    this.#schedule();
+  }
+
+  /** The object is gone, or its name is another object's now: only another version of it would be written again. */
+  giveUp(resourceVersion: string | undefined): void {
+    this.#givenUpAt = resourceVersion;
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    const { resourceVersion } = this.metadata;
+    const givenUp = this.#givenUpAt !== undefined && this.#givenUpAt === resourceVersion;
+    const difference = givenUp ? 'None' : statusDifference(this.#basis, this.wished());
+    const earliestMs = difference === 'Minor' ? this.#writtenAtMs + MINOR_INTERVAL_MS : 0;
+    this.#dueAtMs = difference === 'None' ? undefined : Math.max(this.#retryAtMs, earliestMs);
+  }
+
+  /** The watch may not have shown yet what we wrote; what somebody else wrote over it is seen a minute later. */
+  get #basis(): PeerTrustDomainStatus | undefined {
+    if (this.#written === undefined) return this.#present;
+    const unseen = this.#written.over === this.metadata.resourceVersion;
+    return unseen || this.#nowMs < this.#writtenAtMs + MINOR_INTERVAL_MS ? this.#written.status : this.#present;
+  }
+
+  get #nowMs(): number {
+    return this.#options.clock.now().getTime();
+  }
+}
+
+/** What does not fit the schema counts as no status: it is written anew. */
+function statusOf({ object }: DeclaredObject): PeerTrustDomainStatus | undefined {
+  return peerTrustDomainStatus.safeParse(object['status']).data;
+}

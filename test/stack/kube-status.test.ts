@@ -1,0 +1,183 @@
+// Does a real API server take every status and event of ours, and does `kubectl` show them so that they read well?
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { systemClock } from '../../src/federation/clock.ts';
+import { type ApiServer, openApiServer } from '../../src/kubernetes/api-server.ts';
+import type { DeclaredObject } from '../../src/kubernetes/declared-object.ts';
+import type { KubeObject } from '../../src/kubernetes/kube-object.ts';
+import { KubeError } from '../../src/kubernetes/kube-error.ts';
+import { PeerEvents } from '../../src/kubernetes/peer-events.ts';
+import type { ReportedPeer } from '../../src/kubernetes/peer-status.ts';
+import { PEER_TRUST_DOMAIN, type PeerTrustDomainStatus } from '../../src/kubernetes/peer-trust-domain.ts';
+import { PeerStatusWriter } from '../../src/kubernetes/status-writer.ts';
+import { conditions, declared, refused, reported, root } from '../kubernetes/declared-west.ts';
+import { Cleanup } from './harness/cleanup.ts';
+import { eventually } from './harness/eventually.ts';
+import { type KubeApiServer, startKubeApiServer } from './harness/kube-api-server.ts';
+
+const PEERS = { ...PEER_TRUST_DOMAIN, namespaced: false };
+const held = {
+  type: 'BundleVerified',
+  status: 'False',
+  reason: 'DisjointRoots',
+  message: 'held: no root in common',
+} as const;
+const starting = { type: 'BundleFetched', status: 'Unknown', reason: 'NotFetchedYet', message: 'wait' } as const;
+const huge = { ...held, message: '🔑'.repeat(40_000) } as const;
+const manyRoots = Array.from({ length: 200 }, (_, i) => ({ ...root(i), subject: 'O=x,'.repeat(1_000) }));
+
+describe('the status of peers on a real API server', () => {
+  const cleanup = new Cleanup();
+  let server: KubeApiServer;
+  let api: ApiServer;
+  let writer: PeerStatusWriter;
+  let events: PeerEvents;
+  const errors: KubeError[] = [];
+
+  before(async () => {
+    server = await startKubeApiServer(cleanup);
+    await server.kubectl(['apply', '-f', 'deploy/crd/peertrustdomains.fedbroker.dev.yaml']);
+    await server.kubectl(['wait', '--for=condition=Established', 'crd/peertrustdomains.fedbroker.dev']);
+    const access = { path: server.kubeconfigPath, context: undefined };
+    api = await openApiServer({ access, clock: systemClock, timeoutMs: 10_000 });
+    const options = { api, clock: systemClock, random: Math.random, identity: 'broker-0' };
+    writer = new PeerStatusWriter({ ...options, onError: (error) => errors.push(error) });
+    events = new PeerEvents(options);
+    const stop = new AbortController();
+    const running = Promise.all([writer.run(stop.signal), events.run(stop.signal)]);
+    cleanup.add(async () => {
+      stop.abort();
+      await running;
+      api.close();
+    });
+  });
+  after(() => cleanup.run());
+
+  const read = async (name: string): Promise<KubeObject> => {
+    const object = await api.get({ resource: PEERS, name });
+    assert.ok(object, name);
+    return object;
+  };
+  const create = async (name: string): Promise<KubeObject> => {
+    const bundleEndpointProfile = { type: 'https_web' };
+    const spec = {
+      trustDomain: `${name}.example`,
+      bundleEndpointURL: `https://${name}.example/`,
+      bundleEndpointProfile,
+    };
+    await eventually('the resource is served', () => api.create(PEERS, { metadata: { name }, spec }));
+    return read(name);
+  };
+  const inForce = (object: KubeObject): DeclaredObject => ({ ...declared(object.metadata), object });
+  const statusOf = async (name: string) => (await read(name))['status'] as PeerTrustDomainStatus | undefined;
+  const written = (name: string) =>
+    eventually(`the status of ${name} is written`, async () => {
+      if (errors.length > 0) assert.fail(errors[0]?.message);
+      return statusOf(name);
+    });
+
+  it('fits the schema of the resource in every state', async () => {
+    const states: Readonly<Record<string, (object: KubeObject) => [DeclaredObject, ReportedPeer?]>> = {
+      unseen: (object) => [inForce(object)],
+      ready: (object) => [inForce(object), reported({}, 'ready')],
+      starting: (object) => [inForce(object), reported({ conditions: conditions(starting) }, 'starting')],
+      held: (object) => [inForce(object), reported({ conditions: conditions(held) }, 'held')],
+      huge: (object) => {
+        const bundle = { digest: 'd', roots: manyRoots, jwtKeyIds: manyRoots.map(({ subject }) => subject) };
+        return [inForce(object), reported({ conditions: conditions(huge), bundle }, 'huge')];
+      },
+      invalid: (object) => [{ ...refused('Invalid', 'spec.x', 'Nothing'), object }],
+      conflict: (object) => [{ ...refused('Conflict', 'east declares it', 'Nothing'), object }],
+      own: (object) => [{ ...refused('OwnTrustDomain', 'it is ours', 'Nothing'), object }],
+      deleting: (object) => [{ ...inForce(object), deleting: true }],
+    };
+    for (const [name, state] of Object.entries(states)) {
+      const [object, peer] = state(await create(name));
+      writer.update([object], { peers: peer === undefined ? [] : [peer] });
+      const status = await written(name);
+      assert.ok(status?.conditions?.some(({ type }) => type === 'Ready'));
+      assert.equal(status.writer, 'broker-0');
+    }
+    assert.deepEqual(errors, []);
+  });
+
+  it('reads well in `kubectl get ptd`', async () => {
+    const lines = (await server.kubectl(['get', 'ptd', 'ready', 'held', 'conflict', 'unseen'])).trimEnd().split('\n');
+    const cells = lines.map((line) => line.trim().split(/ {2,}/));
+    const fetchedAgo = cells[1]?.at(-1);
+    assert.deepEqual(cells, [
+      ['NAME', 'TRUST DOMAIN', 'PROFILE', 'READY', 'REASON', 'SEQUENCE', 'LAST FETCH'],
+      ['ready', 'ready.example', 'https_web', 'True', 'Ready', '7', fetchedAgo],
+      ['held', 'held.example', 'https_web', 'False', 'DisjointRoots', '7', fetchedAgo],
+      ['conflict', 'conflict.example', 'https_web', 'False', 'Conflict'],
+      ['unseen', 'unseen.example', 'https_web', 'Unknown', 'NotLookedYet'],
+    ]);
+    const wide = await server.kubectl(['get', 'ptd', 'held', '-o', 'wide']);
+    assert.match(wide, /https:\/\/held\.example\/ +BundleVerified: held: no root in common\n/);
+    await server.kubectl(['wait', '--for=condition=Ready', 'ptd/ready', '--timeout=5s']);
+  });
+
+  it('is not written again while it stays true, whatever order the API server gives its fields in', async () => {
+    await create('steady');
+    writer.update([inForce(await read('steady'))], { peers: [reported({}, 'steady')] });
+    await written('steady');
+    const { resourceVersion } = (await read('steady')).metadata;
+    const restarted = new PeerStatusWriter({
+      api,
+      clock: systemClock,
+      random: Math.random,
+      identity: 'broker-0',
+      onError: (error) => errors.push(error),
+    });
+    const stop = new AbortController();
+    const running = restarted.run(stop.signal);
+    for (let i = 0; i < 50; i += 1) {
+      const object = inForce(await read('steady'));
+      for (const each of [writer, restarted]) each.update([object], { peers: [reported({}, 'steady')] });
+    }
+    assert.equal((await read('steady')).metadata.resourceVersion, resourceVersion);
+    stop.abort();
+    await running;
+    assert.deepEqual(errors, []);
+  });
+
+  it('is never that of an object of the same name which came later', async () => {
+    const first = await create('again');
+    await server.kubectl(['delete', 'ptd', 'again']);
+    await create('again');
+    writer.update([inForce(first), inForce(await read('steady'))], {
+      peers: [reported({}, 'again'), reported({ entriesFederated: 4 }, 'steady')],
+    });
+    await eventually('the other object is written', async () => (await statusOf('steady'))?.entriesFederated === 4);
+    assert.equal(await statusOf('again'), undefined);
+    assert.deepEqual(errors, []);
+    await assert.rejects(
+      api.applyStatus(PEERS, { metadata: { name: 'again', uid: first.metadata.uid ?? '' }, status: {} }),
+      (error) => error instanceof KubeError && error.code === 'KubeConflict',
+    );
+  });
+
+  it('is told step by step in the events that `kubectl describe` lists', async () => {
+    const object = inForce(await create('told'));
+    const report = (peer: ReportedPeer) => {
+      events.update([object], { peers: [peer], heldRemovals: [] });
+    };
+    report(reported({}, 'told'));
+    report(reported({ conditions: conditions(held) }, 'told'));
+    events.update([{ ...object, deleting: true }], { peers: [], heldRemovals: [] });
+    events.update([], { peers: [], heldRemovals: [] });
+    await eventually('the events are sent', () => events.counts.created + events.counts.failed === 5);
+    assert.equal(events.counts.failed, 0);
+    const description = await server.kubectl(['describe', 'ptd', 'told']);
+    const lines = description.slice(description.indexOf('\nEvents:')).split('\n');
+    for (const line of [
+      /Normal +NewRoots +\S+ +fedbroker\.dev\/broker +SPIRE holds new X\.509 authorities/,
+      /Normal +Ready +\S+ +fedbroker\.dev\/broker +Ready is done/,
+      /Warning +DisjointRoots +\S+ +fedbroker\.dev\/broker +BundleVerified: held: no root in common/,
+      /Normal +Deleting +\S+ +fedbroker\.dev\/broker +Accepted: trust in this peer is taken away/,
+      /Normal +Removed +\S+ +fedbroker\.dev\/broker +trust in told\.example was taken away/,
+    ]) {
+      assert.equal(lines.filter((each) => line.test(each)).length, 1, `${line.source}\n${description}`);
+    }
+  });
+});
