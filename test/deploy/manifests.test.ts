@@ -1,13 +1,13 @@
 // Do the manifests agree with the program: its version, its settings, its custom resource?
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { parse } from 'yaml';
 import { parsePeerDeclaration } from '../../src/federation/peer-declaration.ts';
 import { settingNames, VARIABLE_PREFIX, variableName } from '../../src/settings/settings.ts';
 import { ROOT } from './dockerfile.ts';
-import { brokerContainer, type Container, oneOf, readManifests } from './manifest.ts';
+import { ALL_RIGHTS, brokerContainer, type Container, oneOf, readManifests } from './manifest.ts';
 
 const CHART = 'deploy/helm/spire-federation-broker';
 const OVERLAYS = 'deploy/kustomize/overlays';
@@ -108,4 +108,24 @@ describe('the samples', () => {
       assert.match(text(path), new RegExp(`name: ${there}-bundle$`, 'm'));
     });
   }
+});
+
+describe('docs/kubernetes.md', () => {
+  const guide = text('docs/kubernetes.md');
+
+  it('names files that are there', () => {
+    const paths = [...guide.matchAll(/\bdeploy\/[\w./-]*\w/g)].map(([path]) => path);
+    assert.ok(paths.length > 10);
+    assert.deepEqual(
+      paths.filter((path) => !existsSync(join(ROOT, path))),
+      [],
+    );
+  });
+
+  it('says what each right is for', () => {
+    for (const { kind, metadata } of readManifests(...ALL_RIGHTS, 'deploy/rbac/bootstrap.yaml')) {
+      if (kind.endsWith('Role'))
+        assert.ok(guide.includes(`\`${metadata.name.replace('spire-federation-broker', '…')}\``));
+    }
+  });
 });
