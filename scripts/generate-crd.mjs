@@ -1,4 +1,4 @@
-// Are deploy/crd, its copy in the Helm chart and its page in docs/ what the schema of declarations says? Writes them; with --check only compares.
+// Are the definition, its copy in the Helm chart and its page what the schema of declarations says? --check only compares.
 // Reads TypeScript: node --import tsx
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
