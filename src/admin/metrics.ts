@@ -37,6 +37,7 @@ const rows = {
     PROPAGATION_BUCKETS_SECONDS,
   ),
   peers_declared: row('Gauge', 'Declared peers in force.', []),
+  leader: row('Gauge', '1 while this replica leads; absent without replicas.', []),
   declaration_faults: row('Gauge', 'Faults of declarations that are not in force.', []),
   writes_total: row('Counter', 'Writes to SPIRE by kind of step. None are made in steady state.', ['kind']),
   step_failures_total: row('Counter', 'Steps of a plan that failed.', ['step', 'reason']),

@@ -12,7 +12,7 @@ import type { BrokerStatus } from './status.ts';
  */
 export type Role = 'Leader' | 'Isolated' | 'Standby';
 
-type WorkingBroker = Pick<Broker, 'start' | 'stop' | 'status' | 'refresh' | 'refreshAll'>;
+export type WorkingBroker = Pick<Broker, 'start' | 'stop' | 'status' | 'refresh' | 'refreshAll'>;
 
 export interface TermsParts {
   /** Runs `lead` each time we lead, until the signal given to it aborts; ends when `signal` does. */

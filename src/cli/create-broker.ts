@@ -26,6 +26,8 @@ export interface BrokerGround {
 
 export interface DeclaredBy extends Pick<BrokerParts, 'readBootstrap'> {
   readonly peers: PeerSource;
+  /** Nothing is begun or ended, see `PlanLimits`. */
+  readonly upkeepOnly?: boolean;
   /** Called after each pass, when everything else has been told. */
   readonly onPass?: (report: PassReport) => void;
 }

@@ -10,7 +10,7 @@ export function replicaOfFiles(ground: BrokerGround): Replica {
   const { config, trustDomain, log, metrics } = ground;
   const directory = peerDirectory(config, trustDomain);
   const broker = createBroker(ground, {
-    readBootstrap,
+    readBootstrap: (peer) => readBootstrap(peer),
     peers: {
       watch: (report, signal) =>
         directory.watch((declared) => {

@@ -13,6 +13,7 @@ import { openOwnEndpoint, type OwnEndpoint } from './own-endpoint.ts';
 import { measure } from './measure.ts';
 import { readiness } from './readiness.ts';
 import { replicaOfFiles } from './replica-of-files.ts';
+import { replicaOfKubernetes } from './replica-of-kubernetes.ts';
 import type { Replica } from './replica.ts';
 import { connectSpire } from './wiring.ts';
 
@@ -58,7 +59,8 @@ export async function startBroker(
     started.push(endpoint.close);
     const registry = new Registry();
     const metrics = createMetrics(registry);
-    const replica = replicaOfFiles({ config, trustDomain, spire, endpoint, log, metrics });
+    const ground = { config, trustDomain, spire, endpoint, log, metrics };
+    const replica = config.kubernetes === 'off' ? replicaOfFiles(ground) : await replicaOfKubernetes(ground);
     const admin = await openAdmin(config, { replica, endpoint, registry, metrics });
     if (admin !== undefined) started.push(admin.close);
     started.push(replica.stop);

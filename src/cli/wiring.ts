@@ -78,20 +78,32 @@ export class BootstrapError extends Error implements CodedError {
   readonly code = 'BootstrapUnreadable';
 }
 
-/** The bundle of a declaration's `trustDomainBundle`; undefined when it has none. */
-export async function readBootstrap({ bootstrap, trustDomain }: Peer): Promise<Bundle | undefined> {
+export type ObjectSource = Extract<BootstrapSource, { readonly type: 'configMap' | 'secret' }>;
+
+/**
+ * The bundle of a declaration's `trustDomainBundle`; undefined when it has none.
+ *
+ * @param readObject reads a ConfigMap's or Secret's key; a declaration in a file names none
+ */
+export async function readBootstrap(
+  { bootstrap, trustDomain }: Peer,
+  readObject?: (source: ObjectSource) => Promise<Uint8Array>,
+): Promise<Bundle | undefined> {
   if (bootstrap === undefined) return undefined;
   const where = bootstrap.type === 'file' ? bootstrap.path : `spec.trustDomainBundle.${bootstrap.type}`;
   try {
-    const bytes = await bootstrapBytes(bootstrap);
-    return parseBootstrapBundle(bytes, trustDomain);
+    return parseBootstrapBundle(await bootstrapBytes(bootstrap, readObject), trustDomain);
   } catch (error) {
     throw new BootstrapError(`${where}: ${(error as Error).message}`, { cause: error });
   }
 }
 
-async function bootstrapBytes(source: BootstrapSource): Promise<Uint8Array> {
+async function bootstrapBytes(
+  source: BootstrapSource,
+  readObject: ((source: ObjectSource) => Promise<Uint8Array>) | undefined,
+): Promise<Uint8Array> {
   if (source.type === 'inline') return Buffer.from(source.text);
   if (source.type === 'file') return readFile(source.path);
-  throw new Error('only the Kubernetes source reads ConfigMaps and Secrets');
+  if (readObject === undefined) throw new Error('is for declarations in Kubernetes');
+  return readObject(source);
 }

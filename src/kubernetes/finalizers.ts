@@ -4,7 +4,8 @@ import type { Clock } from '../federation/clock.ts';
 import type { ApiServer } from './api-server.ts';
 import { peerInForce, type DeclaredObject } from './declared-object.ts';
 import { finalizerChange, finalizerPatch, type FinalizerChange, type Pass } from './finalizer.ts';
-import { isKubeError, KubeError } from './kube-error.ts';
+import { isKubeError, kubeErrorOfConnection, type KubeError } from './kube-error.ts';
+import { describeTarget } from './kube-object.ts';
 import { uidOf } from './object-declaration.ts';
 import { PEER_TRUST_DOMAIN } from './peer-trust-domain.ts';
 
@@ -104,7 +105,8 @@ export class Finalizers {
       // Somebody else was faster or it is gone: either comes as the next change.
       const isOutdated = isKubeError(error, 'KubeConflict') || isKubeError(error, 'KubeNotFound');
       if (!isOutdated) {
-        if (error instanceof KubeError && !signal.aborted) this.#options.onError(name, error);
+        if (!signal.aborted)
+          this.#options.onError(name, kubeErrorOfConnection(`patching ${describeTarget(ref)}`, error));
         return 'Failed';
       }
     }

@@ -39,7 +39,7 @@ export class PeerEvents {
     for (const [uid, { declared, reported }] of reportsByUid(objects, report)) {
       const present = peerTrustDomainStatus.safeParse(declared.object['status']).data;
       const before = this.#seen.has(uid) ? this.#seen.get(uid)?.status : present;
-      const input = { declared, reported, present: before, identity, now: clock.now() };
+      const input = { declared, reported, present: before, handled: {}, identity, now: clock.now() };
       const after = peerTrustDomainStatusOf(input);
       for (const event of transitionsBetween(before, after)) this.#recorder.record(declared.object, event);
       seen.set(uid, { declared, status: remembered(before, after) });

@@ -1,5 +1,6 @@
 // What should an object's status say? From what it declares, what the broker reports, and what the status says already.
 import type { Condition } from '../federation/conditions.ts';
+import type { HandledRequests } from './annotation-requests.ts';
 import { cutToCharacters } from './cut-text.ts';
 import { peerInForce, type DeclaredObject } from './declared-object.ts';
 import { wholeSeconds } from './micro-time.ts';
@@ -33,6 +34,8 @@ export interface PeerStatusInput {
   readonly reported: ReportedPeer | undefined;
   /** The object's status as it is now. */
   readonly present: PeerTrustDomainStatus | undefined;
+  /** What annotations asked for and was done. */
+  readonly handled: HandledRequests;
   /** Who writes it. */
   readonly identity: string;
   readonly now: Date;
@@ -54,12 +57,13 @@ type Judged = Omit<Condition, 'type'> & { readonly type: string; readonly genera
 /** The status to write. It fits the schema whatever `reported` holds, and is `present` where nothing is known better. */
 export function peerTrustDomainStatusOf(input: PeerStatusInput): PeerTrustDomainStatus {
   const { declared, reported, present, identity, now } = input;
-  if (reported === undefined && looksJudged(declared, present)) return present;
+  if (reported === undefined && looksJudged(declared, present)) return { ...present, ...input.handled };
   const generation = generationInForce(declared, present);
   return {
     ...(generation !== undefined && { observedGeneration: generation }),
     conditions: judge(input, generation).map((condition) => dated(condition, present, now)),
     ...(reported !== undefined && seenOf(reported, present)),
+    ...input.handled,
     writer: identity,
   };
 }

@@ -1,7 +1,9 @@
 // What is known of one object's status, and when is it to be written? Timestamps alone at most once a minute.
 import type { Clock } from '../federation/clock.ts';
 import { backoffMs, type BackoffRange } from './backoff.ts';
+import type { HandledRequests } from './annotation-requests.ts';
 import type { DeclaredObject } from './declared-object.ts';
+import type { KubeObject } from './kube-object.ts';
 import { peerTrustDomainStatusOf, type ReportedPeer } from './peer-status.ts';
 import { peerTrustDomainStatus, type PeerTrustDomainStatus } from './peer-trust-domain.ts';
 import { statusDifference } from './status-difference.ts';
@@ -15,6 +17,14 @@ export interface StatusRowOptions {
   /** 0 ≤ random < 1. */
   readonly random: () => number;
   readonly identity: string;
+  /** What annotations asked for and was done, which status remembers. */
+  readonly handledOf: (object: KubeObject) => HandledRequests;
+}
+
+/** The resourceVersion that the watch had shown before our write, and the one that our write made. */
+interface Write {
+  readonly over: string | undefined;
+  readonly version: string | undefined;
 }
 
 export class StatusRow {
@@ -23,8 +33,7 @@ export class StatusRow {
   #reported: ReportedPeer | undefined;
   /** As the object last came from the API server. */
   #present: PeerTrustDomainStatus | undefined;
-  /** By us, and over which resourceVersion. */
-  #written: { readonly status: PeerTrustDomainStatus; readonly over: string | undefined } | undefined;
+  #written: (Write & { readonly status: PeerTrustDomainStatus }) | undefined;
   /** The leader before us may have written just before we saw the object. */
   #writtenAtMs: number;
   #failures = 0;
@@ -58,8 +67,9 @@ export class StatusRow {
   }
 
   wished(): PeerTrustDomainStatus {
-    const { clock, identity } = this.#options;
+    const { clock, identity, handledOf } = this.#options;
     return peerTrustDomainStatusOf({
+      handled: handledOf(this.#declared.object),
       declared: this.#declared,
       reported: this.#reported,
       present: this.#basis,
@@ -68,9 +78,13 @@ export class StatusRow {
     });
   }
 
-  /** `over`: the resourceVersion that was known when the write began. */
-  wrote(status: PeerTrustDomainStatus, over: string | undefined): void {
-    this.#written = { status, over };
+  /** The newest resourceVersion that is known: the one to write over. */
+  get version(): string | undefined {
+    return this.#unseen?.version ?? this.metadata.resourceVersion;
+  }
+
+  wrote(status: PeerTrustDomainStatus, write: Write): void {
+    this.#written = { status, ...write };
     this.#writtenAtMs = this.#nowMs;
     this.#failures = 0;
     this.#schedule();
@@ -82,7 +96,7 @@ export class StatusRow {
     this.#schedule();
   }
 
-  /** The object is gone, or its name is another object's now: only another version of it would be written again. */
+  /** The object is gone, is another one now, or was changed: what the watch shows next decides. */
   giveUp(resourceVersion: string | undefined): void {
     this.#givenUpAt = resourceVersion;
     this.#schedule();
@@ -99,8 +113,13 @@ export class StatusRow {
   /** The watch may not have shown yet what we wrote; what somebody else wrote over it is seen a minute later. */
   get #basis(): PeerTrustDomainStatus | undefined {
     if (this.#written === undefined) return this.#present;
-    const unseen = this.#written.over === this.metadata.resourceVersion;
-    return unseen || this.#nowMs < this.#writtenAtMs + MINOR_INTERVAL_MS ? this.#written.status : this.#present;
+    const recent = this.#nowMs < this.#writtenAtMs + MINOR_INTERVAL_MS;
+    return recent || this.#unseen !== undefined ? this.#written.status : this.#present;
+  }
+
+  /** What we wrote, while the watch has shown nothing since. */
+  get #unseen() {
+    return this.#written?.over === this.metadata.resourceVersion ? this.#written : undefined;
   }
 
   get #nowMs(): number {

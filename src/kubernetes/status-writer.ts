@@ -71,17 +71,18 @@ export class PeerStatusWriter {
   }
 
   async #write(row: StatusRow, signal: AbortSignal): Promise<void> {
-    const { name, uid, resourceVersion } = row.metadata;
+    const { name, resourceVersion: over } = row.metadata;
     const status = row.wished();
     try {
-      // The UID: an object of the same name that came after this one is not written.
-      const metadata = { name, ...(uid !== undefined && { uid }) };
-      await this.#options.api.applyStatus(PEER_TRUST_DOMAINS, { metadata, status }, { signal });
-      row.wrote(status, resourceVersion);
+      // The version alone keeps us from an object of the same name that came later: for the status subresource, server-side
+      // apply takes any UID (measured on Kubernetes 1.36.3).
+      const metadata = { name, ...(row.version !== undefined && { resourceVersion: row.version }) };
+      const answer = await this.#options.api.applyStatus(PEER_TRUST_DOMAINS, { metadata, status }, { signal });
+      row.wrote(status, { over, version: answer.metadata.resourceVersion });
     } catch (error) {
       if (signal.aborted) return;
       if (isKubeError(error, 'KubeNotFound') || isKubeError(error, 'KubeConflict')) {
-        row.giveUp(resourceVersion);
+        row.giveUp(over);
         return;
       }
       row.failed();

@@ -30,16 +30,19 @@ let calls: Set<Promise<unknown>>;
 let mostCalls: number;
 /** While set, every call waits for it. */
 let gate: Promise<void> | undefined;
+let openGate: () => void;
 
 beforeEach(async () => {
   fake = await startFakeApiServer([PEERS]);
   api = await openApiServer({ access: await fake.serviceAccount(), clock: systemClock, timeoutMs: 5_000 });
   clock = new FakeClock();
   [stop, errors, calls, mostCalls, gate] = [new AbortController(), [], new Set(), 0, undefined];
+  openGate = () => undefined;
   writer = newWriter('broker-0');
   running = writer.run(stop.signal);
 });
 afterEach(async () => {
+  openGate();
   stop.abort();
   await running;
   api.close();
@@ -199,13 +202,12 @@ describe('a status writer', () => {
 
   it('never has more than four writes under way', async () => {
     const names = Array.from({ length: 20 }, (_, i) => `p${i}`);
-    let open = (): void => undefined;
-    gate = new Promise((resolve) => (open = resolve));
+    gate = new Promise((resolve) => (openGate = resolve));
     const objects = names.map(create);
     writer.update(objects, { peers: names.map((name) => reported({}, name)) });
     await setImmediate();
     assert.equal(calls.size, 4);
-    open();
+    openGate();
     await settled();
     assert.equal(mostCalls, 4);
     assert.deepEqual(
@@ -216,15 +218,25 @@ describe('a status writer', () => {
 
   it('writes the newest when it changed during a write', async () => {
     const object = create();
-    let open = (): void => undefined;
-    gate = new Promise((resolve) => (open = resolve));
+    gate = new Promise((resolve) => (openGate = resolve));
     writer.update([object], { peers: [reported()] });
     await setImmediate();
     writer.update([object], { peers: [reported({ bundle: { digest: 'd2', roots: [root(2)], jwtKeyIds: [] } })] });
-    open();
+    openGate();
     await settled();
     assert.equal(stored()?.bundle?.digest, 'd2');
     assert.equal(writes(), 2);
+  });
+
+  it('waits for the watch when somebody else changed the object meanwhile', async () => {
+    const object = create();
+    await update([object]);
+    fake.store.patch(placeOf('west'), 'application/merge-patch+json', { metadata: { labels: { a: 'b' } } }, 'kubectl');
+    await update([object], [held]);
+    await update([object], [held]);
+    assert.deepEqual([readyReason(), writes(), errors.length], ['Ready', 2, 0]);
+    await update([current()], [held]);
+    assert.deepEqual([readyReason(), writes(), errors.length], ['DisjointRoots', 3, 0]);
   });
 
   it('gives up an object that is gone, without a word', async () => {

@@ -1,0 +1,190 @@
+// How does a broker run whose peers are PeerTrustDomain objects? As one of several replicas, of which one leads.
+import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+import { checkRebootstrap, storeRebootstrap } from '../broker/rebootstrap.ts';
+import { Standby } from '../broker/standby.ts';
+import { Terms, type Role, type WorkingBroker } from '../broker/terms.ts';
+import { systemClock } from '../federation/clock.ts';
+import type { Peer } from '../federation/relationship.ts';
+import type { ApiServer } from '../kubernetes/api-server.ts';
+import { runElection } from '../kubernetes/election.ts';
+import type { KubeError } from '../kubernetes/kube-error.ts';
+import { PeerDuties } from '../kubernetes/peer-duties.ts';
+import { PeerResources } from '../kubernetes/peer-resources.ts';
+import { createBroker, type BrokerGround } from './create-broker.ts';
+import { openKubernetes } from './open-kubernetes.ts';
+import type { Replica } from './replica.ts';
+import { readBootstrap, type ObjectSource } from './wiring.ts';
+
+export async function replicaOfKubernetes(ground: BrokerGround): Promise<Replica> {
+  const api = await openKubernetes(ground.config);
+  return new KubernetesReplica(ground, api);
+}
+
+class KubernetesReplica implements Replica {
+  readonly #ground: BrokerGround;
+  readonly #api: ApiServer;
+  /** The name for people, and what tells this process from its own earlier lives. */
+  readonly #identity: string;
+  readonly #resources: PeerResources;
+  readonly #terms: Terms;
+  readonly #end = new AbortController();
+  readonly #lastErrors = new Map<string, string>();
+  #leader: string | undefined;
+  #running: Promise<unknown> = Promise.resolve();
+
+  constructor(ground: BrokerGround, api: ApiServer) {
+    const { config, trustDomain, spire, endpoint, log, metrics } = ground;
+    this.#ground = ground;
+    this.#api = api;
+    this.#identity = `${config.replicaIdentity ?? hostname()}_${randomUUID()}`;
+    this.#resources = new PeerResources({
+      api,
+      clock: systemClock,
+      random: Math.random,
+      ownTrustDomain: trustDomain,
+      onFault: (error) => {
+        log.error({ err: error }, 'declarations were not taken up by a fault of this program');
+      },
+    });
+    this.#terms = new Terms({
+      elect: (lead, signal) => this.#elect(lead, signal),
+      makeBroker: (role) => this.#makeBroker(role),
+      standby: new Standby({ trustDomain, spire, clock: systemClock, onOwnBundle: endpoint.publish }),
+      clock: systemClock,
+      ownBundlePollMs: config.ownBundlePollMs,
+      onRole: (role) => {
+        metrics.set('leader', {}, role === 'Leader' ? 1 : 0);
+        log.info({ role, identity: this.#identity }, `this replica is now: ${role}`);
+      },
+    });
+  }
+
+  start = (): Promise<void> => {
+    const { signal } = this.#end;
+    this.#running = Promise.all([this.#resources.run(signal), this.#terms.run(signal)]);
+    return Promise.resolve();
+  };
+
+  stop = async (): Promise<void> => {
+    this.#end.abort();
+    await this.#running;
+    this.#api.close();
+  };
+
+  status = (): ReturnType<Terms['status']> => this.#terms.status();
+  refresh: Replica['refresh'] = (peer) => {
+    this.#terms.refresh(peer);
+  };
+  refreshAll = (): void => {
+    this.#terms.refreshAll();
+  };
+
+  details: Replica['details'] = () => ({
+    replica: { identity: this.#identity, role: this.#terms.role, leader: this.#leader },
+    declarations: {
+      readSince: this.#resources.readSince,
+      error: this.#resources.error && { reason: this.#resources.error.code, message: this.#resources.error.message },
+    },
+    declarationFaults: this.#resources.objects().flatMap(({ object, state }) => {
+      if (state.kind === 'InForce') return [];
+      return [{ object: object.metadata.name, reason: state.reason, message: state.message }];
+    }),
+  });
+
+  #elect(lead: (term: AbortSignal) => Promise<void>, signal: AbortSignal): Promise<void> {
+    const { leaseName: name, kubernetesNamespace: namespace = '' } = this.#ground.config;
+    const options = {
+      ...{ api: this.#api, clock: systemClock, random: Math.random, name, namespace, identity: this.#identity },
+      onLeader: (leader: string | undefined) => {
+        this.#leader = leader;
+        this.#lastErrors.delete('hold the Lease');
+        if (leader !== undefined && leader !== this.#identity) this.#terms.noteOtherLeader();
+        this.#ground.log.info({ leader }, leader === undefined ? 'nobody leads' : 'the leader is known');
+      },
+      onError: (error: KubeError) => {
+        this.#terms.noteLeaseFailure();
+        this.#noteError('hold the Lease', error);
+      },
+    };
+    return runElection(options, lead, signal);
+  }
+
+  #makeBroker(role: Exclude<Role, 'Standby'>): WorkingBroker {
+    const declaredBy = {
+      peers: this.#resources,
+      readBootstrap: (peer: Peer) => this.#readBootstrap(peer),
+      upkeepOnly: role === 'Isolated',
+    };
+    if (role === 'Isolated') return createBroker(this.#ground, declaredBy);
+    const ended = new AbortController();
+    const duties = new PeerDuties({
+      ...{ api: this.#api, clock: systemClock, random: Math.random },
+      identity: this.#identity,
+      resources: this.#resources,
+      onRefresh: this.refresh,
+      onRebootstrap: (peer) => void this.#rebootstrap(peer, ended.signal),
+      onError: (duty, error) => {
+        this.#noteError(duty, error);
+      },
+      onFault: (error) => {
+        this.#ground.log.error({ err: error }, 'a duty for the objects failed by a fault of this program');
+      },
+    });
+    const broker = createBroker(this.#ground, {
+      ...declaredBy,
+      onPass: (report) => {
+        duties.notePass(report, broker.status());
+      },
+    });
+    let running = Promise.resolve();
+    return {
+      start: async () => {
+        running = duties.run(ended.signal);
+        await broker.start();
+      },
+      stop: async () => {
+        await broker.stop();
+        ended.abort();
+        await running;
+      },
+      status: () => broker.status(),
+      refresh: (peer) => {
+        broker.refresh(peer);
+      },
+      refreshAll: () => {
+        broker.refreshAll();
+      },
+    };
+  }
+
+  #readBootstrap(peer: Peer) {
+    return readBootstrap(peer, (source: ObjectSource) => this.#resources.readBootstrap(source, this.#end.signal));
+  }
+
+  /** As `fedbroker rebootstrap`, with the bundle that the declaration names. */
+  async #rebootstrap(peer: Peer, signal: AbortSignal): Promise<void> {
+    const { spire, config, log } = this.#ground;
+    const { name, trustDomain } = peer;
+    try {
+      const given = await this.#readBootstrap(peer);
+      if (given === undefined) throw new Error('the declaration has no trustDomainBundle');
+      const parts = { spire, now: systemClock.now(), maxRoots: config.maxRoots, signal };
+      await storeRebootstrap(await checkRebootstrap(given, parts), parts);
+      log.info({ peer: name, trustDomain }, 'set anew from its trustDomainBundle, as its annotation asked');
+      this.#terms.refresh(trustDomain);
+    } catch (error) {
+      log.error(
+        { peer: name, trustDomain, err: error },
+        'cannot be set anew from its trustDomainBundle; nothing changed',
+      );
+    }
+  }
+
+  /** Told when it changes: most failures repeat until an operator does something. */
+  #noteError(duty: string, error: KubeError): void {
+    if (this.#lastErrors.get(duty) === error.message) return;
+    this.#lastErrors.set(duty, error.message);
+    this.#ground.log.error({ reason: error.code, err: error }, `cannot ${duty}; it is tried again`);
+  }
+}

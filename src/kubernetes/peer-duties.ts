@@ -1,0 +1,104 @@
+// What does the leader do for the objects, beside federating? Finalizers, status, events, and what annotations ask for.
+import type { Peer } from '../federation/relationship.ts';
+import type { Clock } from '../federation/clock.ts';
+import type { TrustDomain } from '../bundle/trust-domain.ts';
+import { AnnotationRequests } from './annotation-requests.ts';
+import type { ApiServer } from './api-server.ts';
+import { BootstrapSources } from './bootstrap-sources.ts';
+import { peerInForce, type DeclaredObject } from './declared-object.ts';
+import type { Pass } from './finalizer.ts';
+import { Finalizers } from './finalizers.ts';
+import type { KubeError } from './kube-error.ts';
+import { PeerEvents, type PeerEventReport } from './peer-events.ts';
+import type { PeerResources } from './peer-resources.ts';
+import { PeerStatusWriter } from './status-writer.ts';
+
+export interface PeerDutiesOptions {
+  readonly api: ApiServer;
+  readonly clock: Clock;
+  /** 0 ≤ random < 1. */
+  readonly random: () => number;
+  /** Of this process, as status and events say it. */
+  readonly identity: string;
+  readonly resources: Pick<PeerResources, 'objects' | 'watchObjects'>;
+  readonly onRefresh: (trustDomain: TrustDomain) => void;
+  readonly onRebootstrap: (peer: Peer) => void;
+  /** `duty` completes "cannot …". */
+  readonly onError: (duty: string, error: KubeError) => void;
+  /** A callback threw. */
+  readonly onFault: (error: unknown) => void;
+}
+
+const NOTHING_YET: PeerEventReport = { peers: [], heldRemovals: [] };
+
+/** For one term of leadership. */
+export class PeerDuties {
+  readonly #options: PeerDutiesOptions;
+  readonly #finalizers: Finalizers;
+  readonly #requests: AnnotationRequests;
+  readonly #sources: BootstrapSources;
+  readonly #status: PeerStatusWriter;
+  readonly #events: PeerEvents;
+  #report = NOTHING_YET;
+
+  constructor(options: PeerDutiesOptions) {
+    const { onRefresh, onRebootstrap, onError, onFault } = options;
+    this.#options = options;
+    this.#finalizers = new Finalizers({
+      ...options,
+      onError: (name, error) => {
+        onError(`change the finalizer of ${name}`, error);
+      },
+    });
+    this.#requests = new AnnotationRequests({
+      onRefresh: ({ trustDomain }) => {
+        onRefresh(trustDomain);
+      },
+      onRebootstrap,
+    });
+    this.#sources = new BootstrapSources({
+      ...options,
+      onBootstrapChanged: onRefresh,
+      onError: (error) => {
+        onError('watch a trustDomainBundle', error);
+      },
+      onFault,
+    });
+    this.#status = new PeerStatusWriter({
+      ...options,
+      handledOf: (object) => this.#requests.handledOf(object),
+      onError: (error) => {
+        onError('write a status', error);
+      },
+    });
+    this.#events = new PeerEvents(options);
+  }
+
+  /** A pass of the broker has ended. */
+  notePass(pass: Pass, report: PeerEventReport): void {
+    this.#report = report;
+    this.#finalizers.notePass(pass);
+    this.#tell(this.#options.resources.objects());
+  }
+
+  /** Until the signal aborts; never rejects. */
+  async run(signal: AbortSignal): Promise<void> {
+    await Promise.all([
+      this.#options.resources.watchObjects((objects) => {
+        this.#finalizers.noteObjects(objects);
+        this.#requests.update(objects);
+        this.#sources.follow(objects.flatMap((each) => (each.deleting ? [] : (peerInForce(each) ?? []))));
+        this.#tell(objects);
+      }, signal),
+      this.#finalizers.run(signal),
+      this.#status.run(signal),
+      this.#events.run(signal),
+    ]);
+    await this.#sources.stop();
+  }
+
+  #tell(objects: readonly DeclaredObject[]): void {
+    this.#status.update(objects, this.#report);
+    this.#events.update(objects, this.#report);
+  }
+}
