@@ -45,7 +45,7 @@ describe('with the rights of the sidecar overlay', () => {
     const get = ['get', 'lease', 'fedbroker', '--namespace=spire-server'];
     await eventually('the broker leads', async () => {
       const { spec } = await kube.kubectlJson<{ readonly spec: { readonly holderIdentity?: string } }>(get);
-      return spec.holderIdentity === 'spire-server-0';
+      return spec.holderIdentity?.startsWith('spire-server-0') === true;
     });
   });
 
@@ -59,6 +59,14 @@ describe('with the rights of the sidecar overlay', () => {
     await eventually('there is an event', async () =>
       (await kube.kubectl(['get', 'events.events.k8s.io', '--namespace=default'])).includes('peertrustdomain/west'),
     );
+  });
+
+  it('it reads the ConfigMap that the sample names, as soon as there is one', async () => {
+    const reason = async () => (await west()).status?.conditions?.find(({ type }) => type === 'BundleFetched')?.reason;
+    await eventually('the ConfigMap is missed', async () => (await reason()) === 'BootstrapUnreadable');
+    const file = `--from-file=bundle.json=${join(ROOT, 'test/vectors/bundle/CertificateMissing-pass.json')}`;
+    await kube.kubectl(['create', 'configmap', 'west-bundle', '--namespace=spire-server', file]);
+    await eventually('it is found', async () => !['BootstrapUnreadable', undefined].includes(await reason()));
   });
 
   it('it lets the object go when it is deleted', async () => {
