@@ -51,11 +51,11 @@ describe('with the rights of the sidecar overlay', () => {
 
   it('it puts the finalizer on the sample, writes its status and tells of it in an event', async () => {
     await kube.kubectl(['apply', '--server-side', '-f', join(ROOT, 'deploy/samples/east')]);
-    const { metadata } = await eventually('the peer has a status', async () => {
-      const peer = await west();
-      return peer.status?.conditions?.some(({ type }) => type === 'Ready') === true && peer;
+    await eventually('the peer has a status and the finalizer', async () => {
+      const { metadata, status } = await west();
+      const isJudged = status?.conditions?.some(({ type }) => type === 'Ready') === true;
+      return isJudged && metadata.finalizers?.join() === 'fedbroker.dev/unfederate';
     });
-    assert.deepEqual(metadata.finalizers, ['fedbroker.dev/unfederate']);
     await eventually('there is an event', async () =>
       (await kube.kubectl(['get', 'events.events.k8s.io', '--namespace=default'])).includes('peertrustdomain/west'),
     );
