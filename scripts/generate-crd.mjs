@@ -1,4 +1,4 @@
-// Are deploy/crd and its page in docs/ what the schema of declarations says? Writes them; with --check only compares.
+// Are the definition, its copy in the Helm chart and its page what the schema of declarations says? --check only compares.
 // Reads TypeScript: node --import tsx
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -10,8 +10,11 @@ import { peerTrustDomainDocument } from '../src/kubernetes/peer-trust-domain-doc
 // Anchors are legal YAML, but nobody reads a definition with them.
 const definition = stringify(peerTrustDomainDefinition(), { lineWidth: 0, aliasDuplicateObjects: false });
 
+const manifest = `# Written by "npm run crd" from the schema in src/federation; do not edit.\n${definition}`;
+
 const contents = {
-  'deploy/crd/peertrustdomains.fedbroker.dev.yaml': `# Written by "npm run crd" from the schema in src/federation; do not edit.\n${definition}`,
+  'deploy/crd/peertrustdomains.fedbroker.dev.yaml': manifest,
+  'deploy/helm/spire-federation-broker/crds/peertrustdomains.fedbroker.dev.yaml': manifest,
   'docs/peer-trust-domain.md': peerTrustDomainDocument(),
 };
 

@@ -1,0 +1,68 @@
+// Does the broker get the rights its adapters use, each in a role of its own, and nothing wider?
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { ALL_RIGHTS, readManifests, rightsOf } from './manifest.ts';
+
+const EXAMPLES = [
+  'deploy/rbac/bootstrap.yaml',
+  'deploy/samples/east/west-bundle.rights.yaml',
+  'deploy/samples/west/east-bundle.rights.yaml',
+];
+const ALL = [...ALL_RIGHTS, ...EXAMPLES];
+
+/** A change here is a change of what an operator trusts the broker with: docs/kubernetes.md has the same table. */
+const ALLOWED: Readonly<Record<string, string>> = {
+  'ClusterRole spire-federation-broker-peers':
+    'peertrustdomains.fedbroker.dev(*): get list patch watch; peertrustdomains/status.fedbroker.dev(*): patch',
+  'Role spire-federation-broker-events': 'events.events.k8s.io(*): create',
+  'Role spire-federation-broker-lease':
+    'leases.coordination.k8s.io(*): create; leases.coordination.k8s.io(fedbroker): get update',
+  'ClusterRole spire-federation-broker-cluster-spiffeids': 'clusterspiffeids.spire.spiffe.io(*): get list patch watch',
+  'ClusterRole spire-federation-broker-federated-trust-domains':
+    'clusterfederatedtrustdomains.spire.spiffe.io(*): create delete get list patch watch',
+  'Role spire-federation-broker-controller-manager-config': 'configmaps.(spire-controller-manager): get',
+};
+
+describe('the rights of the broker', () => {
+  it('are these', () => {
+    assert.deepEqual(rightsOf(readManifests(...ALL_RIGHTS)), ALLOWED);
+  });
+
+  for (const path of ALL) {
+    describe(path, () => {
+      const [role, binding, ...others] = readManifests(path);
+
+      it('has one role and the binding that gives it to one service account', () => {
+        assert.deepEqual(others, []);
+        assert.equal(binding!.kind, `${role!.kind}Binding`);
+        assert.deepEqual(binding!.roleRef, {
+          apiGroup: 'rbac.authorization.k8s.io',
+          kind: role!.kind,
+          name: role!.metadata.name,
+        });
+        assert.equal(binding!.metadata.namespace, role!.metadata.namespace);
+        assert.deepEqual(
+          binding!.subjects!.map(({ kind }) => kind),
+          ['ServiceAccount'],
+        );
+      });
+
+      it('names what it is about: no wildcard, and no object of all where one is meant', () => {
+        for (const { apiGroups, resources, resourceNames, verbs } of role!.rules!) {
+          assert.ok(![...apiGroups, ...resources, ...verbs].includes('*'));
+          const holdsAnything = resources.some((resource) => ['configmaps', 'secrets'].includes(resource));
+          if (holdsAnything) assert.ok((resourceNames ?? []).length > 0, `${resources.join()} without names`);
+        }
+      });
+    });
+  }
+
+  it('never let it change a Secret or a ConfigMap, or read one of all namespaces', () => {
+    const roles = readManifests(...ALL).filter(({ rules }) =>
+      rules?.some(({ resources }) => resources.includes('configmaps') || resources.includes('secrets')),
+    );
+    assert.deepEqual([...new Set(roles.map(({ kind }) => kind))], ['Role']);
+    const verbs = roles.flatMap(({ rules }) => rules!.flatMap((rule) => rule.verbs));
+    assert.deepEqual([...new Set(verbs)].sort(), ['get', 'list', 'watch']);
+  });
+});

@@ -1,0 +1,97 @@
+// Does the file of the image run with nothing but Node: in an empty folder, with an empty environment, beside real SPIRE?
+import assert from 'node:assert/strict';
+import { copyFileSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { commandOf, dockerfileStages, ROOT } from '../deploy/dockerfile.ts';
+import { type Child, startChild } from './harness/child-process.ts';
+import { Cleanup } from './harness/cleanup.ts';
+import { freePort } from './harness/free-ports.ts';
+import { outputOf, runProgram } from './harness/run-program.ts';
+import { type SpireServer, startSpireServer } from './harness/spire-server.ts';
+import { tempFolder } from './harness/temp-folder.ts';
+
+const VECTORS = join(ROOT, 'test/vectors/bundle');
+const FILES = ['fedbroker.mjs', 'fedbroker.mjs.LEGAL.txt'];
+
+describe('the program of the image, with nothing but Node', () => {
+  const cleanup = new Cleanup();
+  /** As the root of the image is to the program: nothing is ever written there. */
+  let root: string;
+  let nodeOptions: readonly string[];
+  let command: string;
+
+  before(() => {
+    const folder = tempFolder(cleanup, 'image');
+    root = join(folder, 'root');
+    mkdirSync(root);
+    for (const file of FILES) copyFileSync(join(ROOT, 'dist', file), join(root, file));
+    const [node, ...args] = commandOf(dockerfileStages().at(-1)!);
+    assert.equal(node, 'node');
+    const program = args.indexOf('/fedbroker.mjs');
+    nodeOptions = [...args.slice(0, program), join(root, 'fedbroker.mjs')];
+    command = args.slice(program + 1).join(' ');
+  });
+
+  after(async () => {
+    await cleanup.run();
+  });
+
+  /** `env -i` empties the environment, which the harness would otherwise pass on. */
+  function commandLine(variables: readonly string[], ...args: readonly string[]): [string, readonly string[]] {
+    const folder = ['--chdir', root, 'NODE_ENV=production', `TMPDIR=${root}`, `HOME=${root}`];
+    return ['env', ['--ignore-environment', ...folder, ...variables, process.execPath, ...nodeOptions, ...args]];
+  }
+
+  it('says its version', async () => {
+    const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { readonly version: string };
+    assert.match(await outputOf(...commandLine([], 'version')), new RegExp(`\\b${version.replaceAll('.', '\\.')}\\b`));
+  });
+
+  it('judges a bundle document', async () => {
+    const check = (file: string) =>
+      runProgram(...commandLine([], 'check', join(VECTORS, file), '--trust-domain', 'west.example'));
+    const good = await check('CertificateMissing-pass.json');
+    assert.equal(good.exitCode, 0, good.stderr);
+    const bad = await check('DocumentHasDuplicateMember-fail.json');
+    assert.equal(bad.exitCode, 1, bad.stderr);
+  });
+
+  describe('beside a real spire-server', () => {
+    let server: SpireServer;
+    let broker: Child;
+    let adminUrl: string;
+    const get = (path: string) => fetch(`${adminUrl}${path}`, { signal: AbortSignal.timeout(5_000) });
+
+    before(async () => {
+      server = await startSpireServer(cleanup, 'east.test');
+      const [endpointPort, adminPort] = [await freePort(), await freePort()];
+      adminUrl = `http://127.0.0.1:${adminPort}`;
+      const variables = [
+        `FEDBROKER_SPIRE_SOCKET=${server.socketPath}`,
+        `FEDBROKER_SERVE_SPIFFE_ADDRESS=127.0.0.1:${endpointPort}`,
+        `FEDBROKER_ADMIN_ADDRESS=127.0.0.1:${adminPort}`,
+        `FEDBROKER_PEERS_DIRECTORY=${join(root, '..')}`,
+        // What Kubernetes adds in a namespace with our Services.
+        'SPIRE_FEDERATION_BROKER_SERVICE_HOST=10.96.0.7',
+        'SPIRE_FEDERATION_BROKER_PORT=tcp://10.96.0.7:8443',
+      ];
+      const [program, args] = commandLine(variables, command);
+      const logPath = join(server.folder, 'image.log');
+      const isReady = async () => (await get('/readyz')).ok;
+      broker = await startChild(cleanup, { name: 'the program of the image', program, args, logPath, isReady });
+    });
+
+    it('is alive, ready, and measured', async () => {
+      assert.equal((await get('/livez')).status, 200);
+      assert.equal((await get('/readyz')).status, 200);
+      assert.match(await (await get('/metrics')).text(), /^fedbroker_peers_declared 0$/m);
+    });
+
+    it('ends by itself when it is asked to, and has written nothing', async () => {
+      await broker.end();
+      assert.equal(broker.exitStatus(), 0, broker.log());
+      assert.deepEqual(readdirSync(root).sort(), FILES);
+    });
+  });
+});
