@@ -128,7 +128,9 @@ export class FactBoard {
   noteFetched(trustDomain: TrustDomain, fact: FetchFact | undefined): void {
     const before = this.#fetched.get(trustDomain);
     this.#fetched = withEntry(this.#fetched, trustDomain, fact);
-    if (before?.document?.content !== fact?.document?.content) this.#listener.changed();
+    const isNews =
+      before?.document?.content !== fact?.document?.content || before?.failure?.reason !== fact?.failure?.reason;
+    if (isNews) this.#listener.changed();
   }
 
   noteBootstrap(trustDomain: TrustDomain, bootstrap: Fact<Bundle>): void {
