@@ -7,6 +7,7 @@ import { conditionsOf, type Condition } from '../federation/conditions.ts';
 import { indexEntries } from '../federation/entry-index.ts';
 import type { Fact, Facts, FetchFact } from '../federation/facts.ts';
 import type { PeerPlan } from '../federation/plan.ts';
+import type { WaitingRemoval } from '../federation/removal.ts';
 import type { PassReport } from './pass.ts';
 
 export interface BrokerStatus {
@@ -19,6 +20,8 @@ export interface BrokerStatus {
   /** No longer declared, and kept: see `heldBecause`. */
   readonly heldRemovals: readonly TrustDomain[];
   readonly heldBecause?: string;
+  /** No longer declared, and waiting for others before their bundle goes. */
+  readonly waitingRemovals: readonly WaitingRemoval[];
 }
 
 export interface UnreadableStatus {
@@ -63,6 +66,17 @@ export interface StatusInput {
   readonly nextFetchAt: (trustDomain: TrustDomain) => Date | undefined;
 }
 
+const READ_FACTS = [
+  'declared',
+  'stored',
+  'relationships',
+  'entries',
+  'managed',
+  'clusterSpiffeIds',
+  'federatedTrustDomains',
+  'controllerManager',
+] as const;
+
 export function brokerStatus({ trustDomain, facts, lastPass, nextFetchAt }: StatusInput): BrokerStatus {
   const plan = lastPass?.plan;
   const heldBecause = facts.declared.state === 'Known' ? facts.declared.value.incompleteBecause : undefined;
@@ -74,9 +88,9 @@ export function brokerStatus({ trustDomain, facts, lastPass, nextFetchAt }: Stat
       facts.ownBundle.state === 'Known'
         ? { ...bundleStatus(facts.ownBundle.value), readAt: facts.ownBundle.at.toISOString() }
         : unreadableStatus(facts.ownBundle),
-    unreadable: (['declared', 'stored', 'relationships', 'entries', 'managed'] as const).flatMap((fact) => {
-      const value: Fact<unknown> = facts[fact];
-      return value.state === 'Unreadable' ? [{ fact, ...unreadableStatus(value) }] : [];
+    unreadable: READ_FACTS.flatMap((fact) => {
+      const value: Fact<unknown> | undefined = facts[fact];
+      return value?.state === 'Unreadable' ? [{ fact, ...unreadableStatus(value) }] : [];
     }),
     peers: (plan?.peers ?? []).map((peerPlan) => {
       const next = nextFetchAt(peerPlan.peer.trustDomain);
@@ -87,6 +101,7 @@ export function brokerStatus({ trustDomain, facts, lastPass, nextFetchAt }: Stat
       };
     }),
     heldRemovals: plan?.heldRemovals ?? [],
+    waitingRemovals: plan?.waitingRemovals ?? [],
     ...(heldBecause !== undefined && { heldBecause }),
   };
 }

@@ -86,6 +86,18 @@ function stepLines(step: Step, { facts }: PlannedOnce): string[] {
           return `           ${entry.spiffeId} (${entry.id}): ${changes.join(' ')}`;
         }),
       ];
+    case 'UpdateClusterSpiffeIds':
+      return [
+        `update   ${step.changes.length} ClusterSPIFFEIDs; the entries made of them follow`,
+        ...step.changes.map(({ object, add, remove }) => {
+          const changes = [...add.map((name) => `+${name}`), ...remove.map((name) => `-${name}`)];
+          return `           ${object.name}: ${changes.join(' ')}`;
+        }),
+      ];
+    case 'ApplyFederatedTrustDomain':
+      return [`apply    ClusterFederatedTrustDomain ${step.declaration.name} of ${step.trustDomain}`];
+    case 'DeleteFederatedTrustDomain':
+      return [`delete   ClusterFederatedTrustDomain ${step.object.name} of ${step.trustDomain}`];
     case 'CreateRelationship':
     case 'UpdateRelationship':
       return [
