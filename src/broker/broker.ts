@@ -11,9 +11,10 @@ import type { RefreshLimits } from '../federation/refresh-schedule.ts';
 import type { Peer } from '../federation/relationship.ts';
 import { codedError } from './coded.ts';
 import { Exclusive } from './exclusive.ts';
+import type { ClusterWriters } from './apply-cluster.ts';
 import { FactBoard } from './fact-board.ts';
 import { EntryFollower } from './follow-entries.ts';
-import { ClusterGatherer, type ClusterParts } from './gather-cluster.ts';
+import { clusterWriters, watchCluster, type ClusterParts } from './gather-cluster.ts';
 import { PeerGatherers } from './gather-peers.ts';
 import { SpireGatherer } from './gather-spire.ts';
 import { PassRunner } from './pass-runner.ts';
@@ -76,7 +77,7 @@ export class Broker {
   readonly #exclusive = new Exclusive();
   readonly #gatherers: PeerGatherers;
   readonly #probe: PollerProbe;
-  readonly #cluster: ClusterGatherer | undefined;
+  readonly #writers: ClusterWriters | undefined;
   readonly #follower: EntryFollower;
   readonly #runner: PassRunner;
   readonly #stop = new AbortController();
@@ -103,7 +104,7 @@ export class Broker {
     this.#gatherer = new SpireGatherer(spire, this.#board, clock, this.#exclusive);
     this.#probe = new PollerProbe(spire, this.#board, clock);
     this.#follower = new EntryFollower(clock);
-    this.#cluster = parts.cluster === undefined ? undefined : new ClusterGatherer(parts.cluster, this.#board, clock);
+    this.#writers = parts.cluster === undefined ? undefined : clusterWriters(parts.cluster, this.#board, clock);
     this.#gatherers = new PeerGatherers({
       board: this.#board,
       source,
@@ -123,11 +124,13 @@ export class Broker {
   /** Starts everything; resolves when SPIRE was asked once for each fact, whether it answered or not. */
   async start(): Promise<void> {
     const { signal } = this.#stop;
-    const { settings, peers, scheduleSweeps } = this.#parts;
+    const { settings, peers, cluster, scheduleSweeps } = this.#parts;
+    const watching = cluster === undefined ? [] : [watchCluster(cluster, this.#board, this.#clock, signal)];
     await this.#gatherer.readAll(signal);
     const every = (intervalMs: number, task: () => Promise<void>) =>
       repeat({ clock: this.#clock, intervalMs, signal }, task);
     this.#loops = [
+      ...watching,
       peers.watch((declarations) => {
         this.#noteDeclared(declarations);
       }, signal),
@@ -137,12 +140,9 @@ export class Broker {
       every(settings.storedPollMs, () => this.#gatherer.readManaged(signal)),
       every(settings.entryCountPollMs, () => this.#gatherer.watchEntryCount(signal)),
       every(PROBE_TICK_MS, () => this.#probe.tick(signal)),
-      ...(this.#cluster === undefined
+      ...(cluster === undefined
         ? []
-        : [
-            this.#cluster.run(signal),
-            every(FOLLOWED_ENTRIES_POLL_MS, () => this.#follower.tick(() => this.#gatherer.readEntries(signal))),
-          ]),
+        : [every(FOLLOWED_ENTRIES_POLL_MS, () => this.#follower.tick(() => this.#gatherer.readEntries(signal)))]),
     ];
     scheduleSweeps(() => this.#gatherer.readAll(signal), signal);
   }
@@ -225,7 +225,7 @@ export class Broker {
       const report = await runPass({
         board: this.#board,
         spire: this.#parts.spire,
-        cluster: this.#cluster?.writers,
+        cluster: this.#writers,
         gatherer: this.#gatherer,
         exclusive: this.#exclusive,
         limits: { ...this.#parts.settings.plan, upkeepOnly: this.#parts.isUpkeepOnly?.() ?? false },

@@ -2,8 +2,11 @@
 import type { Clock } from '../federation/clock.ts';
 import { known, unreadable, type Fact } from '../federation/facts.ts';
 import type {
+  ClusterFederatedTrustDomain,
   ClusterFederatedTrustDomains,
+  ClusterSpiffeId,
   ClusterSpiffeIds,
+  ControllerManager,
   ControllerManagerSettings,
   Report,
 } from '../federation/ports.ts';
@@ -17,76 +20,67 @@ export interface ClusterParts {
   readonly controllerManager: ControllerManagerSettings;
 }
 
+/** What of it is read. */
+type Watched = { readonly [K in keyof ClusterParts]: Pick<ClusterParts[K], 'watch'> };
+
 const NOT_READ = { code: 'NotReadYet', message: 'not read yet' };
 
-export class ClusterGatherer {
-  readonly #parts: ClusterParts;
-  readonly #board: FactBoard;
-  readonly #clock: Clock;
-
-  /** Until each was read once nothing is known of it, which is not the same as that it is not there. */
-  constructor(parts: ClusterParts, board: FactBoard, clock: Clock) {
-    this.#parts = parts;
-    this.#board = board;
-    this.#clock = clock;
-    const notRead = unreadable(NOT_READ, clock.now());
-    board.replaceOptional('clusterSpiffeIds', notRead);
-    board.replaceOptional('federatedTrustDomains', notRead);
-    board.replaceOptional('controllerManager', notRead);
-  }
-
-  /** Until the signal aborts. */
-  async run(signal: AbortSignal): Promise<void> {
-    const { clusterSpiffeIds, federatedTrustDomains, controllerManager } = this.#parts;
-    await Promise.all([
-      clusterSpiffeIds.watch(
-        this.#reports((fact) => {
-          this.#board.replaceOptional('clusterSpiffeIds', fact);
-        }),
-        signal,
-      ),
-      federatedTrustDomains.watch(
-        this.#reports((fact) => {
-          this.#board.replaceOptional('federatedTrustDomains', fact);
-        }),
-        signal,
-      ),
-      controllerManager.watch(
-        this.#reports((fact) => {
-          this.#board.replaceOptional('controllerManager', fact);
-        }),
-        signal,
-      ),
-    ]);
-  }
-
-  /** For the steps of a pass: what was written is known before the watch tells it. */
-  get writers(): ClusterWriters {
-    const { clusterSpiffeIds, federatedTrustDomains } = this.#parts;
-    return {
-      clusterSpiffeIds,
-      federatedTrustDomains,
-      noteClusterSpiffeId: (object) => {
-        const fact = this.#board.snapshot().clusterSpiffeIds;
-        if (fact?.state !== 'Known') return;
-        const value = fact.value.map((each) => (each.uid === object.uid ? object : each));
-        this.#board.replaceOptional('clusterSpiffeIds', known(value, this.#clock.now()));
-      },
-      noteFederatedTrustDomain: (name, object) => {
-        const fact = this.#board.snapshot().federatedTrustDomains;
-        if (fact?.state !== 'Known') return;
-        const others = fact.value.filter((each) => each.name !== name);
-        const value = object === undefined ? others : [...others, object];
-        this.#board.replaceOptional('federatedTrustDomains', known(value, this.#clock.now()));
-      },
-    };
-  }
-
-  #reports<T>(replace: (fact: Fact<T> | undefined) => void): Report<T> {
+/**
+ * Until the signal aborts. Until each was read once nothing is known of it, which is not the same as that it is not
+ * there: this is on the board when the call returns.
+ */
+export async function watchCluster(
+  { clusterSpiffeIds, federatedTrustDomains, controllerManager }: Watched,
+  board: FactBoard,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<void> {
+  const reporting = <T>(replace: (fact: Fact<T> | undefined) => void): Report<T> => {
+    replace(unreadable(NOT_READ, clock.now()));
     return (found) => {
-      const at = this.#clock.now();
       if (found === undefined) replace(undefined);
-      else replace(found instanceof Error ? unreadable(found, at) : known(found, at));
+      else replace(found instanceof Error ? unreadable(found, clock.now()) : known(found, clock.now()));
     };
-  }
+  };
+  const reports = {
+    clusterSpiffeIds: reporting<readonly ClusterSpiffeId[]>((fact) => {
+      board.replaceOptional('clusterSpiffeIds', fact);
+    }),
+    federatedTrustDomains: reporting<readonly ClusterFederatedTrustDomain[]>((fact) => {
+      board.replaceOptional('federatedTrustDomains', fact);
+    }),
+    controllerManager: reporting<ControllerManager>((fact) => {
+      board.replaceOptional('controllerManager', fact);
+    }),
+  };
+  await Promise.all([
+    clusterSpiffeIds.watch(reports.clusterSpiffeIds, signal),
+    federatedTrustDomains.watch(reports.federatedTrustDomains, signal),
+    controllerManager.watch(reports.controllerManager, signal),
+  ]);
+}
+
+/** For the steps of a pass: what was written is known before the watch tells it. */
+export function clusterWriters(
+  { clusterSpiffeIds, federatedTrustDomains }: ClusterParts,
+  board: FactBoard,
+  clock: Clock,
+): ClusterWriters {
+  return {
+    clusterSpiffeIds,
+    federatedTrustDomains,
+    noteClusterSpiffeId(object) {
+      const fact = board.snapshot().clusterSpiffeIds;
+      if (fact?.state !== 'Known') return;
+      const value = fact.value.map((each) => (each.uid === object.uid ? object : each));
+      board.replaceOptional('clusterSpiffeIds', known(value, clock.now()));
+    },
+    noteFederatedTrustDomain(name, object) {
+      const fact = board.snapshot().federatedTrustDomains;
+      if (fact?.state !== 'Known') return;
+      const others = fact.value.filter((each) => each.name !== name);
+      const value = object === undefined ? others : [...others, object].sort((a, b) => (a.name < b.name ? -1 : 1));
+      board.replaceOptional('federatedTrustDomains', known(value, clock.now()));
+    },
+  };
 }
