@@ -13,15 +13,20 @@ export function besideUs(fact: Fact<ControllerManager> | undefined): Beside {
   return fact.state === 'Known' ? { kind: 'Found', found: fact.value } : { kind: 'Unknown' };
 }
 
-/**
- * Whether the entry's `federates_with` may be written: not where the controller-manager would revert it, which without
- * a prefix is everywhere.
- */
+/** Whether the entry's `federates_with` may be written: not where the controller-manager would revert it. */
 export function mayEditEntry(beside: Beside, { id }: Pick<RegistrationEntry, 'id'>): boolean {
-  if (beside.kind !== 'Found') return beside.kind === 'Nobody';
+  if (beside.kind === 'Nobody') return true;
+  if (beside.kind === 'Unknown' || ownsAllEntries(beside)) return false;
   const { entryIdPrefix, reconciles } = beside.found;
-  if (!reconciles.clusterSpiffeIds && !reconciles.clusterStaticEntries) return true;
-  return entryIdPrefix !== undefined && !id.startsWith(entryIdPrefix);
+  const makesEntries = reconciles.clusterSpiffeIds || reconciles.clusterStaticEntries;
+  return !makesEntries || entryIdPrefix === undefined || !id.startsWith(entryIdPrefix);
+}
+
+/** Without a prefix it deletes every entry that it did not make, also the one that says which peers are ours. */
+export function ownsAllEntries(beside: Beside): boolean {
+  if (beside.kind !== 'Found') return false;
+  const { entryIdPrefix, reconciles } = beside.found;
+  return entryIdPrefix === undefined && (reconciles.clusterSpiffeIds || reconciles.clusterStaticEntries);
 }
 
 /** Whether the controller-manager looks at an object of this class. */

@@ -1,14 +1,18 @@
 // Do the workloads that were chosen meet this peer, and if not, who or what keeps them from it?
 import { indexClusterSpiffeIds } from './cluster-spiffeid-index.ts';
-import { besideUs, mayEditEntry, renderedClusterSpiffeIds } from './controller-manager.ts';
+import { besideUs, mayEditEntry, ownsAllEntries, renderedClusterSpiffeIds } from './controller-manager.ts';
 import type { ConditionInput } from './conditions.ts';
 import { indexEntries } from './entry-index.ts';
 import type { Facts } from './facts.ts';
 import { failureOf, no, unknown, yes, type Judgement } from './judgement.ts';
 import type { LabelSelector, Peer } from './relationship.ts';
 
+const OWNS_ENTRIES =
+  'spire-controller-manager runs without entryIDPrefix: it deletes or reverts every entry that is not its own, also the broker’s record of its peers; so no entry is changed and no peer taken up or given up, only bundles that SPIRE holds are kept new. Set entryIDPrefix there';
+
 export function judgeEntryLinks({ plan: { peer }, facts, outcomes, entriesFederated }: ConditionInput): Judgement {
   if (facts.entries.state === 'Unreadable') return unknown(facts.entries.reason, facts.entries.message);
+  if (ownsAllEntries(besideUs(facts.controllerManager))) return no('ControllerManagerOwnsEntries', OWNS_ENTRIES);
   const obstacle =
     failureOf(outcomes, ['UpdateClusterSpiffeIds', 'UpdateEntries']) ??
     (peer.suspend === 'Active' ? (clusterSpiffeIdObstacle(peer, facts) ?? entryObstacle(peer, facts)) : undefined);
@@ -74,16 +78,10 @@ function entryObstacle(peer: Peer, facts: Facts): Judgement | undefined {
     const message = `${left.length} chosen entries are left alone because spire-controller-manager may own them: ${controllerManager.message}`;
     return unknown(controllerManager.reason, message);
   }
-  const { entryIdPrefix } = controllerManager.value;
-  return entryIdPrefix === undefined
-    ? no(
-        'ControllerManagerOwnsEntries',
-        `${left.length} chosen entries are left alone: spire-controller-manager runs without entryIDPrefix and would revert or delete every entry that is not its own; set entryIDPrefix there, or choose by federatesWith.clusterSPIFFEIDs`,
-      )
-    : no(
-        'EntriesOfControllerManager',
-        `${left.length} chosen entries are left alone: their ids begin with "${entryIdPrefix}", and spire-controller-manager would revert them; choose their ClusterSPIFFEIDs by federatesWith.clusterSPIFFEIDs`,
-      );
+  return no(
+    'EntriesOfControllerManager',
+    `${left.length} chosen entries are left alone: their ids begin with "${controllerManager.value.entryIdPrefix ?? ''}", and spire-controller-manager would revert them; choose their ClusterSPIFFEIDs by federatesWith.clusterSPIFFEIDs`,
+  );
 }
 
 function rendered(facts: Facts) {

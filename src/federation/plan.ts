@@ -3,7 +3,7 @@ import type { Bundle } from '../bundle/bundle.ts';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
 import type { Verdict } from './acceptance.ts';
 import { planClusterSpiffeIdLinks, type ClusterSpiffeIdChange } from './cluster-spiffeid-links.ts';
-import { besideUs, mayEditEntry, renderedClusterSpiffeIds } from './controller-manager.ts';
+import { besideUs, mayEditEntry, ownsAllEntries, renderedClusterSpiffeIds } from './controller-manager.ts';
 import { delegationSteps, undelegationSteps, type DelegationStep } from './delegation.ts';
 import { planEntryLinks, type EntryLinkChange } from './entry-links.ts';
 import type { Facts } from './facts.ts';
@@ -60,7 +60,7 @@ export interface PlanLimits {
  * The order, decided here and nowhere else: record what will be managed; relationships and bundles; the links of
  * ClusterSPIFFEIDs, then those of entries, new and withdrawn in one update; relationships and bundles that go. What is
  * gone is forgotten in the record of a later plan, when SPIRE was read again without it. An unreadable fact plans
- * nothing that would need it.
+ * nothing that would need it. Where no record can be kept, bundles are kept new and nothing else is done.
  */
 export function planFederation(facts: Facts, limits: PlanLimits): FederationPlan {
   const { declared } = facts;
@@ -68,7 +68,9 @@ export function planFederation(facts: Facts, limits: PlanLimits): FederationPlan
   const peers = declared.value.peers.map((peer) => decide(peer, facts, limits));
   const spire = readableSpire(facts);
   if (spire === undefined) return nothing(peers);
-  if (limits.upkeepOnly === true) return { ...nothing(peers), steps: storingSteps(peers, facts, spire) };
+  if (limits.upkeepOnly === true || ownsAllEntries(besideUs(facts.controllerManager))) {
+    return { ...nothing(peers), steps: storingSteps(peers, facts, spire) };
+  }
 
   const declaredNames = new Set(peers.map(({ peer }) => peer.trustDomain));
   const undeclared = [...spire.managed.keys()].filter((name) => !declaredNames.has(name));
@@ -158,17 +160,12 @@ function storingStep({ peer: { trustDomain }, verdict }: PeerPlan, facts: Facts)
     : [];
 }
 
-/** Of peers that are recorded as ours and have met already. */
-function storingSteps(
-  peers: readonly PeerPlan[],
-  facts: Facts,
-  { stored, relationships, managed }: SpireState,
-): Step[] {
+/** Of peers that SPIRE holds a bundle of: what keeps trust that is there, and takes up or gives up none. */
+function storingSteps(peers: readonly PeerPlan[], facts: Facts, { stored, relationships }: SpireState): Step[] {
   return peers
     .filter(({ otherWriter }) => otherWriter === undefined)
     .filter(({ peer: { suspend, trustDomain } }) => {
-      const met = holdsRoots(stored.get(trustDomain)) && managed.get(trustDomain) === 'Own';
-      return suspend === 'Active' && met && !relationships.has(trustDomain);
+      return suspend === 'Active' && holdsRoots(stored.get(trustDomain)) && !relationships.has(trustDomain);
     })
     .flatMap((plan) => storingStep(plan, facts));
 }
