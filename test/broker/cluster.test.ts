@@ -226,4 +226,20 @@ describe('a broker beside spire-controller-manager', () => {
     bareApi.close();
     await bare.close();
   });
+
+  it('only keeps bundles new while it may not be sure to lead', async () => {
+    let upkeepOnly = false;
+    side.declare([web()]);
+    await side.startBroker(source, { isUpkeepOnly: () => upkeepOnly });
+    await until('stored', async () => await side.spire.getFederatedBundle(WEST));
+    upkeepOnly = true;
+    side.declare([]);
+    source.publish(web().bundleEndpointUrl, bundleOf(WEST, [0, 1], { sequenceNumber: 8n }));
+    side.declare([web({ suspend: 'Active' })]);
+    await until('renewed', async () => (await side.spire.getFederatedBundle(WEST))?.sequenceNumber === 8n);
+    const passes = side.reports.length;
+    side.declare([web({ suspend: 'Revoke' })]);
+    await until('another pass', () => side.reports.length > passes);
+    assert.deepEqual(side.reports.at(-1)?.plan.steps, []);
+  });
 });

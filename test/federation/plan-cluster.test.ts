@@ -43,31 +43,25 @@ function cluster({ ids = [], declared = [], manager = controllerManagerOf() }: C
   };
 }
 
+/** A step on one line. */
 function line(step: Step): string {
-  switch (step.kind) {
-    case 'UpdateClusterSpiffeIds':
-      return step.changes
-        .map(({ object, add, remove }) =>
-          [object.name, ...add.map((name) => `+${name}`), ...remove.map((name) => `-${name}`)].join(' '),
-        )
-        .join('; ');
-    case 'UpdateEntries':
-      return step.changes
-        .map(({ entry, add, remove }) =>
-          [entry.id, ...add.map((name) => `+${name}`), ...remove.map((name) => `-${name}`)].join(' '),
-        )
-        .join('; ');
-    case 'ApplyFederatedTrustDomain': {
-      const { name, className, bootstrap } = step.declaration;
-      return `apply ${name} of class ${className ?? 'none'}${bootstrap === undefined ? '' : ' with bootstrap'}`;
-    }
-    case 'DeleteFederatedTrustDomain':
-      return `delete ${step.object.name}`;
-    case 'RecordManagedPeers':
-      return `record ${[...step.managed.keys()].join(',')}`;
-    default:
-      return `${step.kind} ${step.trustDomain}`;
+  if (step.kind === 'UpdateClusterSpiffeIds') {
+    return step.changes.map((change) => [change.object.name, ...signed(change)].join(' ')).join('; ');
   }
+  if (step.kind === 'UpdateEntries') {
+    return step.changes.map((change) => [change.entry.id, ...signed(change)].join(' ')).join('; ');
+  }
+  if (step.kind === 'ApplyFederatedTrustDomain') {
+    const { name, className, bootstrap } = step.declaration;
+    return `apply ${name} of class ${className ?? 'none'}${bootstrap === undefined ? '' : ' with bootstrap'}`;
+  }
+  if (step.kind === 'DeleteFederatedTrustDomain') return `delete ${step.object.name}`;
+  if (step.kind === 'RecordManagedPeers') return `record ${[...step.managed.keys()].join(',')}`;
+  return `${step.kind} ${step.trustDomain}`;
+}
+
+function signed({ add, remove }: { readonly add: readonly TrustDomain[]; readonly remove: readonly TrustDomain[] }) {
+  return [...add.map((name) => `+${name}`), ...remove.map((name) => `-${name}`)];
 }
 
 const plan = (situation: Situation, changes: Partial<Facts>, upkeepOnly = false) =>

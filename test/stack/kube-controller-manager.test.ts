@@ -123,7 +123,7 @@ describe('a broker beside spire-controller-manager', () => {
       },
       readBootstrap: () => Promise.resolve(bundleOf(NORTH)),
       settings: SETTINGS,
-      observer: { ownBundle: ignored, fetched: ignored, passEnded: ignored, passFailed: assert.fail },
+      observer: { ownBundle: ignored, fetched: ignored, passEnded: ignored, passFailed: onFault },
       scheduleSweeps: ignored,
       cluster: {
         clusterSpiffeIds: new ClusterSpiffeIdResources(parts),
