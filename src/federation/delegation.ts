@@ -62,6 +62,11 @@ export function undelegationSteps(trustDomain: TrustDomain, facts: Facts, spire:
   ];
 }
 
+/** Whether it can be seen what makes SPIRE fetch: a relationship that is deleted would otherwise be made again. */
+export function knowsDelegation({ controllerManager, federatedTrustDomains }: Facts): boolean {
+  return controllerManager?.state !== 'Unreadable' && federatedTrustDomains?.state !== 'Unreadable';
+}
+
 /** An object of somebody else that stands where ours would, or makes SPIRE fetch what we fetch. */
 export function foreignDeclaration(
   { trustDomain, mode, name }: Peer,

@@ -4,7 +4,7 @@ import type { TrustDomain } from '../bundle/trust-domain.ts';
 import type { Verdict } from './acceptance.ts';
 import { planClusterSpiffeIdLinks, type ClusterSpiffeIdChange } from './cluster-spiffeid-links.ts';
 import { besideUs, mayEditEntry, ownsAllEntries, renderedClusterSpiffeIds } from './controller-manager.ts';
-import { delegationSteps, undelegationSteps, type DelegationStep } from './delegation.ts';
+import { delegationSteps, knowsDelegation, undelegationSteps, type DelegationStep } from './delegation.ts';
 import { planEntryLinks, type EntryLinkChange } from './entry-links.ts';
 import type { Facts } from './facts.ts';
 import { findOtherWriter, type OtherWriter } from './other-writer.ts';
@@ -151,7 +151,8 @@ function upkeepSteps(plan: PeerPlan, facts: Facts, spire: SpireState): Step[] {
   if (peer.mode === 'Delegate') return delegationSteps(peer, facts, spire);
   // Only what is ours reaches this point: it is left from the time when SPIRE fetched for us.
   const undelegation = undelegationSteps(peer.trustDomain, facts, spire);
-  return undelegation.length > 0 ? undelegation : storingStep(plan, facts);
+  if (undelegation.length === 0) return storingStep(plan, facts);
+  return knowsDelegation(facts) ? undelegation : [];
 }
 
 function storingStep({ peer: { trustDomain }, verdict }: PeerPlan, facts: Facts): Step[] {

@@ -319,6 +319,8 @@ describe('mode Delegate beside a controller-manager', () => {
     assert.deepEqual(lines(removed, cluster({ declared })), [...expected, 'DeleteBundle west.example']);
     const own = { ...removed, peers: [peerOf(WEST)], fetched: [bundleOf(WEST, [0, 1])] };
     assert.deepEqual(lines(own, cluster({ declared })), expected);
+    assert.deepEqual(lines(own, { ...cluster({ declared }), federatedTrustDomains: NO_ANSWER }), []);
+    assert.deepEqual(lines(own, { ...cluster({ declared }), controllerManager: NO_ANSWER }), []);
   });
 });
 
