@@ -160,8 +160,8 @@ function judgeStored({ plan: { peer, otherWriter }, facts, outcomes }: Condition
   if (peer.suspend === 'Revoke') return no('Revoked', 'the bundle was taken away');
   const held = facts.stored.value.get(peer.trustDomain);
   const { controllerManager } = facts;
-  if (held === undefined && peer.mode === 'Delegate' && controllerManager?.state === 'Unreadable') {
-    const message = `SPIRE is not told to fetch before it is known whether spire-controller-manager would undo that: ${controllerManager.message}`;
+  if (held === undefined && controllerManager?.state === 'Unreadable') {
+    const message = `no peer is taken up before it is known whether spire-controller-manager would undo that: ${controllerManager.message}`;
     return unknown(controllerManager.reason, message);
   }
   if (held === undefined || held.x509Authorities.length === 0) {

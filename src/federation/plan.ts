@@ -60,7 +60,8 @@ export interface PlanLimits {
  * The order, decided here and nowhere else: record what will be managed; relationships and bundles; the links of
  * ClusterSPIFFEIDs, then those of entries, new and withdrawn in one update; relationships and bundles that go. What is
  * gone is forgotten in the record of a later plan, when SPIRE was read again without it. An unreadable fact plans
- * nothing that would need it. Where no record can be kept, bundles are kept new and nothing else is done.
+ * nothing that would need it. Where no record can be kept, bundles are kept new and nothing else is done;
+ * while it is not known whether it can, the same holds for peers that are not recorded.
  */
 export function planFederation(facts: Facts, limits: PlanLimits): FederationPlan {
   const { declared } = facts;
@@ -81,11 +82,17 @@ export function planFederation(facts: Facts, limits: PlanLimits): FederationPlan
   const going = new Set(removed.filter((name) => !waiting.has(name)));
 
   const undisputed = peers.filter(({ otherWriter }) => otherWriter === undefined);
-  const active = undisputed.filter(({ peer }) => peer.suspend === 'Active');
+  const mayTakeUp = besideUs(facts.controllerManager).kind !== 'Unknown';
+  const isTakenUp = ({ peer }: PeerPlan) => mayTakeUp || spire.managed.has(peer.trustDomain);
+  const active = undisputed.filter((plan) => plan.peer.suspend === 'Active' && isTakenUp(plan));
   const isCut = ({ peer, verdict }: PeerPlan) => peer.suspend === 'Revoke' || verdict?.verdict === 'revoked';
   const cut = undisputed.filter((plan) => plan.peer.suspend !== 'Paused' && isCut(plan));
   const upkept = active.filter((plan) => !isCut(plan));
-  const upkeep = upkept.flatMap((plan) => upkeepSteps(plan, facts, spire));
+  const notTakenUp = undisputed.filter((plan) => !isTakenUp(plan));
+  const upkeep = [
+    ...upkept.flatMap((plan) => upkeepSteps(plan, facts, spire)),
+    ...storingSteps(notTakenUp, facts, spire),
+  ];
   return {
     steps: [
       ...recordSteps(

@@ -155,8 +155,8 @@ describe('a broker beside spire-controller-manager', () => {
     await createObject('api');
     side.declare([web(CHOOSES)]);
     await side.startBroker(source, { cluster });
-    await until('stored', async () => await side.spire.getFederatedBundle(WEST));
     const condition = await until('said', () => entriesCondition()?.reason === 'KubeForbidden' && entriesCondition());
+    assert.equal(await side.spire.getFederatedBundle(WEST), undefined);
     assert.match(condition.message, /grant verb "get" on resource "configmaps"/);
     assert.deepEqual(await readObject('api'), { names: undefined, added: undefined });
   });

@@ -253,6 +253,16 @@ describe('entries beside a controller-manager', () => {
   });
 });
 
+describe('while it is not known whether a controller-manager deletes our record', () => {
+  const facts = { ...cluster(), controllerManager: NO_ANSWER };
+  it('no new peer is taken up, and those that SPIRE holds are kept new', () => {
+    const fetched = [bundleOf(WEST, [0, 1]), bundleOf(NORTH)];
+    const peers = [peerOf(WEST), peerOf(NORTH)];
+    assert.deepEqual(lines({ peers, stored: [bundleOf(WEST)], fetched }, facts), ['StoreBundle west.example']);
+    assert.deepEqual(lines({ peers, managed: OWN, fetched }, facts), ['StoreBundle west.example']);
+  });
+});
+
 describe('mode Delegate beside a controller-manager', () => {
   const peer = peerOf(WEST, { mode: 'Delegate' });
   const situation: Situation = { peers: [peer], managed: DELEGATE };
