@@ -5,7 +5,14 @@ import type { TrustDomain } from '../bundle/trust-domain.ts';
 import { storedAlike } from '../federation/acceptance.ts';
 import type { Clock } from '../federation/clock.ts';
 import type { Declarations, Fact, Facts, FetchFact, StaticPoller } from '../federation/facts.ts';
-import type { FederationRelationship, ManagedPeers, RegistrationEntry } from '../federation/ports.ts';
+import type {
+  ClusterFederatedTrustDomain,
+  ClusterSpiffeId,
+  ControllerManager,
+  FederationRelationship,
+  ManagedPeers,
+  RegistrationEntry,
+} from '../federation/ports.ts';
 
 /** The facts that are replaced as a whole by the one gatherer that owns each, beside `stored`. */
 interface WholeValues {
@@ -16,7 +23,15 @@ interface WholeValues {
   readonly managed: ManagedPeers;
 }
 
+/** Those of Kubernetes, which need not be there. */
+interface OptionalValues {
+  readonly clusterSpiffeIds: readonly ClusterSpiffeId[];
+  readonly federatedTrustDomains: readonly ClusterFederatedTrustDomain[];
+  readonly controllerManager: ControllerManager;
+}
+
 type WholeFacts = { readonly [K in keyof WholeValues]: Fact<WholeValues[K]> };
+type OptionalFacts = { readonly [K in keyof OptionalValues]: Fact<OptionalValues[K]> | undefined };
 
 export interface FactBoardListener {
   /** A fact now says something else than before, so that a pass may find something to do. */
@@ -34,6 +49,11 @@ export class FactBoard {
   readonly #clock: Clock;
   readonly #listener: FactBoardListener;
   #facts: WholeFacts;
+  #optional: OptionalFacts = {
+    clusterSpiffeIds: undefined,
+    federatedTrustDomains: undefined,
+    controllerManager: undefined,
+  };
   #stored: Facts['stored'];
   #fetched: ReadonlyMap<TrustDomain, FetchFact> = new Map();
   #bootstraps: ReadonlyMap<TrustDomain, Fact<Bundle>> = new Map();
@@ -62,6 +82,7 @@ export class FactBoard {
     this.#knownRoots ??= this.#indexer.index(own, [...this.#heldLast.values()]);
     return {
       ...this.#facts,
+      ...this.#optional,
       stored: this.#stored,
       now: this.#clock.now(),
       knownRoots: this.#knownRoots,
@@ -86,6 +107,18 @@ export class FactBoard {
     if (before.state === 'Unreadable' && fact.state === 'Unreadable' && before.reason === fact.reason) return;
     if (key === 'ownBundle') this.#knownRoots = undefined;
     this.#listener.changed();
+  }
+
+  /** Replaces one fact that need not be there. A value that says the same stays the same value, and nobody is woken. */
+  replaceOptional<K extends keyof OptionalValues>(key: K, fact: OptionalFacts[K]): void {
+    const before: OptionalFacts[K] = this.#optional[key];
+    if (before === undefined && fact === undefined) return;
+    const says = (some: OptionalFacts[K]) =>
+      some?.state === 'Known' ? JSON.stringify(some.value) : `${some?.reason ?? ''} ${some?.message ?? ''}`;
+    const same = before?.state === fact?.state && says(before) === says(fact);
+    const kept = same && before?.state === 'Known' && fact?.state === 'Known' ? { ...fact, value: before.value } : fact;
+    this.#optional = { ...this.#optional, [key]: kept };
+    if (!same) this.#listener.changed();
   }
 
   /** What SPIRE holds, as it was just listed. A difference to what we knew was made by somebody else. */

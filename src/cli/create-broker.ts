@@ -24,10 +24,8 @@ export interface BrokerGround {
   readonly metrics: Metrics;
 }
 
-export interface DeclaredBy extends Pick<BrokerParts, 'readBootstrap'> {
+export interface DeclaredBy extends Pick<BrokerParts, 'readBootstrap' | 'cluster' | 'isUpkeepOnly'> {
   readonly peers: PeerSource;
-  /** Nothing is begun or ended, see `PlanLimits`. */
-  readonly upkeepOnly?: boolean;
   /** Called after each pass, when everything else has been told. */
   readonly onPass?: (report: PassReport) => void;
 }
@@ -35,15 +33,14 @@ export interface DeclaredBy extends Pick<BrokerParts, 'readBootstrap'> {
 /** A thousand peers are asked within ten seconds of a start, on less than one core. */
 const FETCH_PACE: FetchPace = { perSecond: 100, burst: 50 };
 
-export function createBroker(ground: BrokerGround, { peers, readBootstrap, onPass }: DeclaredBy): Broker {
+export function createBroker(ground: BrokerGround, { onPass, ...declaredBy }: DeclaredBy): Broker {
   const { config, trustDomain, spire, endpoint, log, metrics } = ground;
   const observer = createObserver({ log, metrics, status: () => broker.status(), publish: endpoint.publish });
   const broker: Broker = new Broker({
     trustDomain,
     spire,
     source: paceFetches(createBundleSource(fetchLimits(config)), FETCH_PACE, systemClock),
-    peers,
-    readBootstrap,
+    ...declaredBy,
     settings: brokerSettings(config),
     observer: {
       ...observer,
