@@ -15,6 +15,31 @@ const banner = [
   'const require = fedbrokerCreateRequire(import.meta.url);',
 ].join('\n');
 
+/**
+ * Parts of packages that are evaluated or carried along, and that nothing of ours calls. What would call them fails
+ * loudly: the stand-in has nothing in it.
+ */
+const NEVER_CALLED = [
+  // Express reads no bodies and serves no files here: GET alone, and four answers made by us.
+  { importer: /node_modules\/express\//, path: /^(body-parser|serve-static)$/ },
+  // grpc-js loads it for channelz and ORCA, which are switched on by calls that we do not make.
+  { importer: /node_modules\/@grpc\/grpc-js\//, path: /^@grpc\/proto-loader$/ },
+  // Messages in fifty languages; English is imported beside them, by name.
+  { importer: /node_modules\/zod\//, path: /\/locales\/index\.js$/ },
+];
+
+const leaveOutNeverCalled = {
+  name: 'leave out what is never called',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /./ }, ({ path, importer }) =>
+      NEVER_CALLED.some((row) => row.path.test(path) && row.importer.test(importer))
+        ? { path, namespace: 'never-called' }
+        : undefined,
+    );
+    onLoad({ filter: /./, namespace: 'never-called' }, () => ({ contents: 'module.exports = {};' }));
+  },
+};
+
 rmSync(join(root, 'dist'), { recursive: true, force: true });
 const { metafile } = await build({
   entryPoints: [join(root, 'src/main.ts')],
@@ -33,7 +58,9 @@ const { metafile } = await build({
   // Node keeps the text of a program in memory: without spaces and comments it is half as long. Names stay, for stacks.
   minifyWhitespace: true,
   minifySyntax: true,
+  minifyIdentifiers: true,
   keepNames: true,
+  plugins: [leaveOutNeverCalled],
   metafile: true,
   logLevel: 'warning',
 });

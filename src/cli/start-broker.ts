@@ -24,8 +24,8 @@ import { readiness } from './readiness.ts';
 import { brokerSettings, connectSpire, fetchLimits, peerDirectory, readBootstrap } from './wiring.ts';
 
 const WAIT_FOR_SPIRE_MS = 1_000;
-/** A thousand peers are asked within ten seconds of a start, on less than one core. */
-const FETCH_PACE: FetchPace = { perSecond: 100, burst: 50 };
+/** A thousand peers are asked within twenty seconds of a start, on less than one core. */
+const FETCH_PACE: FetchPace = { perSecond: 50, burst: 25 };
 
 export interface RunningBroker {
   readonly trustDomain: TrustDomain;
