@@ -4,6 +4,7 @@ import { Registry } from 'prom-client';
 import { createAdminApp } from '../admin/admin-app.ts';
 import { startAdminServer, type AdminServer } from '../admin/admin-server.ts';
 import { createMetrics, type Metrics } from '../admin/metrics.ts';
+import { boundHeldRequests } from '../bundle-endpoint/bound-held-requests.ts';
 import { createBundleSource } from '../bundle-endpoint/fetch-bundle.ts';
 import { paceFetches, type FetchPace } from '../bundle-endpoint/pace-fetches.ts';
 import { Broker } from '../broker/broker.ts';
@@ -118,7 +119,10 @@ function createBroker({ config, trustDomain, spire, endpoint, log, metrics }: Br
   const broker: Broker = new Broker({
     trustDomain,
     spire,
-    source: paceFetches(createBundleSource(fetchLimits(config)), FETCH_PACE, systemClock),
+    source: boundHeldRequests(
+      paceFetches(createBundleSource(fetchLimits(config)), FETCH_PACE, systemClock),
+      config.maxHeldRequests,
+    ),
     peers: {
       watch: (report, signal) =>
         peers.watch((declared) => {
