@@ -7,6 +7,7 @@ import { createMetrics, type Metrics } from '../admin/metrics.ts';
 import { boundHeldRequests } from '../bundle-endpoint/bound-held-requests.ts';
 import { createBundleSource } from '../bundle-endpoint/fetch-bundle.ts';
 import { paceFetches, type FetchPace } from '../bundle-endpoint/pace-fetches.ts';
+import { queueFetches } from '../bundle-endpoint/queue-fetches.ts';
 import { Broker } from '../broker/broker.ts';
 import type { BrokerStatus } from '../broker/status.ts';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
@@ -27,6 +28,8 @@ import { brokerSettings, connectSpire, fetchLimits, peerDirectory, readBootstrap
 const WAIT_FOR_SPIRE_MS = 1_000;
 /** A thousand peers are asked within twenty seconds of a start, on less than one core. */
 const FETCH_PACE: FetchPace = { perSecond: 50, burst: 25 };
+/** Endpoints that do not answer take their places for a few seconds: enough are left for the others. */
+const MAX_FETCHES_UNDER_WAY = 64;
 
 export interface RunningBroker {
   readonly trustDomain: TrustDomain;
@@ -120,7 +123,11 @@ function createBroker({ config, trustDomain, spire, endpoint, log, metrics }: Br
     trustDomain,
     spire,
     source: boundHeldRequests(
-      paceFetches(createBundleSource(fetchLimits(config)), FETCH_PACE, systemClock),
+      paceFetches(
+        queueFetches(createBundleSource(fetchLimits(config)), MAX_FETCHES_UNDER_WAY),
+        FETCH_PACE,
+        systemClock,
+      ),
       config.maxHeldRequests,
     ),
     peers: {
