@@ -29,7 +29,7 @@ const WAIT_FOR_SPIRE_MS = 1_000;
 /** A thousand peers are asked within twenty seconds of a start, on less than one core. */
 const FETCH_PACE: FetchPace = { perSecond: 50, burst: 25 };
 /** Endpoints that do not answer take their places for a few seconds: enough are left for the others. */
-const MAX_FETCHES_UNDER_WAY = 64;
+const MAX_FETCHES_UNDER_WAY = 32;
 
 export interface RunningBroker {
   readonly trustDomain: TrustDomain;
