@@ -143,7 +143,8 @@ export class FactBoard {
     const kept = new Map<TrustDomain, Bundle>();
     for (const [trustDomain, bundle] of listed) {
       const before = this.#heldLast.get(trustDomain);
-      kept.set(trustDomain, before !== undefined && storedAlike(before, bundle) ? before : bundle);
+      const alike = before !== undefined && (before === bundle || storedAlike(before, bundle));
+      kept.set(trustDomain, alike ? before : bundle);
     }
     return kept;
   }
