@@ -11,14 +11,10 @@ const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 // A thousand peers live in 40 MiB of V8's heap. By its defaults V8 would let it grow to several times as much before it
 // looks for garbage, and the C library would give each thread a heap of its own (mallopt(3)). Linux before 5.1 reads 127
 // bytes of this line.
-const interpreter = [
-  '/usr/bin/env -S MALLOC_ARENA_MAX=1',
-  'node --max-semi-space-size=1 --heap-growing-percent=15 --optimize-for-size --max-lazy',
-].join(' ');
+const interpreter = '/usr/bin/env -S MALLOC_ARENA_MAX=1 node --max-semi-space-size=1 --heap-growing-percent=30';
 
 // Express and grpc-js are CommonJS: they call require, which an ES module does not have.
-const banner = [
-  `#!${interpreter}`,
+const requireForCommonJs = [
   "import { createRequire as fedbrokerCreateRequire } from 'node:module';",
   'const require = fedbrokerCreateRequire(import.meta.url);',
 ].join('\n');
@@ -48,16 +44,23 @@ const leaveOutNeverCalled = {
   },
 };
 
-rmSync(join(root, 'dist'), { recursive: true, force: true });
-const { metafile } = await build({
-  entryPoints: [join(root, 'src/main.ts')],
+/** Only an operator's own machine reads a kubeconfig: what reads it is a file of its own, loaded when it is needed. */
+const KUBECONFIG_READER = '@kubernetes/client-node/dist/config.js';
+const leaveKubeconfigReader = {
+  name: 'leave the reader of kubeconfigs in its own file',
+  setup({ onResolve }) {
+    onResolve({ filter: /^@kubernetes\/client-node\/dist\/config\.js$/ }, ({ kind }) =>
+      kind === 'entry-point' ? undefined : { path: './fedbroker-kubeconfig.mjs', external: true },
+    );
+  },
+};
+
+const common = {
   absWorkingDir: root,
-  outfile,
   bundle: true,
   platform: 'node',
   format: 'esm',
   target: 'node20',
-  banner: { js: banner },
   define: { FEDBROKER_VERSION: JSON.stringify(version) },
   // The licences of the packages inside, next to the program.
   legalComments: 'linked',
@@ -68,9 +71,22 @@ const { metafile } = await build({
   minifySyntax: true,
   minifyIdentifiers: true,
   keepNames: true,
-  plugins: [leaveOutNeverCalled],
+  plugins: [leaveOutNeverCalled, leaveKubeconfigReader],
   metafile: true,
   logLevel: 'warning',
+};
+rmSync(join(root, 'dist'), { recursive: true, force: true });
+const { metafile } = await build({
+  ...common,
+  entryPoints: [join(root, 'src/main.ts')],
+  outfile,
+  banner: { js: `#!${interpreter}\n${requireForCommonJs}` },
+});
+await build({
+  ...common,
+  entryPoints: [KUBECONFIG_READER],
+  outfile: join(root, 'dist/fedbroker-kubeconfig.mjs'),
+  banner: { js: requireForCommonJs },
 });
 chmodSync(outfile, 0o755);
 const { bytes } = metafile.outputs['dist/fedbroker.mjs'];

@@ -36,7 +36,10 @@ export async function kubeconfigAccess(file: KubeconfigFile): Promise<ApiAccess>
 
 /** Loaded on demand, and `config.js` alone: a pod needs neither it nor the generated client (docs/dependencies.md). */
 async function load({ path, context }: KubeconfigFile): Promise<KubeConfig> {
-  const { KubeConfig: Config } = await import('@kubernetes/client-node/dist/config.js');
+  const { KubeConfig: Config } = await import('@kubernetes/client-node/dist/config.js').catch((cause: unknown) => {
+    const message = 'what reads a kubeconfig is not there: install fedbroker-kubeconfig.mjs beside fedbroker.mjs';
+    throw new KubeError('KubeConfigInvalid', message, { cause });
+  });
   const config = new Config();
   try {
     config.loadFromFile(path);

@@ -29,7 +29,13 @@ describe('the image', () => {
   });
 
   it('starts the program itself, without a shell, with a small space for young objects', () => {
-    assert.deepEqual(commandOf(image), ['node', '--max-semi-space-size=1', '/fedbroker.mjs', 'run']);
+    assert.deepEqual(commandOf(image), [
+      'node',
+      '--max-semi-space-size=1',
+      '--heap-growing-percent=30',
+      '/fedbroker.mjs',
+      'run',
+    ]);
   });
 
   it('is of a Node that the program supports, in both stages', () => {
