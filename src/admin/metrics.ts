@@ -75,7 +75,6 @@ export interface Metrics {
   forgetPeer(trustDomain: string): void;
 }
 
-type Metric = Counter | Gauge;
 type AnyLabels = Readonly<Partial<Record<string, string>>>;
 
 /** Registers all metrics; one registry can have them once. */
@@ -83,6 +82,8 @@ export function createMetrics(registry: Registry): Metrics {
   const counters = new Map<string, Counter>();
   const gauges = new Map<string, Gauge>();
   const histograms = new Map<string, Histogram>();
+  /** Those with a series for each peer. */
+  const peerGauges: Gauge[] = [];
   const series = new PeerSeries();
   for (const [name, { kind, help, labels, buckets = [] }] of Object.entries<Row>(rows)) {
     const options = { name: `fedbroker_${name}`, help, labelNames: [...labels], registers: [registry] };
@@ -92,6 +93,7 @@ export function createMetrics(registry: Registry): Metrics {
       const gauge = new Gauge(options);
       // It starts with 0 when it has no labels, as if that had been measured.
       if (labels.length === 0) gauge.remove({});
+      else peerGauges.push(gauge);
       gauges.set(name, gauge);
     }
   }
@@ -101,7 +103,6 @@ export function createMetrics(registry: Registry): Metrics {
       counters.get(name)?.inc(labels);
     },
     set(name, labels, value) {
-      series.note(name, gauges.get(name), labels);
       if (value === undefined) gauges.get(name)?.remove(labels);
       else gauges.get(name)?.set(labels, value instanceof Date ? value.getTime() / 1000 : Number(value));
     },
@@ -109,16 +110,17 @@ export function createMetrics(registry: Registry): Metrics {
       histograms.get(name)?.observe(value);
     },
     forgetPeer(trustDomain) {
+      for (const gauge of peerGauges) gauge.remove({ trust_domain: trustDomain });
       series.removeAll(trustDomain);
     },
   };
 }
 
-/** Which series each peer has, since a registry cannot be asked by one label. */
+/** Which counts each peer has, since a registry cannot be asked by one label of several. */
 class PeerSeries {
   readonly #removals = new Map<string, Map<string, () => void>>();
 
-  note(name: string, metric: Metric | undefined, labels: AnyLabels): void {
+  note(name: string, metric: Counter | undefined, labels: AnyLabels): void {
     const trustDomain = labels['trust_domain'];
     if (trustDomain === undefined || metric === undefined) return;
     const removals = this.#removals.get(trustDomain) ?? new Map<string, () => void>();
