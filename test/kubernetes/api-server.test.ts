@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { openApiServer, type ApiServer } from '../../src/kubernetes/api-server.ts';
 import { KubeError, type KubeErrorCode } from '../../src/kubernetes/kube-error.ts';
-import type { KubeObject } from '../../src/kubernetes/kube-object.ts';
 import { systemClock } from '../../src/federation/clock.ts';
 import { makeCertificate } from '../fakes/fake-ca.ts';
 import * as faults from '../fakes/fake-api-faults.ts';
