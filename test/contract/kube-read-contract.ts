@@ -35,7 +35,7 @@ export function describeReads(subject: () => Subject): void {
     assert.equal(await api.get({ ...configMapRef(name), namespace: 'kube-system' }), undefined);
   });
 
-  it('lists by label, in the order of the names, each with its kind, as of a version that is not older', async () => {
+  it('lists by label, in the order of the names, each with its kind', async () => {
     const { api } = subject();
     const label = freshName();
     const labels = { group: label };
