@@ -52,10 +52,14 @@ export interface ApiServer {
    * said. Never by force: `KubeApplyConflict` names the other manager.
    */
   apply(resource: Resource, object: ObjectBody, options?: CallOptions): Promise<KubeObject>;
+  /**
+   * The same of the status alone. It goes to whatever has the name, also with another UID; with a
+   * `metadata.resourceVersion`, `KubeConflict` when that is not the newest. `KubeNotFound` when there is no object.
+   */
   applyStatus(resource: Resource, object: ObjectBody, options?: CallOptions): Promise<KubeObject>;
   /** `KubeConflict` when its `metadata.resourceVersion`, which it must have, is not the newest. */
   replace(resource: Resource, object: ObjectBody, options?: CallOptions): Promise<KubeObject>;
-  /** RFC 7386. */
+  /** RFC 7386. Another `metadata.uid` than the object's is `KubeInvalid`. */
   mergePatch(ref: ObjectRef, patch: Readonly<Record<string, unknown>>, options?: CallOptions): Promise<KubeObject>;
   /** `KubeConflict` when `resourceVersion` is not the newest. */
   jsonPatch(

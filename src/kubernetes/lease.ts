@@ -1,5 +1,6 @@
 // Who holds this Lease, and what is written to take, keep or give it? Values only. (coordination.k8s.io/v1)
 import type { KubeObject, ObjectBody, Resource } from './kube-object.ts';
+import { microTime } from './micro-time.ts';
 
 export const LEASES: Resource = {
   group: 'coordination.k8s.io',
@@ -81,11 +82,6 @@ function heldSpec({ identity, leaseDurationMs }: Candidate, now: Date, before: L
 /** What others keep in the Lease (labels, owners, newer fields of its spec) stays. */
 function withSpec(lease: KubeObject, spec: Readonly<Record<string, unknown>>): ObjectBody {
   return { ...lease, spec: { ...(lease['spec'] as object | undefined), ...spec } };
-}
-
-/** metav1.MicroTime takes six digits after the point, no more and no fewer. */
-function microTime(now: Date): string {
-  return now.toISOString().replace(/Z$/, '000Z');
 }
 
 function textOf(value: unknown): string | undefined {

@@ -1,9 +1,9 @@
 // What does a request to the fake API server mean: which verb on which object, and what does it do to the store?
 import type { IncomingMessage } from 'node:http';
 import { isRecord, type Json } from './fake-api-json.ts';
+import { noVersion, Refusal } from './fake-api-refusals.ts';
 import {
   PATCH_TYPES,
-  Refusal,
   type FakeApiStore,
   type Place,
   type ServedResource,
@@ -74,6 +74,8 @@ export function write(routed: Routed, body: unknown, store: FakeApiStore): { cod
     case 'create':
       return { code: 201, object: store.create(place, object, manager) };
     case 'update':
+      // The core group's are replaced also by who has not read them.
+      if (served.group !== '' && metadata['resourceVersion'] === undefined) throw noVersion(place);
       return { code: 200, object: store.replace(place, object, manager) };
     case 'delete':
       return deleted(place, object, store);
@@ -89,7 +91,7 @@ function deleted(place: Place, options: Json, store: FakeApiStore): { code: numb
   const uid = typeof preconditions['uid'] === 'string' ? preconditions['uid'] : undefined;
   const object = store.delete(place, uid);
   if (object.metadata['deletionTimestamp'] !== undefined) return { code: 200, object };
-  const details = { name: place.name, kind: place.resource.plural, uid: object.metadata['uid'] };
+  const details = { name: place.name, kind: place.resource.plural, uid: object.metadata.uid };
   return { code: 200, object: { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', details } };
 }
 
@@ -107,12 +109,13 @@ function patched(
   throw new Refusal(415, 'UnsupportedMediaType', 'the body of the request was in an unknown format');
 }
 
-export function selector({ query, name }: Routed): (object: StoredObject) => boolean {
+export function selector({ query, name, namespace }: Routed): (object: StoredObject) => boolean {
   const labels = (query.get('labelSelector') ?? '').split(',').filter((text) => text !== '');
   return ({ metadata }) => {
     const held = isRecord(metadata['labels']) ? metadata['labels'] : {};
     return (
       (name === undefined || metadata.name === name) &&
+      (namespace === undefined || metadata['namespace'] === namespace) &&
       labels.every((text) => held[text.split('=')[0]!] === text.split('=').at(-1))
     );
   };

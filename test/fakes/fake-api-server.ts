@@ -12,12 +12,13 @@ import { makeCertificate, type Issued } from './fake-ca.ts';
 import { statusObject, type Fault } from './fake-api-faults.ts';
 import { isRecord, without, type Json } from './fake-api-json.ts';
 import { forbidden, route, selector, write, type Access, type RequestRecord, type Routed } from './fake-api-routes.ts';
-import { FakeApiStore, Refusal, type ServedResource, type StoredObject } from './fake-api-store.ts';
+import { Refusal } from './fake-api-refusals.ts';
+import { FakeApiStore, type ServedResource, type StoredObject } from './fake-api-store.ts';
 import { serveWatch } from './fake-api-watch.ts';
 
 /** Always served. */
 const BUILT_IN: readonly ServedResource[] = [
-  { ...LEASES, fault: leaseFault },
+  { ...LEASES, createsOnReplace: true, fault: leaseFault },
   { group: '', version: 'v1', plural: 'configmaps', kind: 'ConfigMap', namespaced: true },
   { group: '', version: 'v1', plural: 'secrets', kind: 'Secret', namespaced: true },
   { group: 'events.k8s.io', version: 'v1', plural: 'events', kind: 'Event', namespaced: true },
@@ -215,11 +216,12 @@ interface Page {
 }
 
 function leaseFault({ spec }: Json): string | undefined {
-  const { leaseDurationSeconds: seconds, holderIdentity: holder } = isRecord(spec) ? spec : ({} as Json);
+  const { leaseDurationSeconds: seconds, acquireTime, renewTime } = isRecord(spec) ? spec : ({} as Json);
   if (seconds !== undefined && !(Number(seconds) > 0)) {
     return `spec.leaseDurationSeconds: Invalid value: ${JSON.stringify(seconds)}: must be greater than 0`;
   }
-  return holder === '' ? 'spec.holderIdentity: Invalid value: "": must not be empty' : undefined;
+  const noMicroTime = [acquireTime, renewTime].find((time) => typeof time === 'string' && !/\.\d{6}Z$/.test(time));
+  return noMicroTime === undefined ? undefined : `parsing time ${JSON.stringify(noMicroTime)}: cannot parse`;
 }
 
 async function readJson(request: IncomingMessage): Promise<unknown> {

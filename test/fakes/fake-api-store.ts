@@ -3,16 +3,19 @@
 import { randomUUID } from 'node:crypto';
 import { apiVersionOf, resourceName, type Resource } from '../../src/kubernetes/kube-object.ts';
 import { isRecord, jsonPatched, mergePatched, without, type Json } from './fake-api-json.ts';
+import * as refusals from './fake-api-refusals.ts';
 import { FieldOwners } from './fake-field-owners.ts';
 
 export interface ServedResource extends Resource {
   readonly hasStatus?: boolean;
+  /** A replacement of what is not there is a creation. */
+  readonly createsOnReplace?: boolean;
   /** What is wrong with an object, in the words of a schema. */
   readonly fault?: (object: Json) => string | undefined;
 }
 
 export interface StoredObject extends Json {
-  readonly metadata: Json & { readonly name: string; readonly resourceVersion: string };
+  readonly metadata: Json & { readonly name: string; readonly uid: string; readonly resourceVersion: string };
 }
 
 export interface Change {
@@ -21,26 +24,6 @@ export interface Change {
   readonly object: StoredObject;
   readonly before: StoredObject | undefined;
   readonly version: number;
-}
-
-export interface Cause {
-  readonly reason: string;
-  readonly message: string;
-  readonly field: string;
-}
-
-/** What becomes a metav1.Status. */
-export class Refusal extends Error {
-  readonly code: number;
-  readonly reason: string;
-  readonly causes: readonly Cause[];
-
-  constructor(code: number, reason: string, message: string, causes: readonly Cause[] = []) {
-    super(message);
-    this.code = code;
-    this.reason = reason;
-    this.causes = causes;
-  }
 }
 
 export interface Place {
@@ -90,9 +73,11 @@ export class FakeApiStore {
     return () => this.#listeners.delete(listener);
   }
 
+  /** In the order of namespaces and names. */
   list(resource: ServedResource, namespace: string | undefined): readonly StoredObject[] {
     const prefix = namespace === undefined ? `${resourceName(resource)}|` : `${resourceName(resource)}|${namespace}/`;
-    return [...this.#rows].filter(([key]) => key.startsWith(prefix)).map(([, { object }]) => object);
+    const rows = [...this.#rows].filter(([key]) => key.startsWith(prefix));
+    return rows.sort(([a], [b]) => (a < b ? -1 : 1)).map(([, { object }]) => object);
   }
 
   get(place: Place): StoredObject {
@@ -100,12 +85,8 @@ export class FakeApiStore {
   }
 
   create(place: Place, body: Json, manager: string): StoredObject {
-    if (this.#rows.has(keyOf(place))) {
-      throw new Refusal(409, 'AlreadyExists', `${describe(place)} already exists`);
-    }
-    if (isRecord(body['metadata']) && body['metadata']['resourceVersion'] !== undefined) {
-      throw new Refusal(400, 'BadRequest', 'resourceVersion should not be set on objects to be created');
-    }
+    if (metadataOf(body).resourceVersion !== undefined) throw refusals.versionOfNothing();
+    if (this.#rows.has(keyOf(place))) throw refusals.alreadyExists(place);
     const owners = new FieldOwners();
     const created = this.#fresh(place, body);
     owners.update(manager, undefined, created);
@@ -113,33 +94,47 @@ export class FakeApiStore {
   }
 
   replace(place: Place, body: Json, manager: string): StoredObject {
-    const row = this.#row(place);
-    checkVersion(place, row.object, body);
-    return this.#write(place, row, body, (after) => {
-      row.owners.update(manager, row.object, after);
-    });
+    const { uid } = metadataOf(body);
+    const row = this.#rows.get(keyOf(place));
+    if (row === undefined && place.resource.createsOnReplace === true && uid !== undefined) {
+      throw refusals.otherUid(place, uid, '');
+    }
+    if (row === undefined) throw refusals.notFound(place);
+    if (uid !== undefined && uid !== row.object.metadata.uid) {
+      throw refusals.otherUid(place, uid, row.object.metadata.uid);
+    }
+    return this.#update(place, row, body, manager);
   }
 
   patch(place: Place, type: (typeof PATCH_TYPES)[number], patch: unknown, manager: string): StoredObject {
-    const { object } = this.#row(place);
+    const row = this.#row(place);
+    const { object } = row;
     const patched =
       type === 'application/merge-patch+json' ? mergePatched(object, patch) : jsonPatched(object, patch as []);
-    if (!isRecord(patched)) {
-      const text = 'the server rejected our request due to an error in our request';
-      throw new Refusal(422, 'Invalid', text);
-    }
-    return this.replace(place, patched, manager);
+    if (!isRecord(patched)) throw refusals.patchDoesNotFit();
+    checkUid(place, row.object, patched);
+    return this.#update(place, row, patched, manager);
   }
 
   apply(place: Place, body: Json, manager: string, force: boolean): StoredObject {
     const existing = this.#rows.get(keyOf(place));
     if (existing === undefined && place.subresource !== undefined) return this.get(place);
     const row = existing ?? { object: this.#fresh(place, {}), owners: new FieldOwners() };
-    if (existing !== undefined) checkVersion(place, row.object, body);
-    const conflicts = row.owners.conflicts(manager, row.object, body);
-    if (conflicts.length > 0 && !force) throw applyConflict(place, conflicts);
-    const isPart = (field: string) => (field === 'status') === (place.subresource === 'status');
-    const after = row.owners.applied(manager, row.object, body, isPart);
+    if (existing === undefined) {
+      const { uid } = metadataOf(body);
+      if (uid !== undefined) throw refusals.uidOfNothing(place, uid);
+    } else {
+      // The status subresource writes no metadata, and so takes no notice of a UID.
+      if (place.subresource === undefined) checkUid(place, row.object, body);
+      checkVersion(place, row.object, body);
+    }
+    const isStatus = place.subresource === 'status';
+    const said = isStatus
+      ? { status: body['status'] }
+      : without(body, ...(place.resource.hasStatus === true ? ['status'] : []));
+    const conflicts = row.owners.conflicts(manager, row.object, said);
+    if (conflicts.length > 0 && !force) throw refusals.applyConflict(place, conflicts);
+    const after = row.owners.applied(manager, row.object, said, (field) => (field === 'status') === isStatus);
     if (existing !== undefined) return this.#write(place, row, after, () => undefined);
     return this.#commit(place, { ...row, object: after as StoredObject }, undefined);
   }
@@ -148,15 +143,13 @@ export class FakeApiStore {
   delete(place: Place, uid: string | undefined): StoredObject {
     const row = this.#row(place);
     const { metadata } = row.object;
-    if (uid !== undefined && uid !== metadata['uid']) {
-      const fault = `the UID in the precondition (${uid}) does not match the UID in record (${String(metadata['uid'])})`;
-      const text = `${fault}. The object might have been deleted and then recreated`;
-      throw new Refusal(409, 'Conflict', conflictText(place, text));
+    if (uid !== undefined && uid !== metadata.uid) {
+      throw refusals.notTheOneMeant(place, uid, metadata.uid);
     }
     if ((metadata['finalizers'] as unknown[] | undefined)?.length) {
       if (metadata['deletionTimestamp'] !== undefined) return row.object;
-      const deletionTimestamp = rfc3339();
-      const marked = { ...row.object, metadata: { ...metadata, deletionTimestamp, deletionGracePeriodSeconds: 0 } };
+      const mark = { deletionTimestamp: rfc3339(), deletionGracePeriodSeconds: 0, ...nextGeneration(row.object) };
+      const marked = { ...row.object, metadata: { ...metadata, ...mark } };
       return this.#commit(place, { ...row, object: marked }, row.object);
     }
     this.#rows.delete(keyOf(place));
@@ -170,8 +163,15 @@ export class FakeApiStore {
 
   #row(place: Place): Row {
     const row = this.#rows.get(keyOf(place));
-    if (row === undefined) throw new Refusal(404, 'NotFound', `${describe(place)} not found`);
+    if (row === undefined) throw refusals.notFound(place);
     return row;
+  }
+
+  #update(place: Place, row: Row, body: Json, manager: string): StoredObject {
+    checkVersion(place, row.object, body);
+    return this.#write(place, row, body, (after) => {
+      row.owners.update(manager, row.object, after);
+    });
   }
 
   #fresh({ resource, namespace, name }: Place, body: Json): StoredObject {
@@ -180,7 +180,7 @@ export class FakeApiStore {
       apiVersion: apiVersionOf(resource),
       kind: resource.kind,
       metadata: {
-        ...(isRecord(body['metadata']) && body['metadata']),
+        ...withoutEmpty(metadataOf(body)),
         name,
         ...(namespace !== undefined && { namespace }),
         uid: randomUUID(),
@@ -196,12 +196,9 @@ export class FakeApiStore {
     const after = withoutForeignPart(place, before, body);
     own(after);
     if (canonical(withoutServerFields(after)) === canonical(withoutServerFields(before))) return before;
+    checkParts(place, before, after);
     const specChanged = canonical(specOf(after)) !== canonical(specOf(before));
-    const generation = Number(before.metadata['generation'] ?? 0) + (specChanged ? 1 : 0);
-    const object = {
-      ...after,
-      metadata: { ...after.metadata, ...(place.resource.hasStatus === true && { generation }) },
-    };
+    const object = { ...after, metadata: { ...after.metadata, ...(specChanged && nextGeneration(before)) } };
     const { deletionTimestamp, finalizers } = object.metadata as Json;
     if (deletionTimestamp !== undefined && !(finalizers as unknown[] | undefined)?.length) {
       this.#rows.delete(keyOf(place));
@@ -212,11 +209,7 @@ export class FakeApiStore {
 
   #commit(place: Place, row: Row, before: StoredObject | undefined): StoredObject {
     const fault = place.resource.fault?.(row.object);
-    if (fault !== undefined) {
-      const { kind, group } = place.resource;
-      const named = `${group === '' ? kind : `${kind}.${group}`} "${place.name}"`;
-      throw new Refusal(422, 'Invalid', `${named} is invalid: ${fault}`);
-    }
+    if (fault !== undefined) throw refusals.invalid(place, fault);
     const managedFields = row.owners.managedFields(apiVersionOf(place.resource));
     const object = { ...row.object, metadata: { ...row.object.metadata, managedFields } };
     const published = this.#publish(place, before === undefined ? 'ADDED' : 'MODIFIED', object, before);
@@ -239,7 +232,7 @@ function withoutForeignPart({ resource, subresource }: Place, before: StoredObje
   if (subresource === 'status') return { ...before, status: body['status'] };
   const { uid, creationTimestamp, deletionTimestamp, generation, resourceVersion, name, namespace } = before.metadata;
   const kept = { uid, creationTimestamp, deletionTimestamp, generation, resourceVersion, name, namespace };
-  const metadata = { ...(isRecord(body['metadata']) && body['metadata']), ...kept } as StoredObject['metadata'];
+  const metadata = { ...withoutEmpty(metadataOf(body)), ...kept } as StoredObject['metadata'];
   return { ...body, ...(resource.hasStatus === true && { status: before['status'] }), metadata };
 }
 
@@ -251,37 +244,54 @@ function specOf(object: StoredObject): Json {
   return without(object, 'metadata', 'status');
 }
 
+/** Only what has a status keeps generations. */
+function nextGeneration({ metadata: { generation } }: StoredObject): Json {
+  return generation === undefined ? {} : { generation: Number(generation) + 1 };
+}
+
+/** The API server does not store empty maps and lists of metadata. */
+function withoutEmpty(metadata: Json): Json {
+  return Object.fromEntries(Object.entries(metadata).filter(([, value]) => !isEmpty(value)));
+}
+
+function isEmpty(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && Object.keys(value).length === 0;
+}
+
+type WrittenMeta = Json & { readonly uid?: string; readonly resourceVersion?: string };
+
+function metadataOf(body: Json): WrittenMeta {
+  return isRecord(body['metadata']) ? body['metadata'] : {};
+}
+
 function checkVersion(place: Place, before: StoredObject, body: Json): void {
-  const { resourceVersion, uid } = isRecord(body['metadata']) ? body['metadata'] : ({} as Json);
-  const stale = resourceVersion !== undefined && resourceVersion !== before.metadata.resourceVersion;
-  if (stale || (uid !== undefined && uid !== before.metadata['uid'])) {
-    const text = 'the object has been modified; please apply your changes to the latest version and try again';
-    throw new Refusal(409, 'Conflict', conflictText(place, text));
+  const { resourceVersion } = metadataOf(body);
+  if (resourceVersion !== undefined && resourceVersion !== before.metadata.resourceVersion) {
+    throw refusals.notTheNewest(place);
   }
 }
 
-function conflictText(place: Place, text: string): string {
-  return `Operation cannot be fulfilled on ${describe(place)}: ${text}`;
+/** A patch names the UID as one more field that cannot be changed. */
+function checkUid(place: Place, before: StoredObject, body: Json): void {
+  const { uid } = metadataOf(body);
+  if (uid === undefined || uid === before.metadata.uid) return;
+  throw refusals.invalid(place, `metadata.uid: Invalid value: ${JSON.stringify(uid)}: field is immutable`);
 }
 
-function applyConflict(place: Place, conflicts: readonly { manager: string; field: string }[]): Refusal {
-  const using = `using ${apiVersionOf(place.resource)}`;
-  const causes = conflicts.map(({ manager, field }) => ({
-    reason: 'FieldManagerConflict',
-    message: `conflict with "${manager}" ${using}`,
-    field,
-  }));
-  const many = conflicts.length === 1 ? '1 conflict' : `${conflicts.length} conflicts`;
-  const list = causes.map(({ message, field }) => `${message}: ${field}`).join('\n');
-  return new Refusal(409, 'Conflict', `Apply failed with ${many}: ${list}`, causes);
+function checkParts(place: Place, before: StoredObject, after: StoredObject): void {
+  if (place.subresource === 'status' && isEmpty(after['status']) && !isEmpty(before['status'] ?? {})) {
+    throw refusals.invalid(place, 'status: Invalid value: "null":  in body must be of type object: "null"');
+  }
+  const held = (before.metadata['finalizers'] ?? []) as readonly string[];
+  const late = ((after.metadata['finalizers'] ?? []) as readonly string[]).filter((each) => !held.includes(each));
+  if (before.metadata['deletionTimestamp'] !== undefined && late.length > 0) {
+    const text = 'no new finalizers can be added if the object is being deleted, found new finalizers';
+    throw refusals.invalid(place, `metadata.finalizers: Forbidden: ${text} ${JSON.stringify(late)}`);
+  }
 }
 
 function keyOf({ resource, namespace, name }: Place): string {
   return `${resourceName(resource)}|${namespace ?? ''}/${name}`;
-}
-
-function describe({ resource, name }: Place): string {
-  return `${resourceName(resource)} "${name}"`;
 }
 
 function rfc3339(): string {

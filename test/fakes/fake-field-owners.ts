@@ -9,23 +9,24 @@ const UNOWNED = [
 
 export interface FieldConflict {
   readonly manager: string;
+  readonly operation: Operation;
   /** For example `.data.a`. */
   readonly field: string;
 }
 
-export type Operation = 'Apply' | 'Update';
+type Operation = 'Apply' | 'Update';
 
 export class FieldOwners {
-  /** Leaf → managers, each with how it took the field. */
-  readonly #managers = new Map<string, Map<string, Operation>>();
+  /** Leaf → who owns it. Who applies and who writes in another way are two owners, also under one name. */
+  readonly #owners = new Map<string, Set<string>>();
 
   /** What `manager` changed by a write that was no apply is its own. */
   update(manager: string, before: Json | undefined, after: Json): void {
     const old = ownedLeaves(before ?? {});
     const now = ownedLeaves(after);
-    for (const leaf of old.keys()) if (!now.has(leaf)) this.#managers.delete(leaf);
+    for (const leaf of old.keys()) if (!now.has(leaf)) this.#owners.delete(leaf);
     for (const [leaf, value] of now) {
-      if (!old.has(leaf) || !same(old.get(leaf), value)) this.#managers.set(leaf, new Map([[manager, 'Update']]));
+      if (!old.has(leaf) || !same(old.get(leaf), value)) this.#owners.set(leaf, new Set([ownerOf(manager, 'Update')]));
     }
   }
 
@@ -35,9 +36,9 @@ export class FieldOwners {
     return [...ownedLeaves(applied)]
       .filter(([leaf, value]) => held.has(leaf) && !same(held.get(leaf), value))
       .flatMap(([leaf]) =>
-        [...(this.#managers.get(leaf)?.keys() ?? [])]
-          .filter((owner) => owner !== manager)
-          .map((owner) => ({ manager: owner, field: `.${(JSON.parse(leaf) as string[]).join('.')}` })),
+        [...(this.#owners.get(leaf) ?? [])]
+          .filter((owner) => owner !== ownerOf(manager, 'Apply'))
+          .map((owner) => ({ ...readOwner(owner), field: `.${(JSON.parse(leaf) as string[]).join('.')}` })),
       );
   }
 
@@ -45,36 +46,45 @@ export class FieldOwners {
   applied(manager: string, current: Json, applied: Json, part: (topField: string) => boolean): Json {
     const result = structuredClone(current);
     const leaves = ownedLeaves(applied);
-    for (const [leaf, managers] of this.#managers) {
-      const isOurs = managers.get(manager) === 'Apply' && part((JSON.parse(leaf) as string[])[0]!);
+    const us = ownerOf(manager, 'Apply');
+    for (const [leaf, owners] of this.#owners) {
+      const isOurs = owners.has(us) && part((JSON.parse(leaf) as string[])[0]!);
       if (!isOurs || leaves.has(leaf)) continue;
-      managers.delete(manager);
-      if (managers.size > 0) continue;
-      this.#managers.delete(leaf);
+      owners.delete(us);
+      if (owners.size > 0) continue;
+      this.#owners.delete(leaf);
       withLeaf(result, leaf, undefined);
     }
     for (const [leaf, value] of leaves) {
       withLeaf(result, leaf, value);
-      this.#managers.set(leaf, (this.#managers.get(leaf) ?? new Map<string, Operation>()).set(manager, 'Apply'));
+      this.#owners.set(leaf, (this.#owners.get(leaf) ?? new Set<string>()).add(us));
     }
     return result;
   }
 
   managedFields(apiVersion: string): readonly unknown[] {
     const trees = new Map<string, Json>();
-    for (const [leaf, managers] of this.#managers) {
-      for (const [manager, operation] of managers) {
-        const key = JSON.stringify([manager, operation]);
-        const tree = trees.get(key) ?? {};
-        trees.set(key, tree);
+    for (const [leaf, owners] of this.#owners) {
+      for (const owner of owners) {
+        const tree = trees.get(owner) ?? {};
+        trees.set(owner, tree);
         withLeaf(tree, JSON.stringify((JSON.parse(leaf) as string[]).map((name) => `f:${name}`)), {});
       }
     }
-    return [...trees].map(([key, fieldsV1]) => {
-      const [manager, operation] = JSON.parse(key) as [string, Operation];
-      return { manager, operation, apiVersion, time: '2030-01-01T00:00:00Z', fieldsType: 'FieldsV1', fieldsV1 };
+    const time = '2030-01-01T00:00:00Z';
+    return [...trees].map(([owner, fieldsV1]) => {
+      return { ...readOwner(owner), apiVersion, time, fieldsType: 'FieldsV1', fieldsV1 };
     });
   }
+}
+
+function ownerOf(manager: string, operation: Operation): string {
+  return JSON.stringify([manager, operation]);
+}
+
+function readOwner(owner: string): { readonly manager: string; readonly operation: Operation } {
+  const [manager, operation] = JSON.parse(owner) as [string, Operation];
+  return { manager, operation };
 }
 
 function ownedLeaves(object: Json): Map<string, unknown> {

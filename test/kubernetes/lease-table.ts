@@ -5,7 +5,8 @@ import { KubeError, kubeErrorOfStatus } from '../../src/kubernetes/kube-error.ts
 import type { KubeObject } from '../../src/kubernetes/kube-object.ts';
 import { LEASES } from '../../src/kubernetes/lease.ts';
 import type { CallOptions } from '../../src/kubernetes/requester.ts';
-import { FakeApiStore, Refusal, type Place } from '../fakes/fake-api-store.ts';
+import { Refusal } from '../fakes/fake-api-refusals.ts';
+import { FakeApiStore, type Place } from '../fakes/fake-api-store.ts';
 
 export type LeaseApi = Pick<ApiServer, 'get' | 'create' | 'replace'>;
 

@@ -69,7 +69,11 @@ async function update(
     .map(lineOf);
 }
 
-const created = () => fake.store.list(EVENTS, 'default');
+/** In the order of their creation. */
+const created = () =>
+  [...fake.store.list(EVENTS, 'default')].sort(
+    ({ metadata: a }, { metadata: b }) => Number(a.resourceVersion) - Number(b.resourceVersion),
+  );
 const lineOf = (event: StoredObject) => `${String(event['type'])} ${String(event['reason'])}: ${String(event['note'])}`;
 
 function failing(type: Condition['type'], reason: string, message = 'no'): ReportedPeer {
