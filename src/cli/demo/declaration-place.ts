@@ -34,7 +34,7 @@ export interface DeclarationPlaces {
   /** Of Kubernetes, for example `1.36.3`; undefined without it. */
   readonly kubernetes: string | undefined;
   /** Whatever it writes is below `folder`, which exists. */
-  readonly open: (trustDomain: TrustDomain, folder: string) => Promise<DeclarationPlace>;
+  readonly open: (trustDomain: TrustDomain, folder: string, signal: AbortSignal) => Promise<DeclarationPlace>;
 }
 
 export const peerFiles: DeclarationPlaces = {

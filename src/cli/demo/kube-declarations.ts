@@ -11,9 +11,13 @@ import { peerTrustDomainDefinition } from '../../kubernetes/peer-trust-domain-cr
 import type { ChildPrograms } from './child-programs.ts';
 import type { DeclarationPlace, DeclarationPlaces, PeerObjects } from './declaration-place.ts';
 import { findKubePrograms, startKubeApiServer, type KubePrograms } from './kube-api-server.ts';
+import { waitUntil } from './wait-until.ts';
 
 const NAMESPACE = 'spire-server';
+const LIST = ['get', PEER_TRUST_DOMAIN.shortName];
 const KUBECTL_TIMEOUT_MS = 40_000;
+/** From applying the definition until the API server and its discovery know it. */
+const SERVED_TIMEOUT_MS = 30_000;
 const REQUEST_TIMEOUT_MS = 5_000;
 const LOOK_EVERY_MS = 250;
 
@@ -22,20 +26,26 @@ export async function kubeDeclarations(children: ChildPrograms): Promise<Declara
   const programs = await findKubePrograms();
   return {
     kubernetes: programs.version,
-    open: (trustDomain, folder) => openPlace(programs, { trustDomain, folder, programs: children }),
+    open: (trustDomain, folder, signal) => openPlace(programs, { trustDomain, folder, programs: children }, signal),
   };
 }
 
 async function openPlace(
   programs: KubePrograms,
   where: { readonly trustDomain: TrustDomain; readonly folder: string; readonly programs: ChildPrograms },
+  signal: AbortSignal,
 ): Promise<DeclarationPlace> {
   const { kubeconfigPath, stop } = await startKubeApiServer(programs, where);
   const kubectl = kubectlOf(programs.kubectl, where.folder, kubeconfigPath);
   try {
-    const { group, plural } = PEER_TRUST_DOMAIN;
     await kubectl(['apply', '--server-side', '--filename=-'], peerTrustDomainDefinition());
-    await kubectl(['wait', '--for=condition=Established', `crd/${plural}.${group}`, '--timeout=30s']);
+    const isServed = () =>
+      kubectl(LIST).then(
+        () => true,
+        () => false,
+      );
+    const wait = { everyMs: LOOK_EVERY_MS, timeoutMs: SERVED_TIMEOUT_MS, signal };
+    if (!(await waitUntil(isServed, wait))) throw new Error('the API server does not serve PeerTrustDomain objects');
     await kubectl(['create', 'namespace', NAMESPACE]);
     const access = { path: kubeconfigPath };
     const api = await openApiServer({ access, clock: systemClock, timeoutMs: REQUEST_TIMEOUT_MS });
@@ -47,7 +57,7 @@ async function openPlace(
       },
       objects: {
         ready: conditions.ready,
-        table: async () => (await kubectl(['get', PEER_TRUST_DOMAIN.shortName])).trimEnd().split('\n'),
+        table: async () => (await kubectl(LIST)).trimEnd().split('\n'),
       },
       close: async () => {
         await conditions.close();

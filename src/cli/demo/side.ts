@@ -47,7 +47,7 @@ export async function startSide(parts: SideParts, teardown: Teardown, signal: Ab
   teardown.add(() => {
     spire.close();
   });
-  const place = await places.open(trustDomain, folder);
+  const place = await places.open(trustDomain, folder, signal);
   teardown.add(place.close);
 
   const broker = await startBroker(brokerConfig(socketPath, place), log, signal);
