@@ -56,6 +56,8 @@ export class DemoRun {
   readonly #rootMemory: RootMemory = new Map();
   readonly #tallies: readonly [fromEast: CallTally, fromWest: CallTally];
   #pair: Pair | undefined;
+  /** As they were before the end: a broker that was stopped may know no peers any more. */
+  #lastSides: Scene['sides'] | undefined;
 
   constructor(options: DemoOptions) {
     this.#options = options;
@@ -69,16 +71,12 @@ export class DemoRun {
   }
 
   scene(): Scene {
-    const [east, west] = this.#pair ?? [];
     return {
       spire: this.#options.starter.version,
       kubernetes: this.#options.places.kubernetes,
       elapsedMs: this.#story.elapsedMs,
       rotationsWanted: this.#options.rotations,
-      sides:
-        east === undefined || west === undefined
-          ? []
-          : [sideScene(east, west, this.#rootMemory), sideScene(west, east, this.#rootMemory)],
+      sides: this.#lastSides ?? this.#sides(),
       calls: this.#tallies.map(({ ok, failures, lastMs, recent }, index) => ({
         from: index === 0 ? EAST : WEST,
         to: index === 0 ? WEST : EAST,
@@ -104,6 +102,7 @@ export class DemoRun {
       // What was under way when we were asked to end fails because of that.
       if (!signal.aborted) throw error;
     } finally {
+      this.#lastSides = this.#sides();
       await teardown.run();
     }
     return this.#outcome();
@@ -242,6 +241,12 @@ export class DemoRun {
     if (result.rotations > 0 && this.#tallies.some(({ ok }) => ok === 0))
       faults.push('a workload never reached the other one');
     return { result, faults, brokerLog: this.#brokerLog };
+  }
+
+  #sides(): Scene['sides'] {
+    if (this.#pair === undefined) return [];
+    const [east, west] = this.#pair;
+    return [sideScene(east, west, this.#rootMemory), sideScene(west, east, this.#rootMemory)];
   }
 
   #failures(): number {
