@@ -4,7 +4,8 @@ import { planOnce, type PlannedOnce } from '../broker/plan-once.ts';
 import { createBundleSource } from '../bundle-endpoint/fetch-bundle.ts';
 import type { PeerPlan, Step } from '../federation/plan.ts';
 import { wantsJson, type Command } from './command.ts';
-import { brokerSettings, connectSpire, fetchLimits, peerDirectory, readBootstrap } from './wiring.ts';
+import { readDeclaredPeers } from './declared-peers.ts';
+import { brokerSettings, connectSpire, fetchLimits } from './wiring.ts';
 
 export const planCommand: Command = {
   name: 'plan',
@@ -15,23 +16,25 @@ export const planCommand: Command = {
     const json = wantsJson(context);
     const { trustDomain, spire } = await connectSpire(context.config, context.signal);
     try {
-      const peers = peerDirectory(context.config, trustDomain);
+      const declared = await readDeclaredPeers(context.config, trustDomain, context.signal);
+      for (const fault of declared.faults) context.explain(`${fault}\n`);
       const planned = await planOnce(
         {
           spire,
           source: createBundleSource(fetchLimits(context.config)),
-          peers,
-          readBootstrap,
+          peers: {
+            watch: (report) => {
+              report(declared.declarations);
+              return Promise.resolve();
+            },
+          },
+          readBootstrap: declared.readBootstrap,
           settings: brokerSettings(context.config),
         },
         context.signal,
-      );
-      const faults = peers.latest?.faults ?? [];
-      for (const { file, line, column, path, message } of faults) {
-        context.explain(`${file}:${line}:${column}: ${path === '' ? '' : `${path}: `}${message}\n`);
-      }
+      ).finally(declared.close);
       context.print(json ? planJson(planned) : planText(planned));
-      return faults.length === 0 ? 0 : 1;
+      return declared.faults.length === 0 ? 0 : 1;
     } finally {
       spire.close();
     }

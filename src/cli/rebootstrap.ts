@@ -1,13 +1,15 @@
 // How is a peer's bundle set by hand, when its endpoint is signed by a root that we never learned of?
 import { readFile } from 'node:fs/promises';
 import { diffBundles } from '../bundle/bundle.ts';
+import type { TrustDomain } from '../bundle/trust-domain.ts';
 import { checkRebootstrap, RebootstrapError, storeRebootstrap } from '../broker/rebootstrap.ts';
 import { parseBootstrapBundle } from '../federation/bootstrap.ts';
 import { systemClock } from '../federation/clock.ts';
 import type { Peer } from '../federation/relationship.ts';
 import { bundleText } from './bundle-text.ts';
 import { onlyPositional, textFlag, UsageError, type Command, type CommandContext } from './command.ts';
-import { connectSpire, peerDirectory } from './wiring.ts';
+import { readDeclaredPeers } from './declared-peers.ts';
+import { connectSpire } from './wiring.ts';
 
 export const rebootstrapCommand: Command = {
   name: 'rebootstrap',
@@ -20,7 +22,7 @@ export const rebootstrapCommand: Command = {
     if (path === undefined) throw new UsageError('--bundle FILE is missing');
     const { trustDomain, spire } = await connectSpire(context.config, context.signal);
     try {
-      const peer = await declaredPeer(name, peerDirectory(context.config, trustDomain), context);
+      const peer = await declaredPeer(name, trustDomain, context);
       const given = parseBootstrapBundle(await readFile(path), peer.trustDomain);
       const parts = { spire, now: systemClock.now(), maxRoots: context.config.maxRoots, signal: context.signal };
       const check = await checkRebootstrap(given, parts).catch(refusal);
@@ -58,14 +60,15 @@ function refusal(error: unknown): RebootstrapError {
 
 async function declaredPeer(
   name: string,
-  directory: ReturnType<typeof peerDirectory>,
-  { signal, config }: CommandContext,
+  own: TrustDomain,
+  { signal, config, explain }: CommandContext,
 ): Promise<Peer> {
-  const { peers } = await directory.read(signal);
+  const { declarations, faults, where, close } = await readDeclaredPeers(config, own, signal);
+  close();
+  const { peers } = declarations;
   const peer = peers.find((each) => each.name === name || each.trustDomain === name);
   if (peer !== undefined) return peer;
   const declared = peers.map((each) => each.name).join(', ');
-  throw new UsageError(
-    `no peer "${name}" is declared in ${config.peersDirectory}; declared are: ${declared || 'none'}`,
-  );
+  for (const fault of faults) explain(`${fault}\n`);
+  throw new UsageError(`no peer "${name}" is declared ${where}; declared are: ${declared || 'none'}`);
 }

@@ -82,7 +82,7 @@ describe('fedbroker demo', { timeout: SAFETY_NET_MS }, () => {
     const result = JSON.parse(stdout) as DemoResult;
     assert.equal(stdout, `${JSON.stringify(result)}\n`, 'stdout has the object and nothing else');
     const { handshakes, rotationToPeerMs, ...rest } = result;
-    assert.deepEqual(rest, { rotations: 2, failedHandshakes: 0, spire: 'embedded' });
+    assert.deepEqual(rest, { rotations: 2, failedHandshakes: 0, spire: 'embedded', kubernetes: null });
     assert.ok(handshakes > 20, `${handshakes} handshakes`);
     const { p50, max } = rotationToPeerMs;
     assert.ok(p50 !== null && max !== null && p50 > 0 && p50 <= max && max < 1_200, JSON.stringify(rotationToPeerMs));
@@ -136,5 +136,18 @@ describe('fedbroker demo', { timeout: SAFETY_NET_MS }, () => {
   it('says how to get a spire-server when there is none', async () => {
     const { context } = prepare(['--spire', 'real', '--spire-server', '/nowhere/spire-server']);
     await assert.rejects(runDemo(context), /"\/nowhere\/spire-server" cannot be run.*npm run test:stack/);
+  });
+
+  it('says how to get a Kubernetes API server when there is none, and exits 2', async () => {
+    const env = { ...process.env, HOME: folder };
+    const child = spawn(process.execPath, ['--import', 'tsx', 'src/main.ts', 'demo', '--kubernetes'], {
+      cwd: ROOT,
+      env,
+    });
+    let stderr = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+    const exitCode = await new Promise((resolve) => child.once('close', resolve));
+    assert.equal(exitCode, 2, stderr);
+    assert.match(stderr, /--kubernetes needs kube-apiserver, which is not built yet .*npm run test:stack/);
   });
 });

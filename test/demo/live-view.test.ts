@@ -24,11 +24,13 @@ function side(name: string, peerName: string): SideScene {
     ],
     peerRoots: [{ fingerprint: R2, stage: 'Active' }],
     condition: { reason: 'SequenceRollback', status: 'False' },
+    objectCondition: undefined,
   };
 }
 
 const SCENE: Scene = {
   spire: '1.15.3',
+  kubernetes: undefined,
   elapsedMs: 12_345,
   rotationsWanted: 8,
   sides: [side('east', 'west'), side('west', 'east')],
@@ -67,6 +69,17 @@ describe('the picture of the demo', () => {
     assert.match(text, /2 east +3c3c3c3c +4\.0 s +… +…/);
     assert.match(text, /0\.0 s {2}it began\n *! +9\.0 s {2}a call failed/);
     assert.doesNotMatch(text, /a line of its own/);
+  });
+
+  it('shows what the API server says where peers are objects, and nothing of it where they are files', () => {
+    assert.doesNotMatch(textOf(SCENE, 110, 40).join('\n'), /Kubernetes|object west/);
+    const sides = SCENE.sides.map((scene) => ({
+      ...scene,
+      objectCondition: { reason: 'Ready', status: 'True' } as const,
+    }));
+    const text = textOf({ ...SCENE, kubernetes: '1.36.3', sides }, 110, 40).join('\n');
+    assert.match(text, /SPIRE 1\.15\.3 {3}Kubernetes 1\.36\.3 {3}rotation 2 of 8/);
+    assert.match(text, /peer west +SequenceRollback[^]*object west +Ready/);
   });
 
   it('names roots that have no room', () => {
@@ -147,21 +160,23 @@ describe('the live view', () => {
 });
 
 describe('the result of the demo', () => {
+  const VERSIONS = { spire: '1.15.3', kubernetes: null };
   const rotation = (toPeerMs: number | undefined, activatedAfterMs: number | undefined) =>
     ({ toPeerMs, activatedAfterMs }) as Rotation;
 
   it('counts what was activated and takes the middle of what arrived', () => {
     const rotations = [rotation(300.4, 1), rotation(100, 1), rotation(undefined, 1), rotation(200, undefined)];
-    assert.deepEqual(demoResult(rotations, [{ ok: 5, failures: 1 }], '1.15.3'), {
+    assert.deepEqual(demoResult(rotations, [{ ok: 5, failures: 1 }], VERSIONS), {
       rotations: 3,
       handshakes: 6,
       failedHandshakes: 1,
       rotationToPeerMs: { p50: 200, max: 300 },
       spire: '1.15.3',
+      kubernetes: null,
     });
   });
 
   it('says null, not zero, when nothing arrived', () => {
-    assert.deepEqual(demoResult([], [], 'embedded').rotationToPeerMs, { p50: null, max: null });
+    assert.deepEqual(demoResult([], [], VERSIONS).rotationToPeerMs, { p50: null, max: null });
   });
 });

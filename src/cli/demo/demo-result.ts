@@ -12,12 +12,14 @@ export interface DemoResult {
   readonly rotationToPeerMs: { readonly p50: number | null; readonly max: number | null };
   /** `embedded`, or SPIRE's version. */
   readonly spire: string;
+  /** Its version; null where peers are declared in files. */
+  readonly kubernetes: string | null;
 }
 
 export function demoResult(
   rotations: readonly Rotation[],
   tallies: readonly Pick<CallTally, 'ok' | 'failures'>[],
-  spire: string,
+  versions: Pick<DemoResult, 'spire' | 'kubernetes'>,
 ): DemoResult {
   const toPeerMs = rotations.flatMap((rotation) => rotation.toPeerMs ?? []).sort((a, b) => a - b);
   const failedHandshakes = tallies.reduce((sum, { failures }) => sum + failures, 0);
@@ -26,7 +28,7 @@ export function demoResult(
     handshakes: tallies.reduce((sum, { ok }) => sum + ok, failedHandshakes),
     failedHandshakes,
     rotationToPeerMs: { p50: whole(toPeerMs[Math.ceil(toPeerMs.length / 2) - 1]), max: whole(toPeerMs.at(-1)) },
-    spire,
+    ...versions,
   };
 }
 

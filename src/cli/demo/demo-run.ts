@@ -7,19 +7,23 @@ import { parseTrustDomain } from '../../bundle/trust-domain.ts';
 import { sleep, systemClock } from '../../federation/clock.ts';
 import { createLogger } from '../../log.ts';
 import { CallTally } from './call-tally.ts';
+import type { DeclarationPlaces } from './declaration-place.ts';
 import { demoResult, type DemoResult } from './demo-result.ts';
 import { hostileDocuments, serveHostile, serveTruth } from './hostile-documents.ts';
+import { noteObjects } from './note-objects.ts';
 import { DEMO_PACE, type Pace } from './pace.ts';
 import { conditionOf } from './peer-condition.ts';
 import { rotate, type Rotation } from './rotation.ts';
 import { sideScene, type Note, type RootMemory, type Scene } from './scene.ts';
 import { declarePeer, nameOf, startSide, type Side } from './side.ts';
 import type { SpireStarter } from './spire-starter.ts';
+import { shortRoot, Story } from './story.ts';
 import { Teardown } from './teardown.ts';
 import { waitUntil } from './wait-until.ts';
 
 export interface DemoOptions {
   readonly starter: SpireStarter;
+  readonly places: DeclarationPlaces;
   readonly rotations: number;
   readonly onNote: (note: Note) => void;
   readonly pace?: Pace;
@@ -39,41 +43,40 @@ type Pair = readonly [east: Side, west: Side];
 
 const EAST = parseTrustDomain('east.example');
 const WEST = parseTrustDomain('west.example');
-const READY_TIMEOUT_MS = 20_000;
+const READY_TIMEOUT_MS = 30_000;
 const MAX_LOG_LINES = 200;
 
 export class DemoRun {
   readonly #options: DemoOptions;
   readonly #pace: Pace;
-  readonly #startedAtMs = performance.now();
-  readonly #notes: Note[] = [];
+  readonly #story: Story;
   readonly #rotations: Rotation[] = [];
   readonly #faults: string[] = [];
   readonly #brokerLog: string[] = [];
   readonly #rootMemory: RootMemory = new Map();
   readonly #tallies: readonly [fromEast: CallTally, fromWest: CallTally];
   #pair: Pair | undefined;
+  /** As they were before the end: a broker that was stopped may know no peers any more. */
+  #lastSides: Scene['sides'] | undefined;
 
   constructor(options: DemoOptions) {
     this.#options = options;
     this.#pace = options.pace ?? DEMO_PACE;
+    this.#story = new Story(options.onNote);
     const tally = (from: string) =>
       new CallTally((reason) => {
-        this.#note(`a call from ${from} failed: ${reason}`, 'Bad');
+        this.#story.tell(`a call from ${from} failed: ${reason}`, 'Bad');
       });
     this.#tallies = [tally(EAST), tally(WEST)];
   }
 
   scene(): Scene {
-    const [east, west] = this.#pair ?? [];
     return {
       spire: this.#options.starter.version,
-      elapsedMs: this.#elapsedMs(),
+      kubernetes: this.#options.places.kubernetes,
+      elapsedMs: this.#story.elapsedMs,
       rotationsWanted: this.#options.rotations,
-      sides:
-        east === undefined || west === undefined
-          ? []
-          : [sideScene(east, west, this.#rootMemory), sideScene(west, east, this.#rootMemory)],
+      sides: this.#lastSides ?? this.#sides(),
       calls: this.#tallies.map(({ ok, failures, lastMs, recent }, index) => ({
         from: index === 0 ? EAST : WEST,
         to: index === 0 ? WEST : EAST,
@@ -82,9 +85,9 @@ export class DemoRun {
       rotations: this.#rotations.map(({ number, side, root, publishedAtMs, toPeerMs, activatedAfterMs }) => ({
         ...{ number, root, toPeerMs, activatedAfterMs },
         name: nameOf(side.trustDomain),
-        publishedAtMs: publishedAtMs - this.#startedAtMs,
+        publishedAtMs: publishedAtMs - this.#story.startedAtMs,
       })),
-      notes: this.#notes,
+      notes: this.#story.notes,
     };
   }
 
@@ -99,15 +102,17 @@ export class DemoRun {
       // What was under way when we were asked to end fails because of that.
       if (!signal.aborted) throw error;
     } finally {
+      this.#lastSides = this.#sides();
       await teardown.run();
     }
     return this.#outcome();
   }
 
   async #play(folder: string, teardown: Teardown, signal: AbortSignal): Promise<void> {
-    const { starter, rotations } = this.#options;
+    const { starter, places, rotations } = this.#options;
     const spire = starter.version === 'embedded' ? 'an embedded SPIRE' : `SPIRE ${starter.version}`;
-    this.#note(`${EAST} and ${WEST} start: ${spire}, a broker, a workload each`);
+    const kubernetes = places.kubernetes === undefined ? '' : ` a Kubernetes ${places.kubernetes} API server,`;
+    this.#story.tell(`${EAST} and ${WEST} start: ${spire},${kubernetes} a broker, a workload each`);
     const traffic = new AbortController();
     const ending = AbortSignal.any([signal, traffic.signal]);
     setMaxListeners(0, ending);
@@ -120,19 +125,20 @@ export class DemoRun {
     });
     this.#pair = pair;
     for (const { workload } of pair) loops.push(workload.follow(ending));
+    loops.push(noteObjects(pair[0], pair[1], this.#story, ending), noteObjects(pair[1], pair[0], this.#story, ending));
 
     await this.#federate(pair, signal);
     const first = await pair[0].spire.readOwnBundle(signal);
     const [east, west] = pair;
     loops.push(east.workload.callRepeatedly(west.workload.port, this.#pace.callEveryMs, this.#tallies[0], ending));
     loops.push(west.workload.callRepeatedly(east.workload.port, this.#pace.callEveryMs, this.#tallies[1], ending));
-    this.#note('the workloads call each other, a fresh mTLS handshake each time');
+    this.#story.tell('the workloads call each other, a fresh mTLS handshake each time');
     await sleep(systemClock, this.#pace.restMs, signal);
 
     if (this.#options.withoutBrokers === true) await Promise.all(pair.map(({ broker }) => broker.stop()));
     for (let index = 0; index < rotations && !signal.aborted; index += 1) await this.#rotate(index, pair, signal);
     if (this.#options.withoutBrokers !== true && !signal.aborted) await this.#turnHostile(pair, first, signal);
-    if (!signal.aborted) this.#note('both trust domains end');
+    if (!signal.aborted) this.#story.tell('both trust domains end');
   }
 
   async #startPair(folder: string, teardown: Teardown, signal: AbortSignal): Promise<Pair> {
@@ -143,7 +149,8 @@ export class DemoRun {
         if (this.#brokerLog.length < MAX_LOG_LINES) this.#brokerLog.push(line.trimEnd());
       },
     });
-    const parts = { starter: this.#options.starter, folder, log, followEveryMs: this.#pace.followEveryMs };
+    const { starter, places } = this.#options;
+    const parts = { starter, places, folder, log, followEveryMs: this.#pace.followEveryMs };
     const start = (trustDomain: typeof EAST, peer: typeof EAST) =>
       startSide({ ...parts, trustDomain, peer }, teardown, signal);
     // Both are awaited, so that the teardown knows of all that was started.
@@ -156,18 +163,29 @@ export class DemoRun {
   async #federate(pair: Pair, signal: AbortSignal): Promise<void> {
     const [east, west] = pair;
     await Promise.all([declarePeer(east, west), declarePeer(west, east)]);
-    this.#note('each broker is told of its peer, once: where it is, its SPIFFE ID, its bundle of today');
+    this.#story.tell('each broker is told of its peer, once: where it is, its SPIFFE ID, its bundle of today');
     const isReady = () =>
       [...pair].every((side) => {
         const peer = side === east ? west : east;
-        return side.workload.trustsPeer && conditionOf(side, peer, 'Ready')?.status === 'True';
+        const { objects } = side.place;
+        const isReadyObject = objects === undefined || objects.ready(nameOf(peer.trustDomain))?.status === 'True';
+        return side.workload.trustsPeer && conditionOf(side, peer, 'Ready')?.status === 'True' && isReadyObject;
       });
     const ready = await waitUntil(isReady, { everyMs: 50, timeoutMs: READY_TIMEOUT_MS, signal });
     if (!ready && !signal.aborted) {
       const why = conditionOf(east, west, 'Ready') ?? conditionOf(west, east, 'Ready');
       throw new Error(`the brokers were not ready within ${READY_TIMEOUT_MS / 1000} s: ${why?.message ?? 'no status'}`);
     }
-    this.#note('each workload holds the bundle of the other trust domain', 'Good');
+    this.#story.tell('each workload holds the bundle of the other trust domain', 'Good');
+    await this.#showObjects(pair);
+  }
+
+  async #showObjects(pair: Pair): Promise<void> {
+    const tables = await Promise.all(pair.map(async ({ place }) => (await place.objects?.table()) ?? []));
+    for (const [index, table] of tables.entries()) {
+      if (table.length > 0) this.#story.tell(`kubectl get ptd, at ${pair[index]?.trustDomain ?? ''}:`);
+      for (const line of table) this.#story.tell(`  ${line}`);
+    }
   }
 
   async #rotate(index: number, [east, west]: Pair, signal: AbortSignal): Promise<void> {
@@ -175,46 +193,33 @@ export class DemoRun {
     const [side, peer] = index % 2 === 0 ? [east, west] : [west, east];
     const failuresBefore = this.#failures();
     const rotation = await rotate({ number, side, peer }, this.#pace, signal, (progress) => {
-      this.#noteRotation(progress, this.#rotations[index], peer);
+      this.#story.tellRotation(progress, this.#rotations[index], peer.trustDomain);
       this.#rotations[index] = progress;
     });
     await sleep(systemClock, this.#pace.restMs, signal);
     if (signal.aborted) return;
     if (rotation.toPeerMs === undefined) {
-      this.#faults.push(`root ${short(rotation.root)} of ${side.trustDomain} never reached ${peer.trustDomain}`);
+      this.#faults.push(`root ${shortRoot(rotation.root)} of ${side.trustDomain} never reached ${peer.trustDomain}`);
     }
     const failed = this.#failures() - failuresBefore;
-    if (failed > 0) this.#note(`rotation ${number}: ${failed} calls failed`, 'Bad');
-  }
-
-  /** Says each step of a rotation when it is seen first. */
-  #noteRotation(now: Rotation, before: Rotation | undefined, peer: Side): void {
-    const { number, side, root, toPeerMs, activatedAfterMs } = now;
-    const what = `rotation ${number}:`;
-    const tell = (text: string, tone?: Note['tone']) => {
-      this.#note(text, tone, 'Rotation');
-    };
-    if (before === undefined) tell(`${what} ${side.trustDomain} publishes a new root, ${short(root)}`);
-    if (toPeerMs !== undefined && before?.toPeerMs === undefined) {
-      tell(`${what} the SPIRE of ${peer.trustDomain} holds it after ${Math.round(toPeerMs)} ms`, 'Good');
-    }
-    if (activatedAfterMs !== undefined && before?.activatedAfterMs === undefined) {
-      tell(`${what} ${side.trustDomain} signs with ${short(root)} from now on`);
-    }
+    if (failed > 0) this.#story.tell(`rotation ${number}: ${failed} calls failed`, 'Bad');
   }
 
   async #turnHostile([east, west]: Pair, first: Parameters<typeof hostileDocuments>[0], signal: AbortSignal) {
     const failuresBefore = this.#failures();
     for (const document of hostileDocuments(first)) {
-      this.#note(`the endpoint of ${east.trustDomain} serves ${document.what}`);
+      this.#story.tell(`the endpoint of ${east.trustDomain} serves ${document.what}`);
       const turn = { side: east, victim: west, document };
       const { reason, bundleKept } = await serveHostile(turn, this.#pace.hostileMs, signal);
       if (signal.aborted) return;
       if (reason === document.expectedReason && bundleKept) {
-        this.#note(`${west.trustDomain} keeps the bundle it has (${reason})`, 'Good');
+        this.#story.tell(`${west.trustDomain} keeps the bundle it has (${reason})`, 'Good');
       } else {
         const outcome = `${reason ?? 'no refusal'}, bundle ${bundleKept ? 'kept' : 'changed'}`;
-        this.#note(`${west.trustDomain} should have kept its bundle for ${document.expectedReason}: ${outcome}`, 'Bad');
+        this.#story.tell(
+          `${west.trustDomain} should have kept its bundle for ${document.expectedReason}: ${outcome}`,
+          'Bad',
+        );
         this.#faults.push(`${document.what}: ${outcome}`);
       }
     }
@@ -222,13 +227,15 @@ export class DemoRun {
     if (signal.aborted) return;
     if (!well) this.#faults.push(`${west.trustDomain} did not recover when the endpoint served its own bundle again`);
     else if (this.#failures() === failuresBefore) {
-      this.#note('the endpoint serves the truth again: ready, and no call failed meanwhile', 'Good');
+      this.#story.tell('the endpoint serves the truth again: ready, and no call failed meanwhile', 'Good');
     }
     await sleep(systemClock, this.#pace.restMs, signal);
   }
 
   #outcome(): DemoOutcome {
-    const result = demoResult(this.#rotations, this.#tallies, this.#options.starter.version);
+    const { starter, places } = this.#options;
+    const versions = { spire: starter.version, kubernetes: places.kubernetes ?? null };
+    const result = demoResult(this.#rotations, this.#tallies, versions);
     const faults = [...this.#faults];
     if (result.failedHandshakes > 0) faults.unshift(`${result.failedHandshakes} handshakes failed`);
     if (result.rotations > 0 && this.#tallies.some(({ ok }) => ok === 0))
@@ -236,21 +243,13 @@ export class DemoRun {
     return { result, faults, brokerLog: this.#brokerLog };
   }
 
-  #note(text: string, tone: Note['tone'] = 'Plain', topic: Note['topic'] = 'Story'): void {
-    const note = { atMs: this.#elapsedMs(), tone, topic, text };
-    this.#notes.push(note);
-    this.#options.onNote(note);
+  #sides(): Scene['sides'] {
+    if (this.#pair === undefined) return [];
+    const [east, west] = this.#pair;
+    return [sideScene(east, west, this.#rootMemory), sideScene(west, east, this.#rootMemory)];
   }
 
   #failures(): number {
     return this.#tallies.reduce((sum, { failures }) => sum + failures, 0);
   }
-
-  #elapsedMs(): number {
-    return performance.now() - this.#startedAtMs;
-  }
-}
-
-function short(fingerprint: string): string {
-  return fingerprint.slice(0, 8);
 }

@@ -63,11 +63,15 @@ export function drawScene(scene: Scene, { columns, rows }: Size): Line[] {
   return [...head, ...rotations, [], ...notes].slice(-Math.max(rows - 1, 1)).map((line) => cut(line, columns));
 }
 
-function title({ spire, elapsedMs, rotations, rotationsWanted }: Scene): Line {
+function title({ spire, kubernetes, elapsedMs, rotations, rotationsWanted }: Scene): Line {
   const spireName = spire === 'embedded' ? 'embedded SPIRE' : `SPIRE ${spire}`;
+  const kubernetesName = kubernetes === undefined ? '' : `   Kubernetes ${kubernetes}`;
   return [
     span('  fedbroker demo', 'Title'),
-    span(`   ${spireName}   rotation ${rotations.length} of ${rotationsWanted}   ${seconds(elapsedMs)}`, 'Label'),
+    span(
+      `   ${spireName}${kubernetesName}   rotation ${rotations.length} of ${rotationsWanted}   ${seconds(elapsedMs)}`,
+      'Label',
+    ),
   ];
 }
 
@@ -84,7 +88,7 @@ function sides(scenes: readonly SideScene[], columns: number): Line[] {
 }
 
 function panel(
-  { trustDomain, peerName, svidSignedBy, ownRoots, peerRoots, condition }: SideScene,
+  { trustDomain, peerName, svidSignedBy, ownRoots, peerRoots, condition, objectCondition }: SideScene,
   columns: number,
 ): Line[] {
   const signer = svidSignedBy === undefined ? span('none yet', 'Label') : span(`  ${short(svidSignedBy)}`, 'Good');
@@ -94,6 +98,9 @@ function panel(
     [label('own roots'), ...roots(ownRoots, columns)],
     [label(`trusts ${peerName} by`), ...roots(peerRoots, columns)],
     [label(`peer ${peerName}`), span(condition.reason, CONDITION_TONES[condition.status])],
+    ...(objectCondition === undefined
+      ? []
+      : [[label(`object ${peerName}`), span(objectCondition.reason, CONDITION_TONES[objectCondition.status])]]),
   ];
 }
 

@@ -1,42 +1,25 @@
 // How does the demo run the real spire-server? A program that is already on this machine, with a configuration of its own.
-import { execFile, spawn, type ChildProcess } from 'node:child_process';
-import { closeSync, openSync } from 'node:fs';
-import { access, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
-import { homedir } from 'node:os';
+import { execFile } from 'node:child_process';
+import { access, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { createServer, type AddressInfo } from 'node:net';
 import type { TrustDomain } from '../../bundle/trust-domain.ts';
 import { openSpireServer } from '../../spire/spire-server.ts';
+import { BUILT_BELOW, builtProgram, HOW_TO_BUILD } from './built-program.ts';
+import type { ChildPrograms } from './child-programs.ts';
+import { freePort } from './free-port.ts';
 import type { RunningSpire, SpireStarter } from './spire-starter.ts';
-import { waitUntil } from './wait-until.ts';
 
-/** Where `npm run test:stack` puts what it builds; the folder's name goes on with a digest. */
-const BUILT_BELOW = join(homedir(), '.cache', 'fedbroker-stack');
-const BUILT_FOLDER_PREFIX = 'spire-';
 const VERSION_TIMEOUT_MS = 10_000;
 const READY_TIMEOUT_MS = 20_000;
-const END_TIMEOUT_MS = 5_000;
 /** Linux allows 107 bytes without the terminating zero, macOS 103. */
 const MAX_SOCKET_PATH_BYTES = 103;
 
 /** `program`: a path; undefined takes the newest that was built for the tests, or else the one in PATH. */
-export async function realSpire(program: string | undefined): Promise<SpireStarter> {
-  const found = program ?? (await builtProgram()) ?? 'spire-server';
+export async function realSpire(program: string | undefined, programs: ChildPrograms): Promise<SpireStarter> {
+  const found = program ?? (await builtProgram('spire', 'spire-server')) ?? 'spire-server';
   const version = await versionOf(found, program === undefined);
-  return { version, start: (trustDomain, folder) => startServer(found, trustDomain, folder) };
-}
-
-async function builtProgram(): Promise<string | undefined> {
-  const folders = await readdir(BUILT_BELOW).catch(() => []);
-  const programs = folders
-    .filter((name) => name.startsWith(BUILT_FOLDER_PREFIX) && !name.includes('.unfinished'))
-    .map((name) => join(BUILT_BELOW, name, 'spire-server'));
-  const dated = await Promise.all(
-    programs.map(async (path) => ({ path, builtAtMs: (await stat(path).catch(() => undefined))?.mtimeMs ?? 0 })),
-  );
-  const [newest] = dated.filter(({ builtAtMs }) => builtAtMs > 0).sort((a, b) => b.builtAtMs - a.builtAtMs);
-  return newest?.path;
+  return { version, start: (trustDomain, folder) => startServer(found, { trustDomain, folder, programs }) };
 }
 
 async function versionOf(program: string, wasSearched: boolean): Promise<string> {
@@ -47,13 +30,19 @@ async function versionOf(program: string, wasSearched: boolean): Promise<string>
   } catch (error) {
     const sought = wasSearched ? ` (neither below ${BUILT_BELOW} nor in PATH)` : '';
     throw new Error(
-      `"${program}" cannot be run${sought}: ${(error as Error).message}. Name yours with --spire-server FILE, or let "npm run test:stack -- spire-server" build one from source (needs Go and gcc)`,
+      `"${program}" cannot be run${sought}: ${(error as Error).message}. Name yours with --spire-server FILE; or ${HOW_TO_BUILD}`,
       { cause: error },
     );
   }
 }
 
-async function startServer(program: string, trustDomain: TrustDomain, folder: string): Promise<RunningSpire> {
+interface ServerPlace {
+  readonly trustDomain: TrustDomain;
+  readonly folder: string;
+  readonly programs: ChildPrograms;
+}
+
+async function startServer(program: string, { trustDomain, folder, programs }: ServerPlace): Promise<RunningSpire> {
   const socketPath = join(folder, 'spire.sock');
   if (Buffer.byteLength(socketPath) > MAX_SOCKET_PATH_BYTES) {
     throw new Error(`the socket path ${socketPath} is too long: set TMPDIR to a shorter folder`);
@@ -62,65 +51,22 @@ async function startServer(program: string, trustDomain: TrustDomain, folder: st
   await mkdir(dataFolder);
   const configPath = join(folder, 'server.conf');
   await writeFile(configPath, serverConfig({ trustDomain, socketPath, dataFolder, port: await freePort() }));
-  const logPath = join(folder, 'spire-server.log');
-  const log = openSync(logPath, 'a');
-  const child = spawn(program, ['run', '-config', configPath], { stdio: ['ignore', log, log] });
-  closeSync(log);
-  const server = new ServerProcess(child);
   const client = openSpireServer({ socketPath, trustDomain });
   try {
-    const isUp = async () =>
-      server.ended ||
-      ((await access(socketPath).then(
-        () => true,
-        () => false,
-      )) &&
-        (await client.isServing().catch(() => false)));
-    const up = await waitUntil(isUp, {
-      everyMs: 50,
-      timeoutMs: READY_TIMEOUT_MS,
-      signal: new AbortController().signal,
+    const { stop } = await programs.start({
+      name: `spire-server of ${trustDomain}`,
+      program,
+      args: ['run', '-config', configPath],
+      logPath: join(folder, 'spire-server.log'),
+      isReady: async () => {
+        await access(socketPath);
+        return client.isServing();
+      },
+      readyTimeoutMs: READY_TIMEOUT_MS,
     });
-    if (up && !server.ended) return { socketPath, stop: () => server.end() };
+    return { socketPath, stop };
   } finally {
     client.close();
-  }
-  await server.end();
-  const lines = (await readFile(logPath, 'utf8')).trimEnd().split('\n').slice(-5).join('\n');
-  throw new Error(`spire-server of ${trustDomain} did not start. The end of its log:\n${lines}`);
-}
-
-class ServerProcess {
-  readonly #child: ChildProcess;
-  readonly #gone: Promise<void>;
-  readonly #killAtExit: () => void;
-  #ended = false;
-
-  constructor(child: ChildProcess) {
-    this.#child = child;
-    this.#killAtExit = () => child.kill('SIGKILL');
-    process.once('exit', this.#killAtExit);
-    this.#gone = new Promise((resolve) => {
-      const ended = () => {
-        this.#ended = true;
-        process.off('exit', this.#killAtExit);
-        resolve();
-      };
-      child.once('error', ended).once('exit', ended);
-    });
-  }
-
-  get ended(): boolean {
-    return this.#ended;
-  }
-
-  /** SIGTERM, and SIGKILL when that was not enough. */
-  async end(): Promise<void> {
-    if (this.#ended) return;
-    this.#child.kill('SIGTERM');
-    const timer = setTimeout(() => this.#child.kill('SIGKILL'), END_TIMEOUT_MS);
-    await this.#gone;
-    clearTimeout(timer);
   }
 }
 
@@ -157,15 +103,4 @@ plugins {
     }
 }
 `;
-}
-
-/** SPIRE cannot be asked for the port it chose, so it is chosen for it. */
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject).listen(0, '127.0.0.1', resolve);
-  });
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }

@@ -1,7 +1,10 @@
 // How is the demo run and its result told? Flags in, lines, the live view or one JSON object out.
 import { textFlag, UsageError, wantsJson, type CommandContext, type ExitCode } from '../command.ts';
+import { ChildPrograms } from './child-programs.ts';
+import { peerFiles } from './declaration-place.ts';
 import { DemoRun, type DemoOptions } from './demo-run.ts';
 import type { DemoResult } from './demo-result.ts';
+import { kubeDeclarations } from './kube-declarations.ts';
 import { openLiveView } from './live-view.ts';
 import { noteLine } from './note-line.ts';
 import { realSpire } from './real-spire.ts';
@@ -15,16 +18,25 @@ export async function runDemo(
   context: CommandContext,
   change: Pick<DemoOptions, 'pace' | 'withoutBrokers'> = {},
 ): Promise<ExitCode> {
-  const json = wantsJson(context);
+  wantsJson(context);
   const rotations = rotationsFlag(context);
-  const starter = await spireFlag(context);
+  const programs = new ChildPrograms(context.signal);
+  try {
+    const starter = await spireFlag(context, programs);
+    const places = context.flags['kubernetes'] === true ? await kubeDeclarations(programs) : peerFiles;
+    return await play(context, { ...change, starter, places, rotations });
+  } finally {
+    programs.close();
+  }
+}
+
+async function play(context: CommandContext, options: Omit<DemoOptions, 'onNote'>): Promise<ExitCode> {
+  const json = wantsJson(context);
   const terminal = json || !process.stdout.isTTY ? undefined : process.stdout;
   // Where JSON is asked for, stdout has nothing else.
   const tell = json ? context.explain : context.print;
   const demo = new DemoRun({
-    ...change,
-    starter,
-    rotations,
+    ...options,
     onNote: (note) => {
       if (terminal === undefined) tell(`${noteLine(note)}\n`);
     },
@@ -46,20 +58,27 @@ function rotationsFlag(context: CommandContext): number {
   throw new UsageError(`--rotations must be a whole number from 1 to ${MAX_ROTATIONS}, not "${text}"`);
 }
 
-async function spireFlag(context: CommandContext): Promise<SpireStarter> {
+async function spireFlag(context: CommandContext, programs: ChildPrograms): Promise<SpireStarter> {
   const spire = textFlag(context, 'spire') ?? 'embedded';
   const program = textFlag(context, 'spire-server');
-  if (spire === 'real') return realSpire(program);
+  if (spire === 'real') return realSpire(program, programs);
   if (spire !== 'embedded') throw new UsageError(`--spire must be "embedded" or "real", not "${spire}"`);
   if (program !== undefined) throw new UsageError('--spire-server needs --spire real');
   return embeddedSpire;
 }
 
-function resultText({ rotations, handshakes, failedHandshakes, rotationToPeerMs, spire }: DemoResult): string {
+function resultText({
+  rotations,
+  handshakes,
+  failedHandshakes,
+  rotationToPeerMs,
+  spire,
+  kubernetes,
+}: DemoResult): string {
   const { p50, max } = rotationToPeerMs;
   const arrival =
     p50 === null || max === null
       ? 'No new root reached the SPIRE of the other trust domain.'
       : `Half of the new roots reached the SPIRE of the other trust domain within ${p50} ms, all within ${max} ms.`;
-  return `${rotations} CA rotation${rotations === 1 ? '' : 's'} (SPIRE ${spire}), ${handshakes} mTLS handshakes, ${failedHandshakes} failed.\n${arrival}`;
+  return `${rotations} CA rotation${rotations === 1 ? '' : 's'} (${kubernetes === null ? '' : `Kubernetes ${kubernetes}, `}SPIRE ${spire}), ${handshakes} mTLS handshakes, ${failedHandshakes} failed.\n${arrival}`;
 }

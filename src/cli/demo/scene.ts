@@ -12,6 +12,8 @@ import { nameOf, type Side } from './side.ts';
 export interface Scene {
   /** `embedded`, or SPIRE's version. */
   readonly spire: string;
+  /** Its version; undefined where peers are declared in files. */
+  readonly kubernetes: string | undefined;
   readonly elapsedMs: number;
   readonly rotationsWanted: number;
   readonly sides: readonly SideScene[];
@@ -42,6 +44,8 @@ export interface SideScene {
   readonly peerRoots: readonly RootScene[];
   /** What the broker says of the peer, for example `Ready`. */
   readonly condition: Pick<Condition, 'reason' | 'status'>;
+  /** What the API server says of the object that declares the peer; undefined where peers are declared in files. */
+  readonly objectCondition: Pick<Condition, 'reason' | 'status'> | undefined;
 }
 
 export interface RootScene {
@@ -62,6 +66,8 @@ export interface RotationScene extends Pick<Rotation, 'number' | 'root' | 'toPee
 /** What was found out about each root when it was seen first, by fingerprint. */
 export type RootMemory = Map<string, { readonly rank: number; readonly subjectKeyId: string | undefined }>;
 
+const NOT_DECLARED = { reason: 'not declared yet', status: 'Unknown' } as const;
+
 export function sideScene(side: Side, peer: Side, memory: RootMemory): SideScene {
   const context = side.workload.context;
   const ownRoots = rootScenes(context?.ownRoots ?? [], context?.authorities, memory);
@@ -72,7 +78,8 @@ export function sideScene(side: Side, peer: Side, memory: RootMemory): SideScene
     svidSignedBy: ownRoots.find((root) => memory.get(root.fingerprint)?.subjectKeyId === signedBy)?.fingerprint,
     ownRoots,
     peerRoots: rootScenes(context?.federated.get(peer.trustDomain) ?? [], peer.workload.context?.authorities, memory),
-    condition: conditionOf(side, peer, 'Ready') ?? { reason: 'not declared yet', status: 'Unknown' },
+    condition: conditionOf(side, peer, 'Ready') ?? NOT_DECLARED,
+    objectCondition: side.place.objects && (side.place.objects.ready(nameOf(peer.trustDomain)) ?? NOT_DECLARED),
   };
 }
 

@@ -1,14 +1,15 @@
 // What runs in one trust domain of the demo? A SPIRE Server, a broker beside it, and a workload.
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { stringify } from 'yaml';
 import { serializeBundle } from '../../bundle/bundle-document.ts';
 import { parseSpiffeId, type SpiffeId } from '../../bundle/spiffe-id.ts';
 import type { TrustDomain } from '../../bundle/trust-domain.ts';
 import { resolveConfig } from '../../config.ts';
+import { PEER_API } from '../../federation/peer-declaration.ts';
 import type { Logger } from '../../log.ts';
 import { openSpireServer, type SpireServerClient } from '../../spire/spire-server.ts';
 import { startBroker, type RunningBroker } from '../start-broker.ts';
+import type { DeclarationPlace, DeclarationPlaces } from './declaration-place.ts';
 import { registerWorkload } from './register-workload.ts';
 import type { SpireStarter } from './spire-starter.ts';
 import type { Teardown } from './teardown.ts';
@@ -20,13 +21,15 @@ export interface Side {
   readonly spire: SpireServerClient;
   readonly broker: RunningBroker;
   readonly workload: Workload;
-  readonly peersFolder: string;
+  /** Where its peers are declared. */
+  readonly place: DeclarationPlace;
 }
 
 export interface SideParts {
   readonly trustDomain: TrustDomain;
   readonly peer: TrustDomain;
   readonly starter: SpireStarter;
+  readonly places: DeclarationPlaces;
   /** Below which this side has a folder of its own. */
   readonly folder: string;
   readonly log: Logger;
@@ -35,18 +38,19 @@ export interface SideParts {
 
 /** Resolves when SPIRE serves and the broker runs, with no peer yet. `teardown` ends whatever was started. */
 export async function startSide(parts: SideParts, teardown: Teardown, signal: AbortSignal): Promise<Side> {
-  const { trustDomain, starter, log } = parts;
+  const { trustDomain, starter, places, log } = parts;
   const folder = join(parts.folder, trustDomain);
-  const peersFolder = join(folder, 'peers');
-  await mkdir(peersFolder, { recursive: true });
+  await mkdir(folder);
   const { socketPath, stop } = await starter.start(trustDomain, folder);
   teardown.add(stop);
   const spire = openSpireServer({ socketPath, trustDomain });
   teardown.add(() => {
     spire.close();
   });
+  const place = await places.open(trustDomain, folder, signal);
+  teardown.add(place.close);
 
-  const broker = await startBroker(brokerConfig(socketPath, peersFolder), log, signal);
+  const broker = await startBroker(brokerConfig(socketPath, place), log, signal);
   if (broker === undefined) throw new Error('the demo was asked to end before SPIRE was reached');
   teardown.add(() => broker.stop());
 
@@ -60,17 +64,18 @@ export async function startSide(parts: SideParts, teardown: Teardown, signal: Ab
   });
   await workload.listen();
   teardown.add(() => workload.close());
-  return { trustDomain, spire, broker, workload, peersFolder };
+  return { trustDomain, spire, broker, workload, place };
 }
 
 /** As the operators of both trust domains do it once: where the peer is, who it is, and its bundle for first contact. */
-export async function declarePeer({ peersFolder, trustDomain }: Side, peer: Side): Promise<void> {
+export async function declarePeer({ place, trustDomain }: Side, peer: Side): Promise<void> {
   const address = peer.broker.endpoint.addresses.https_spiffe;
   if (address === undefined) throw new Error(`the broker of ${peer.trustDomain} serves no bundle`);
   const bootstrap = serializeBundle(await peer.spire.readOwnBundle(), { refreshHintSeconds: 300 });
-  const declaration = {
-    apiVersion: 'fedbroker.dev/v1alpha1',
-    kind: 'PeerTrustDomain',
+  const { group, version, kind } = PEER_API;
+  await place.declare({
+    apiVersion: `${group}/${version}`,
+    kind,
     metadata: { name: nameOf(peer.trustDomain) },
     spec: {
       trustDomain: peer.trustDomain,
@@ -82,8 +87,7 @@ export async function declarePeer({ peersFolder, trustDomain }: Side, peer: Side
       trustDomainBundle: { inline: bootstrap.toString('utf8') },
       federatesWith: { entries: [{ spiffeID: workloadId(trustDomain) }] },
     },
-  };
-  await writeFile(join(peersFolder, `${nameOf(peer.trustDomain)}.yaml`), stringify(declaration));
+  });
 }
 
 /** `east.example` → `east`. */
@@ -95,12 +99,11 @@ function workloadId(trustDomain: TrustDomain): SpiffeId {
   return parseSpiffeId(`spiffe://${trustDomain}/workload`);
 }
 
-/** The defaults, but for addresses and for how soon a new file in the peers directory is seen. */
-function brokerConfig(socketPath: string, peersFolder: string) {
+/** The defaults, but for addresses and for where peers are declared. */
+function brokerConfig(socketPath: string, { brokerFlags }: DeclarationPlace) {
   const flags = {
     'spire-socket': socketPath,
-    'peers-directory': peersFolder,
-    'peers-poll-ms': '200',
+    ...brokerFlags,
     'serve-spiffe-address': '127.0.0.1:0',
     'admin-address': 'off',
   };

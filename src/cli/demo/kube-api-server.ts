@@ -1,0 +1,151 @@
+// How does the demo run a real Kubernetes API server without nodes? kube-apiserver over an etcd of its own.
+import { execFile } from 'node:child_process';
+import { randomBytes, generateKeyPairSync } from 'node:crypto';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { get } from 'node:https';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import type { TrustDomain } from '../../bundle/trust-domain.ts';
+import { UsageError } from '../command.ts';
+import { BUILT_BELOW, builtProgram, HOW_TO_BUILD } from './built-program.ts';
+import type { ChildPrograms } from './child-programs.ts';
+import { freePort } from './free-port.ts';
+
+/** Paths. */
+export interface KubePrograms {
+  readonly kubeApiServer: string;
+  readonly etcd: string;
+  readonly kubectl: string;
+  /** Of the API server, for example `1.36.3`. */
+  readonly version: string;
+}
+
+export interface RunningKubeApiServer {
+  /** Of a user who may do everything. */
+  readonly kubeconfigPath: string;
+  readonly stop: () => Promise<void>;
+}
+
+const VERSION_TIMEOUT_MS = 10_000;
+const REQUEST_TIMEOUT_MS = 5_000;
+const ETCD_READY_TIMEOUT_MS = 30_000;
+/** It creates its own roles, priority classes and namespaces first, on busy machines slowly. */
+const READY_TIMEOUT_MS = 120_000;
+
+/** @throws UsageError that says how to get them when `npm run test:stack` has not built them yet */
+export async function findKubePrograms(): Promise<KubePrograms> {
+  const [kubeApiServer, kubectl, etcd] = await Promise.all([
+    built('kubernetes', 'kube-apiserver'),
+    built('kubernetes', 'kubectl'),
+    built('etcd', 'etcd'),
+  ]);
+  const { stdout } = await promisify(execFile)(kubeApiServer, ['--version'], { timeout: VERSION_TIMEOUT_MS });
+  return { kubeApiServer, kubectl, etcd, version: /\d+\.\d+\.\d+/.exec(stdout)?.[0] ?? 'unknown' };
+}
+
+async function built(part: string, program: string): Promise<string> {
+  const path = await builtProgram(part, program);
+  if (path !== undefined) return path;
+  throw new UsageError(`--kubernetes needs ${program}, which is not built yet below ${BUILT_BELOW}: ${HOW_TO_BUILD}`);
+}
+
+/** Resolves when it answers /readyz. Nothing of it is kept: it ends without ceremony. */
+export async function startKubeApiServer(
+  { kubeApiServer, etcd }: KubePrograms,
+  { trustDomain, folder, programs }: { trustDomain: TrustDomain; folder: string; programs: ChildPrograms },
+): Promise<RunningKubeApiServer> {
+  const file = async (name: string, text: string): Promise<string> => {
+    const path = join(folder, name);
+    await writeFile(path, text, { mode: 0o600 });
+    return path;
+  };
+  const store = await startEtcd(etcd, { trustDomain, folder, programs });
+  try {
+    const url = `https://127.0.0.1:${await freePort()}`;
+    const token = randomBytes(32).toString('hex');
+    const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const keyPath = await file('sa.pem', privateKey.export({ type: 'sec1', format: 'pem' }).toString());
+    const certificatePath = join(folder, 'apiserver.crt');
+    const server = await programs.start({
+      name: `kube-apiserver of ${trustDomain}`,
+      program: kubeApiServer,
+      args: [
+        `--etcd-servers=${store.url}`,
+        '--bind-address=127.0.0.1',
+        `--secure-port=${new URL(url).port}`,
+        // It makes its own certificate there, as apiserver.crt with the authority behind it.
+        `--cert-dir=${folder}`,
+        `--token-auth-file=${await file('tokens.csv', `${token},admin,admin,system:masters\n`)}`,
+        '--service-account-issuer=https://kubernetes.default.svc',
+        `--service-account-key-file=${keyPath}`,
+        `--service-account-signing-key-file=${keyPath}`,
+        '--service-cluster-ip-range=10.96.0.0/24',
+        '--authorization-mode=RBAC',
+        '--endpoint-reconciler-type=none',
+      ],
+      logPath: join(folder, 'kube-apiserver.log'),
+      isReady: async () => (await statusOf(`${url}/readyz`, await readFile(certificatePath))) === 200,
+      readyTimeoutMs: READY_TIMEOUT_MS,
+    });
+    const caPem = await readFile(certificatePath, 'utf8');
+    const kubeconfigPath = await file('kubeconfig', kubeconfig({ server: url, caPem, token }));
+    const stop = async () => {
+      await server.kill();
+      await store.kill();
+    };
+    return { kubeconfigPath, stop };
+  } catch (error) {
+    await store.kill();
+    throw error;
+  }
+}
+
+async function startEtcd(
+  program: string,
+  { trustDomain, folder, programs }: { trustDomain: TrustDomain; folder: string; programs: ChildPrograms },
+): Promise<{ readonly url: string; readonly kill: () => Promise<void> }> {
+  const url = `http://127.0.0.1:${await freePort()}`;
+  const peerUrl = `http://127.0.0.1:${await freePort()}`;
+  const dataFolder = join(folder, 'etcd-data');
+  await mkdir(dataFolder, { mode: 0o700 });
+  const { kill } = await programs.start({
+    name: `etcd of ${trustDomain}`,
+    program,
+    args: [
+      `--data-dir=${dataFolder}`,
+      `--listen-client-urls=${url}`,
+      `--advertise-client-urls=${url}`,
+      `--listen-peer-urls=${peerUrl}`,
+      `--initial-advertise-peer-urls=${peerUrl}`,
+      `--initial-cluster=default=${peerUrl}`,
+      '--unsafe-no-fsync',
+    ],
+    logPath: join(folder, 'etcd.log'),
+    isReady: async () => (await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS) })).ok,
+    readyTimeoutMs: ETCD_READY_TIMEOUT_MS,
+  });
+  return { url, kill };
+}
+
+/** Anybody may ask for /readyz. */
+function statusOf(url: string, ca: Buffer): Promise<number | undefined> {
+  return new Promise((resolve, reject) => {
+    get(url, { ca, agent: false, signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS) }, (answer) => {
+      answer.resume();
+      resolve(answer.statusCode);
+    }).once('error', reject);
+  });
+}
+
+/** JSON is YAML. */
+function kubeconfig({ server, caPem, token }: { server: string; caPem: string; token: string }): string {
+  const ca = Buffer.from(caPem).toString('base64');
+  return JSON.stringify({
+    apiVersion: 'v1',
+    kind: 'Config',
+    clusters: [{ name: 'demo', cluster: { server, 'certificate-authority-data': ca } }],
+    users: [{ name: 'admin', user: { token } }],
+    contexts: [{ name: 'demo', context: { cluster: 'demo', user: 'admin' } }],
+    'current-context': 'demo',
+  });
+}

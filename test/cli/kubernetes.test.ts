@@ -1,0 +1,153 @@
+// Do the commands that look once read PeerTrustDomain objects as well as files, and say what is wrong with them?
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import { serializeBundle } from '../../src/bundle/bundle-document.ts';
+import { startSide, type Side } from '../broker/side.ts';
+import { makeRoot, makeSvid } from '../fakes/fake-ca.ts';
+import { startFakeApiServer, type FakeApiServer } from '../fakes/fake-api-server.ts';
+import { startEndpoint, type FakeEndpoint } from '../fakes/hostile-endpoint.ts';
+import { bundleOf, EAST, WEST } from '../federation/samples.ts';
+import { specOf } from '../kubernetes/peer-objects.ts';
+import { PEERS, placeOf } from '../kubernetes/west.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+
+interface Result {
+  readonly exitCode: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+describe('with --kubernetes kubeconfig', () => {
+  let folder: string;
+  let side: Side;
+  let fake: FakeApiServer;
+  let endpoint: FakeEndpoint;
+  let westFile: string;
+
+  beforeEach(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'fb-cli-'));
+    side = await startSide(EAST);
+    fake = await startFakeApiServer([PEERS]);
+    const root = await makeRoot(WEST);
+    const document = serializeBundle({ ...bundleOf(WEST), x509Authorities: [root.der] }, { refreshHintSeconds: 300 });
+    westFile = join(folder, 'west.json');
+    writeFileSync(westFile, document);
+    endpoint = await startEndpoint(await makeSvid(root, `spiffe://${WEST}/federation-broker`), (_request, response) =>
+      response.writeHead(200, { 'content-type': 'application/json' }).end(document),
+    );
+    const bundle = { resource: CONFIG_MAPS, namespace: 'spire', name: 'west-bundle', subresource: undefined };
+    fake.store.create(
+      bundle,
+      { metadata: { name: 'west-bundle' }, data: { 'bundle.json': String(document) } },
+      'kubectl',
+    );
+    declare('west', {
+      bundleEndpointURL: endpoint.url,
+      trustDomainBundle: { configMapRef: { namespace: 'spire', name: 'west-bundle', key: 'bundle.json' } },
+      federatesWith: { entries: [{ spiffeID: `spiffe://${EAST}/**` }] },
+    });
+    await side.createEntry('/api');
+  });
+  afterEach(async () => {
+    await endpoint.close();
+    await fake.close();
+    await side.stop();
+    rmSync(folder, { recursive: true });
+  });
+
+  /** As `kubectl apply` leaves it: no broker has put its finalizer on it yet. */
+  function declare(name: string, spec: Readonly<Record<string, unknown>> = {}): void {
+    fake.store.create(placeOf(name), { metadata: { name }, spec: specOf(`${name}.example`, spec) }, 'kubectl');
+  }
+
+  function fedbroker(...args: readonly string[]): Promise<Result> {
+    const kubeconfig = join(folder, 'kubeconfig');
+    writeFileSync(kubeconfig, kubeconfigOf(fake));
+    const settings = ['--spire-socket', side.dev.socketPath, '--kubernetes', 'kubeconfig', '--kubeconfig', kubeconfig];
+    const program = [
+      '--import',
+      'tsx',
+      join(ROOT, 'src/main.ts'),
+      ...args,
+      ...settings,
+      '--kubernetes-namespace=spire',
+    ];
+    return new Promise((resolve) => {
+      execFile(process.execPath, program, { cwd: ROOT }, (error, stdout, stderr) => {
+        resolve({ exitCode: error === null ? 0 : Number(error.code), stdout, stderr });
+      });
+    });
+  }
+
+  it('plan says what would change for the objects, and changes nothing anywhere', async () => {
+    side.dev.record.forget();
+    const { exitCode, stdout, stderr } = await fedbroker('plan');
+    assert.equal(exitCode, 0, stderr);
+    assert.match(stdout, /west \(west\.example\): accepted/);
+    assert.match(stdout, /store {4}bundle of west\.example, sequence 7\n {11}\+ root [0-9a-f]{64}/);
+    assert.match(stdout, /update {3}1 entries/);
+    assert.deepEqual(side.dev.record.writes(), []);
+    assert.deepEqual(new Set(fake.requests.map(({ verb }) => verb)), new Set(['list', 'get']));
+  });
+
+  it('plan names the objects that do not count, plans the others, and exits 1', async () => {
+    declare('north', { federatesWith: { entries: [{ spiffeID: 'spiffe://elsewhere.example/**' }] } });
+    const { exitCode, stdout, stderr } = await fedbroker('plan');
+    assert.equal(exitCode, 1);
+    assert.match(stderr, /^PeerTrustDomain north: Invalid: .*elsewhere\.example/);
+    assert.match(stdout, /west \(west\.example\): accepted/);
+  });
+
+  it('plan says which right is missing when the objects may not be read', async () => {
+    fake.isAllowed = () => false;
+    const { exitCode, stdout, stderr } = await fedbroker('plan');
+    assert.equal(exitCode, 1);
+    assert.match(stderr, /^fedbroker plan: KubeForbidden: .*list.*peertrustdomains/);
+    assert.equal(stdout, '');
+  });
+
+  it('plan says that the API server does not answer', async () => {
+    await fake.stop();
+    const { exitCode, stderr } = await fedbroker('plan');
+    assert.equal(exitCode, 1);
+    assert.match(stderr, /^fedbroker plan: KubeUnreachable: /);
+  });
+
+  it('rebootstrap knows the peers of the objects', async () => {
+    const dry = await fedbroker('rebootstrap', 'west', '--bundle', westFile, '--dry-run');
+    assert.equal(dry.exitCode, 0, dry.stderr);
+    assert.equal(await side.spire.getFederatedBundle(WEST), undefined);
+    const done = await fedbroker('rebootstrap', 'west', '--bundle', westFile);
+    assert.equal(done.exitCode, 0, done.stderr);
+    assert.equal((await side.spire.getFederatedBundle(WEST))?.sequenceNumber, 7n);
+  });
+
+  it('rebootstrap names the declared ones when there is no such peer', async () => {
+    const { exitCode, stderr } = await fedbroker('rebootstrap', 'south', '--bundle', westFile);
+    assert.equal(exitCode, 2);
+    assert.match(stderr, /no peer "south" is declared by a PeerTrustDomain object; declared are: west/);
+  });
+});
+
+const CONFIG_MAPS = { group: '', version: 'v1', plural: 'configmaps', kind: 'ConfigMap', namespaced: true };
+
+/** JSON is YAML. */
+function kubeconfigOf({ ca, port, tokens }: FakeApiServer): string {
+  const cluster = {
+    server: `https://127.0.0.1:${port}`,
+    'certificate-authority-data': Buffer.from(ca.pem).toString('base64'),
+  };
+  return JSON.stringify({
+    apiVersion: 'v1',
+    kind: 'Config',
+    clusters: [{ name: 'fake', cluster }],
+    users: [{ name: 'broker', user: { token: [...tokens.keys()][0] } }],
+    contexts: [{ name: 'fake', context: { cluster: 'fake', user: 'broker' } }],
+    'current-context': 'fake',
+  });
+}
