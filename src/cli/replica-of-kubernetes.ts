@@ -7,7 +7,7 @@ import { Terms, type Role, type WorkingBroker } from '../broker/terms.ts';
 import { systemClock } from '../federation/clock.ts';
 import type { Peer } from '../federation/relationship.ts';
 import type { ApiServer } from '../kubernetes/api-server.ts';
-import { runElection } from '../kubernetes/election.ts';
+import { electionTimes, runElection } from '../kubernetes/election.ts';
 import type { KubeError } from '../kubernetes/kube-error.ts';
 import { PeerDuties } from '../kubernetes/peer-duties.ts';
 import { PeerResources } from '../kubernetes/peer-resources.ts';
@@ -93,8 +93,9 @@ class KubernetesReplica implements Replica {
   });
 
   #elect(lead: (term: AbortSignal) => Promise<void>, signal: AbortSignal): Promise<void> {
-    const { leaseName: name, kubernetesNamespace: namespace = '' } = this.#ground.config;
+    const { leaseName: name, kubernetesNamespace: namespace = '', leaseDurationSeconds } = this.#ground.config;
     const options = {
+      times: electionTimes(leaseDurationSeconds * 1_000),
       ...{ api: this.#api, clock: systemClock, random: Math.random, name, namespace, identity: this.#identity },
       onLeader: (leader: string | undefined) => {
         this.#leader = leader;
