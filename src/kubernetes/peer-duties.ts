@@ -29,7 +29,10 @@ export interface PeerDutiesOptions {
   readonly onFault: (error: unknown) => void;
 }
 
-const NOTHING_YET: PeerEventReport = { peers: [], heldRemovals: [] };
+/** The broker's status, as far as it is told on objects. */
+type ReportedStatus = Omit<PeerEventReport, 'judged'>;
+
+const NOTHING_YET: PeerEventReport = { peers: [], judged: new Map(), heldRemovals: [] };
 
 /** For one term of leadership. */
 export class PeerDuties {
@@ -75,9 +78,16 @@ export class PeerDuties {
   }
 
   /** A pass of the broker has ended. */
-  notePass(pass: Pass, report: PeerEventReport): void {
-    this.#report = report;
+  notePass(pass: Pass, status: ReportedStatus): void {
+    const judged = new Map(pass.plan.peers.map(({ peer }) => [peer.trustDomain, peer]));
+    this.#report = { ...status, judged };
     this.#finalizers.notePass(pass);
+    this.#tell(this.#options.resources.objects());
+  }
+
+  /** What is reported may have changed without a pass: times, and what failed with the same result again. */
+  noteStatus(status: ReportedStatus): void {
+    this.#report = { ...status, judged: this.#report.judged };
     this.#tell(this.#options.resources.objects());
   }
 

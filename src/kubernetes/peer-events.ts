@@ -36,10 +36,11 @@ export class PeerEvents {
   update(objects: readonly DeclaredObject[], report: PeerEventReport): void {
     const seen = new Map<string, Seen>();
     const { identity, clock } = this.#options;
-    for (const [uid, { declared, reported }] of reportsByUid(objects, report)) {
+    for (const [uid, about] of reportsByUid(objects, report)) {
+      const { declared } = about;
       const present = peerTrustDomainStatus.safeParse(declared.object['status']).data;
       const before = this.#seen.has(uid) ? this.#seen.get(uid)?.status : present;
-      const input = { declared, reported, present: before, handled: {}, identity, now: clock.now() };
+      const input = { ...about, present: before, handled: {}, identity, now: clock.now() };
       const after = peerTrustDomainStatusOf(input);
       for (const event of transitionsBetween(before, after)) this.#recorder.record(declared.object, event);
       seen.set(uid, { declared, status: remembered(before, after) });

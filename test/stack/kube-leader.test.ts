@@ -1,6 +1,6 @@
 // Is the end the same whatever happens to the replica that leads: killed at any write, asked to end, hung, cut off?
 import assert from 'node:assert/strict';
-import { after, before, describe, it, type TestContext } from 'node:test';
+import { after, before, describe, it } from 'node:test';
 import type { BrokerStatus } from '../../src/broker/status.ts';
 import { parseTrustDomain } from '../../src/bundle/trust-domain.ts';
 import type { SpireServerClient } from '../../src/spire/spire-server.ts';
@@ -19,6 +19,8 @@ const SHORT_LEASE_SECONDS = 5;
 const DEFAULT_LEASE_MS = 15_000;
 const DEFAULT_CANDIDATE_MS = 1_200;
 const HAND_OVER_MS = 2_000;
+/** Two of the intervals in which SPIRE is read anew. */
+const WATCHED_MS = 20_000;
 
 const WRITES_OF_DECLARING = ['BatchUpdateEntry', 'BatchSetFederatedBundle', 'BatchUpdateEntry'];
 const WRITES_OF_DELETING = ['BatchUpdateEntry', 'BatchDeleteFederatedBundle', 'BatchUpdateEntry'];
@@ -193,29 +195,86 @@ describe('replicas of the broker on real SPIRE and a real API server', () => {
     });
   }
 
-  it('do no harm when two of them believe to lead', async () => {
+  it('do no harm when two of them believe to lead: one that hung in the middle of a pass goes on', async () => {
     await federate('west', west);
     await federated();
     const hung = await leaderAmong(side.replicas);
-    // In the middle of a pass: SPIRE has stored the bundle, and the entries come next.
-    process.kill(hung.pid(), 'SIGSTOP');
+    const stopped = new Promise<void>((resolve) => {
+      // The bundle is stored, and the entries would come next.
+      spireProxy.holdAnswer(2, () => {
+        process.kill(hung.pid(), 'SIGSTOP');
+        resolve();
+      });
+    });
+    await federate('south', south);
+    await stopped;
     await leaderAmong(others(hung));
     await side.remove('west');
-    await federate('south', south);
+    await eventually('the object is gone', async () => (await side.object('west')) === undefined);
     await side.waitForObject('south');
-    await gone_();
     process.kill(hung.pid(), 'SIGCONT');
-    await eventually('it steps back', async () => (await roleOf(hung))?.role === 'Standby');
-    const [before, later] = await staysTheSame(inSpire, 20_000);
-    assert.deepEqual(later, before);
-    assert.deepEqual(later.entry.federatesWith, ['south.test']);
-    assert.deepEqual(later.managed, ['south.test']);
-    assert.deepEqual(later.bundles.length, 1);
-    assert.deepEqual(await storedRoots(api, 'south.test'), await ownRoots(south.api));
-    assert.equal((await roleOf(hung))?.role, 'Standby');
+    await stepsBack(hung);
+    await staysFederatedWith(south);
   });
 
-  async function gone_(): Promise<void> {
-    await eventually('the object is gone', async () => (await side.object('west')) === undefined);
+  async function stepsBack(replica: Broker): Promise<void> {
+    const leading = await roleOf(await leaderAmong(others(replica)));
+    await eventually('it steps back and knows who leads', async () => {
+      const own = await roleOf(replica);
+      return own?.role === 'Standby' && own.leader === leading?.identity;
+    });
   }
+
+  /** And with nobody else, and nothing flaps. */
+  async function staysFederatedWith(peer: Peer): Promise<void> {
+    const { trustDomain } = peer.server;
+    const [before, later] = await staysTheSame(inSpire, WATCHED_MS);
+    assert.deepEqual(later, before);
+    assert.deepEqual([later.entry.federatesWith, later.managed], [[trustDomain], [trustDomain]]);
+    assert.equal(later.bundles.length, 1);
+    assert.deepEqual(await storedRoots(api, trustDomain), await ownRoots(peer.api));
+  }
+
+  it('begin and end nothing while the API server is gone, but store newer bundles', async () => {
+    const leader = await leaderAmong(side.replicas);
+    await side.kube.kill();
+    await eventually('the leader works alone', async () => (await roleOf(leader))?.role === 'Isolated', {
+      timeoutMs: 60_000,
+    });
+    const { entry: before } = await inSpire();
+    // An undeclared peer would be ended, and an entry that names too few would be linked.
+    await api.writeManagedPeers(new Map([...(await api.readManagedPeers()), [parseTrustDomain('lost.test'), 'Own']]));
+    await api.updateFederatesWith([{ id: side.entryId, federatesWith: [] }]);
+    await localAuthority(south.server, 'x509').prepare();
+    const roots = String(await ownRoots(south.api));
+    await eventually('the new root is stored', async () => String(await storedRoots(api, 'south.test')) === roots);
+    // Long enough for it to have read all that was changed.
+    const [, later] = await staysTheSame(inSpire, 12_000);
+    assert.deepEqual(later.entry, { federatesWith: [], revision: before.revision + 1 });
+    assert.deepEqual(later.managed, ['lost.test', 'south.test']);
+    await side.kube.restart();
+    await eventually('all is as declared', async () => {
+      const { entry: now, managed } = await inSpire();
+      return String(now.federatesWith) === 'south.test' && String(managed) === 'south.test';
+    });
+  });
+
+  it('hand over within two seconds when one is asked to end, and within its Lease when it is killed', async (test) => {
+    await Promise.all(side.replicas.map((replica) => replica.end()));
+    const settings = { 'lease-duration-seconds': DEFAULT_LEASE_MS / 1_000 };
+    const pair = [await side.addReplica(settings), await side.addReplica(settings)];
+    for (const { how, withinMs } of [
+      { how: 'end', withinMs: HAND_OVER_MS },
+      { how: 'kill', withinMs: DEFAULT_LEASE_MS + DEFAULT_CANDIDATE_MS },
+    ] as const) {
+      const leader = await leaderAmong(pair);
+      const startMs = performance.now();
+      const [, next] = await Promise.all([leader[how](), leaderAmong(pair.filter((replica) => replica !== leader))]);
+      const tookMs = performance.now() - startMs;
+      test.diagnostic(`${how}: another replica leads after ${tookMs.toFixed(0)} ms`);
+      assert.notEqual(next, leader);
+      assert.ok(tookMs < withinMs, `${how} took ${tookMs.toFixed(0)} ms`);
+      await leader.restart();
+    }
+  });
 });

@@ -22,6 +22,9 @@ export interface KubeProxy {
   loseAnswer(after: PeerWrite, then: () => void): void;
 }
 
+/** Not passed on: they are about who speaks to the proxy. */
+const OF_THE_CONNECTION: ReadonlySet<string> = new Set(['authorization', 'connection', 'host']);
+
 /** `token` is none that anybody knows: the proxy takes whoever comes. */
 export async function startKubeProxy(cleanup: Cleanup, kube: KubeApiServer): Promise<KubeProxy> {
   const { key, cert } = adminOf(kube);
@@ -40,8 +43,9 @@ export async function startKubeProxy(cleanup: Cleanup, kube: KubeApiServer): Pro
   };
   const pass = async (asked: IncomingMessage, answer: ServerResponse): Promise<void> => {
     const body = await bytesOf(asked);
-    const { authorization: _, host: __, ...headers } = asked.headers;
-    const call = httpsRequest(`${kube.url}${asked.url ?? ''}`, { agent, method: asked.method, headers });
+    const headers = Object.entries(asked.headers).filter(([name]) => !OF_THE_CONNECTION.has(name));
+    const options = { agent, method: asked.method, headers: Object.fromEntries(headers) };
+    const call = httpsRequest(`${kube.url}${asked.url ?? ''}`, options);
     answer.on('close', () => call.destroy());
     call.end(body);
     const [given] = (await once(call, 'response')) as [IncomingMessage];
