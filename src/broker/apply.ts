@@ -2,14 +2,17 @@
 import type { Bundle } from '../bundle/bundle.ts';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
 import { storedAlike } from '../federation/acceptance.ts';
-import type { StepOutcome } from '../federation/conditions.ts';
+import type { StepOutcome } from '../federation/judgement.ts';
 import { linksAfter, type EntryLinkChange } from '../federation/entry-links.ts';
 import type { Step } from '../federation/plan.ts';
 import type { CodedError, ItemOutcome, SpireServer } from '../federation/ports.ts';
+import { deleteDeclaration, applyDeclaration, updateClusterSpiffeIds, type ClusterWriters } from './apply-cluster.ts';
 import { codedError } from './coded.ts';
 
 export interface ApplyParts {
   readonly spire: SpireServer;
+  /** Undefined without Kubernetes: then no step needs it. */
+  readonly cluster: ClusterWriters | undefined;
   /** What SPIRE answered after a write: its content now, or undefined for a deleted bundle. */
   readonly noteStored: (trustDomain: TrustDomain, bundle: Bundle | undefined) => void;
   readonly signal: AbortSignal;
@@ -22,15 +25,20 @@ export async function applySteps(steps: readonly Step[], parts: ApplyParts): Pro
   for (const batch of batched(steps)) {
     if (parts.signal.aborted) break;
     const results = await runBatch(batch, failed, parts);
-    for (const result of results) {
-      // A refused entry is that entry's failure; the peer goes on with all others.
-      if (result.error !== undefined && result.kind !== 'UpdateEntries') {
-        for (const name of result.trustDomains) failed.add(name);
-      }
-    }
+    for (const name of failedNames(results)) failed.add(name);
     outcomes.push(...results);
   }
   return outcomes;
+}
+
+/**
+ * A refused entry or ClusterSPIFFEID is that one's failure; the peer goes on with all others. That a bundle is not
+ * deleted under a name that stayed, SPIRE sees to for entries, and the plan for ClusterSPIFFEIDs: it waits.
+ */
+function failedNames(results: readonly StepOutcome[]): TrustDomain[] {
+  return results
+    .filter(({ error, kind }) => error !== undefined && kind !== 'UpdateEntries' && kind !== 'UpdateClusterSpiffeIds')
+    .flatMap(({ trustDomains }) => trustDomains);
 }
 
 /** Neighbouring bundles are stored with one call. */
@@ -56,6 +64,7 @@ async function runBatch(
     return storeBundles(bundles, failed, parts);
   }
   if (step.kind === 'UpdateEntries') return updateEntries(step.changes, failed, parts);
+  if (step.kind === 'UpdateClusterSpiffeIds') return updateClusterSpiffeIds(step.changes, failed, parts);
   const trustDomains = step.kind === 'RecordManagedPeers' ? step.added : [step.trustDomain];
   if (trustDomains.length > 0 && trustDomains.every((name) => failed.has(name))) return [];
   try {
@@ -66,9 +75,9 @@ async function runBatch(
   }
 }
 
-type SingleStep = Exclude<Step, { readonly kind: 'StoreBundle' | 'UpdateEntries' }>;
+type SingleStep = Exclude<Step, { readonly kind: 'StoreBundle' | 'UpdateEntries' | 'UpdateClusterSpiffeIds' }>;
 
-async function runStep(step: SingleStep, { spire, noteStored, signal }: ApplyParts): Promise<void> {
+async function runStep(step: SingleStep, { spire, cluster, noteStored, signal }: ApplyParts): Promise<void> {
   switch (step.kind) {
     case 'RecordManagedPeers':
       return spire.writeManagedPeers(step.managed, signal);
@@ -79,6 +88,10 @@ async function runStep(step: SingleStep, { spire, noteStored, signal }: ApplyPar
     case 'DeleteRelationship':
       await spire.deleteFederationRelationship(step.trustDomain, signal);
       return;
+    case 'ApplyFederatedTrustDomain':
+      return applyDeclaration(step.declaration, cluster, signal);
+    case 'DeleteFederatedTrustDomain':
+      return deleteDeclaration(step.object, cluster, signal);
     case 'DeleteBundle':
       await deleteBundle(step.trustDomain, step.mode, spire, signal);
       noteStored(step.trustDomain, undefined);

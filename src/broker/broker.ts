@@ -11,7 +11,10 @@ import type { RefreshLimits } from '../federation/refresh-schedule.ts';
 import type { Peer } from '../federation/relationship.ts';
 import { codedError } from './coded.ts';
 import { Exclusive } from './exclusive.ts';
+import type { ClusterWriters } from './apply-cluster.ts';
 import { FactBoard } from './fact-board.ts';
+import { EntryFollower } from './follow-entries.ts';
+import { clusterWriters, watchCluster, type ClusterParts } from './gather-cluster.ts';
 import { PeerGatherers } from './gather-peers.ts';
 import { SpireGatherer } from './gather-spire.ts';
 import { PassRunner } from './pass-runner.ts';
@@ -51,6 +54,10 @@ export interface BrokerParts {
   readonly readBootstrap: (peer: Peer) => Promise<Bundle | undefined>;
   readonly settings: BrokerSettings;
   readonly observer: BrokerObserver;
+  /** Absent: there is no Kubernetes to look at, and so no spire-controller-manager to mind. */
+  readonly cluster?: ClusterParts;
+  /** See `PlanLimits.upkeepOnly`; asked at each pass. Default: never. */
+  readonly isUpkeepOnly?: () => boolean;
   /** Calls `sweep` on its schedule until the signal aborts: everything in SPIRE is read again, in case it drifted. */
   readonly scheduleSweeps: (sweep: () => Promise<void>, signal: AbortSignal) => void;
   readonly clock?: Clock;
@@ -59,6 +66,8 @@ export interface BrokerParts {
 
 /** How often it is looked whether a probe for SPIRE's own pollers is due. */
 const PROBE_TICK_MS = 1_000;
+/** How often entries are read that spire-controller-manager is about to change. */
+const FOLLOWED_ENTRIES_POLL_MS = 3_000;
 
 export class Broker {
   readonly #parts: BrokerParts;
@@ -68,6 +77,8 @@ export class Broker {
   readonly #exclusive = new Exclusive();
   readonly #gatherers: PeerGatherers;
   readonly #probe: PollerProbe;
+  readonly #writers: ClusterWriters | undefined;
+  readonly #follower: EntryFollower;
   readonly #runner: PassRunner;
   readonly #stop = new AbortController();
   #followed: Declarations | undefined;
@@ -92,6 +103,8 @@ export class Broker {
     this.#runner = new PassRunner(clock, () => this.#pass());
     this.#gatherer = new SpireGatherer(spire, this.#board, clock, this.#exclusive);
     this.#probe = new PollerProbe(spire, this.#board, clock);
+    this.#follower = new EntryFollower(clock);
+    this.#writers = parts.cluster === undefined ? undefined : clusterWriters(parts.cluster, this.#board, clock);
     this.#gatherers = new PeerGatherers({
       board: this.#board,
       source,
@@ -111,11 +124,13 @@ export class Broker {
   /** Starts everything; resolves when SPIRE was asked once for each fact, whether it answered or not. */
   async start(): Promise<void> {
     const { signal } = this.#stop;
-    const { settings, peers, scheduleSweeps } = this.#parts;
+    const { settings, peers, cluster, scheduleSweeps } = this.#parts;
+    const watching = cluster === undefined ? [] : [watchCluster(cluster, this.#board, this.#clock, signal)];
     await this.#gatherer.readAll(signal);
     const every = (intervalMs: number, task: () => Promise<void>) =>
       repeat({ clock: this.#clock, intervalMs, signal }, task);
     this.#loops = [
+      ...watching,
       peers.watch((declarations) => {
         this.#noteDeclared(declarations);
       }, signal),
@@ -125,6 +140,9 @@ export class Broker {
       every(settings.storedPollMs, () => this.#gatherer.readManaged(signal)),
       every(settings.entryCountPollMs, () => this.#gatherer.watchEntryCount(signal)),
       every(PROBE_TICK_MS, () => this.#probe.tick(signal)),
+      ...(cluster === undefined
+        ? []
+        : [every(FOLLOWED_ENTRIES_POLL_MS, () => this.#follower.tick(() => this.#gatherer.readEntries(signal)))]),
     ];
     scheduleSweeps(() => this.#gatherer.readAll(signal), signal);
   }
@@ -207,13 +225,15 @@ export class Broker {
       const report = await runPass({
         board: this.#board,
         spire: this.#parts.spire,
+        cluster: this.#writers,
         gatherer: this.#gatherer,
         exclusive: this.#exclusive,
-        limits: this.#parts.settings.plan,
+        limits: { ...this.#parts.settings.plan, upkeepOnly: this.#parts.isUpkeepOnly?.() ?? false },
         signal: this.#stop.signal,
       });
       this.#lastPass = report;
       this.#gatherers.noteApplied(report);
+      this.#follower.notePass(report);
       this.#parts.observer.passEnded(report, (this.#clock.now().getTime() - startedAtMs) / 1000);
       return { failed: report.outcomes.some(({ error }) => error !== undefined) };
     } catch (error) {

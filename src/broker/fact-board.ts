@@ -5,7 +5,14 @@ import type { TrustDomain } from '../bundle/trust-domain.ts';
 import { storedAlike } from '../federation/acceptance.ts';
 import type { Clock } from '../federation/clock.ts';
 import type { Declarations, Fact, Facts, FetchFact, StaticPoller } from '../federation/facts.ts';
-import type { FederationRelationship, ManagedPeers, RegistrationEntry } from '../federation/ports.ts';
+import type {
+  ClusterFederatedTrustDomain,
+  ClusterSpiffeId,
+  ControllerManager,
+  FederationRelationship,
+  ManagedPeers,
+  RegistrationEntry,
+} from '../federation/ports.ts';
 
 /** The facts that are replaced as a whole by the one gatherer that owns each, beside `stored`. */
 interface WholeValues {
@@ -16,7 +23,15 @@ interface WholeValues {
   readonly managed: ManagedPeers;
 }
 
+/** Those of Kubernetes, which need not be there. */
+interface OptionalValues {
+  readonly clusterSpiffeIds: readonly ClusterSpiffeId[];
+  readonly federatedTrustDomains: readonly ClusterFederatedTrustDomain[];
+  readonly controllerManager: ControllerManager;
+}
+
 type WholeFacts = { readonly [K in keyof WholeValues]: Fact<WholeValues[K]> };
+type OptionalFacts = { readonly [K in keyof OptionalValues]: Fact<OptionalValues[K]> | undefined };
 
 export interface FactBoardListener {
   /** A fact now says something else than before, so that a pass may find something to do. */
@@ -34,6 +49,11 @@ export class FactBoard {
   readonly #clock: Clock;
   readonly #listener: FactBoardListener;
   #facts: WholeFacts;
+  #optional: OptionalFacts = {
+    clusterSpiffeIds: undefined,
+    federatedTrustDomains: undefined,
+    controllerManager: undefined,
+  };
   #stored: Facts['stored'];
   #fetched: ReadonlyMap<TrustDomain, FetchFact> = new Map();
   #bootstraps: ReadonlyMap<TrustDomain, Fact<Bundle>> = new Map();
@@ -62,6 +82,7 @@ export class FactBoard {
     this.#knownRoots ??= this.#indexer.index(own, [...this.#heldLast.values()]);
     return {
       ...this.#facts,
+      ...this.#optional,
       stored: this.#stored,
       now: this.#clock.now(),
       knownRoots: this.#knownRoots,
@@ -88,6 +109,18 @@ export class FactBoard {
     this.#listener.changed();
   }
 
+  /** Replaces one fact that need not be there. A value that says the same stays the same value, and nobody is woken. */
+  replaceOptional<K extends keyof OptionalValues>(key: K, fact: OptionalFacts[K]): void {
+    const before: OptionalFacts[K] = this.#optional[key];
+    if (before === undefined && fact === undefined) return;
+    const says = (some: OptionalFacts[K]) =>
+      some?.state === 'Known' ? JSON.stringify(some.value) : `${some?.reason ?? ''} ${some?.message ?? ''}`;
+    const same = before?.state === fact?.state && says(before) === says(fact);
+    const kept = same && before?.state === 'Known' && fact?.state === 'Known' ? { ...fact, value: before.value } : fact;
+    this.#optional = { ...this.#optional, [key]: kept };
+    if (!same) this.#listener.changed();
+  }
+
   /** What SPIRE holds, as it was just listed. A difference to what we knew was made by somebody else. */
   replaceStored(fact: Facts['stored']): void {
     const before = this.#stored;
@@ -110,7 +143,8 @@ export class FactBoard {
     const kept = new Map<TrustDomain, Bundle>();
     for (const [trustDomain, bundle] of listed) {
       const before = this.#heldLast.get(trustDomain);
-      kept.set(trustDomain, before !== undefined && storedAlike(before, bundle) ? before : bundle);
+      const alike = before !== undefined && (before === bundle || storedAlike(before, bundle));
+      kept.set(trustDomain, alike ? before : bundle);
     }
     return kept;
   }
@@ -128,7 +162,9 @@ export class FactBoard {
   noteFetched(trustDomain: TrustDomain, fact: FetchFact | undefined): void {
     const before = this.#fetched.get(trustDomain);
     this.#fetched = withEntry(this.#fetched, trustDomain, fact);
-    if (before?.document?.content !== fact?.document?.content) this.#listener.changed();
+    const isNews =
+      before?.document?.content !== fact?.document?.content || before?.failure?.reason !== fact?.failure?.reason;
+    if (isNews) this.#listener.changed();
   }
 
   noteBootstrap(trustDomain: TrustDomain, bootstrap: Fact<Bundle>): void {

@@ -1,9 +1,10 @@
 // What happens in one pass? Facts → plan → steps → outcomes; then what the steps may have changed is read again.
-import type { StepOutcome } from '../federation/conditions.ts';
+import type { StepOutcome } from '../federation/judgement.ts';
 import type { Facts } from '../federation/facts.ts';
 import { planFederation, type FederationPlan, type PlanLimits, type Step } from '../federation/plan.ts';
 import type { SpireServer } from '../federation/ports.ts';
 import { applySteps } from './apply.ts';
+import type { ClusterWriters } from './apply-cluster.ts';
 import type { Exclusive } from './exclusive.ts';
 import type { FactBoard } from './fact-board.ts';
 import type { SpireGatherer } from './gather-spire.ts';
@@ -11,6 +12,7 @@ import type { SpireGatherer } from './gather-spire.ts';
 export interface PassParts {
   readonly board: FactBoard;
   readonly spire: SpireServer;
+  readonly cluster: ClusterWriters | undefined;
   readonly gatherer: SpireGatherer;
   readonly exclusive: Exclusive;
   readonly limits: PlanLimits;
@@ -24,12 +26,21 @@ export interface PassReport {
 }
 
 /** Repeatable at any time: over unchanged facts it plans nothing and so writes nothing. */
-export async function runPass({ board, spire, gatherer, exclusive, limits, signal }: PassParts): Promise<PassReport> {
+export async function runPass({
+  board,
+  spire,
+  cluster,
+  gatherer,
+  exclusive,
+  limits,
+  signal,
+}: PassParts): Promise<PassReport> {
   const report = await exclusive.run(async () => {
     const facts = board.snapshot();
     const plan = planFederation(facts, limits);
     const outcomes = await applySteps(plan.steps, {
       spire,
+      cluster,
       noteStored: (trustDomain, bundle) => {
         board.noteStored(trustDomain, bundle);
       },

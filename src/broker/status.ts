@@ -7,6 +7,7 @@ import { conditionsOf, type Condition } from '../federation/conditions.ts';
 import { indexEntries } from '../federation/entry-index.ts';
 import type { Fact, Facts, FetchFact } from '../federation/facts.ts';
 import type { PeerPlan } from '../federation/plan.ts';
+import type { WaitingRemoval } from '../federation/removal.ts';
 import type { PassReport } from './pass.ts';
 
 export interface BrokerStatus {
@@ -19,6 +20,8 @@ export interface BrokerStatus {
   /** No longer declared, and kept: see `heldBecause`. */
   readonly heldRemovals: readonly TrustDomain[];
   readonly heldBecause?: string;
+  /** No longer declared, and waiting for others before their bundle goes. */
+  readonly waitingRemovals: readonly WaitingRemoval[];
 }
 
 export interface UnreadableStatus {
@@ -63,6 +66,17 @@ export interface StatusInput {
   readonly nextFetchAt: (trustDomain: TrustDomain) => Date | undefined;
 }
 
+const READ_FACTS = [
+  'declared',
+  'stored',
+  'relationships',
+  'entries',
+  'managed',
+  'clusterSpiffeIds',
+  'federatedTrustDomains',
+  'controllerManager',
+] as const;
+
 export function brokerStatus({ trustDomain, facts, lastPass, nextFetchAt }: StatusInput): BrokerStatus {
   const plan = lastPass?.plan;
   const heldBecause = facts.declared.state === 'Known' ? facts.declared.value.incompleteBecause : undefined;
@@ -71,9 +85,9 @@ export function brokerStatus({ trustDomain, facts, lastPass, nextFetchAt }: Stat
     trustDomain,
     now: facts.now.toISOString(),
     ownBundle: ownBundleStatus(facts),
-    unreadable: (['declared', 'stored', 'relationships', 'entries', 'managed'] as const).flatMap((fact) => {
-      const value: Fact<unknown> = facts[fact];
-      return value.state === 'Unreadable' ? [{ fact, ...unreadableStatus(value) }] : [];
+    unreadable: READ_FACTS.flatMap((fact) => {
+      const value: Fact<unknown> | undefined = facts[fact];
+      return value?.state === 'Unreadable' ? [{ fact, ...unreadableStatus(value) }] : [];
     }),
     peers: (plan?.peers ?? []).map((peerPlan) => {
       const next = nextFetchAt(peerPlan.peer.trustDomain);
@@ -84,6 +98,7 @@ export function brokerStatus({ trustDomain, facts, lastPass, nextFetchAt }: Stat
       };
     }),
     heldRemovals: plan?.heldRemovals ?? [],
+    waitingRemovals: plan?.waitingRemovals ?? [],
     ...(heldBecause !== undefined && { heldBecause }),
   };
 }
@@ -91,7 +106,8 @@ export function brokerStatus({ trustDomain, facts, lastPass, nextFetchAt }: Stat
 /** Of a replica that looks at nothing but our own bundle. */
 export function standbyStatus(trustDomain: TrustDomain, facts: Facts): BrokerStatus {
   const ownBundle = ownBundleStatus(facts);
-  return { trustDomain, now: facts.now.toISOString(), ownBundle, unreadable: [], peers: [], heldRemovals: [] };
+  const nothing = { unreadable: [], peers: [], heldRemovals: [], waitingRemovals: [] };
+  return { trustDomain, now: facts.now.toISOString(), ownBundle, ...nothing };
 }
 
 function ownBundleStatus({ ownBundle }: Facts): BrokerStatus['ownBundle'] {

@@ -1,6 +1,7 @@
 // Of what is a broker made that works? Settings become its parts; where peers are declared is left open.
 import { CronJob } from 'cron';
 import type { Metrics } from '../admin/metrics.ts';
+import { boundHeldRequests } from '../bundle-endpoint/bound-held-requests.ts';
 import { createBundleSource } from '../bundle-endpoint/fetch-bundle.ts';
 import { paceFetches, type FetchPace } from '../bundle-endpoint/pace-fetches.ts';
 import { Broker, type BrokerParts } from '../broker/broker.ts';
@@ -24,26 +25,26 @@ export interface BrokerGround {
   readonly metrics: Metrics;
 }
 
-export interface DeclaredBy extends Pick<BrokerParts, 'readBootstrap'> {
+export interface DeclaredBy extends Pick<BrokerParts, 'readBootstrap' | 'cluster' | 'isUpkeepOnly'> {
   readonly peers: PeerSource;
-  /** Nothing is begun or ended, see `PlanLimits`. */
-  readonly upkeepOnly?: boolean;
   /** Called after each pass, when everything else has been told. */
   readonly onPass?: (report: PassReport) => void;
 }
 
-/** A thousand peers are asked within ten seconds of a start, on less than one core. */
-const FETCH_PACE: FetchPace = { perSecond: 100, burst: 50 };
+/** A thousand peers are asked within twenty seconds of a start, on less than one core. */
+const FETCH_PACE: FetchPace = { perSecond: 50, burst: 25 };
 
-export function createBroker(ground: BrokerGround, { peers, readBootstrap, onPass }: DeclaredBy): Broker {
+export function createBroker(ground: BrokerGround, { onPass, ...declaredBy }: DeclaredBy): Broker {
   const { config, trustDomain, spire, endpoint, log, metrics } = ground;
   const observer = createObserver({ log, metrics, status: () => broker.status(), publish: endpoint.publish });
   const broker: Broker = new Broker({
     trustDomain,
     spire,
-    source: paceFetches(createBundleSource(fetchLimits(config)), FETCH_PACE, systemClock),
-    peers,
-    readBootstrap,
+    source: boundHeldRequests(
+      paceFetches(createBundleSource(fetchLimits(config)), FETCH_PACE, systemClock),
+      config.maxHeldRequests,
+    ),
+    ...declaredBy,
     settings: brokerSettings(config),
     observer: {
       ...observer,

@@ -74,6 +74,8 @@ function logStep(step: Step, log: Logger): void {
     log.info({ trustDomain, sequence: bundle.sequenceNumber, roots }, 'storing bundle');
   } else if (step.kind === 'UpdateEntries') {
     log.info({ entries: step.changes.length }, 'updating federatesWith of entries');
+  } else if (step.kind === 'UpdateClusterSpiffeIds') {
+    log.info({ clusterSpiffeIds: step.changes.length }, 'updating federatesWith of ClusterSPIFFEIDs');
   } else if (step.kind === 'RecordManagedPeers') {
     log.info({ managed: [...step.managed.keys()] }, 'recording managed peers');
   } else {

@@ -40,13 +40,24 @@ export const planCommand: Command = {
 
 function planText({ facts, plan }: PlannedOnce): string {
   const unreadable = Object.entries({ ...facts }).flatMap(([name, fact]: [string, unknown]) => {
-    const { state, message } = fact as { readonly state?: string; readonly message?: string };
+    const { state, message } = (fact ?? {}) as { readonly state?: string; readonly message?: string };
     return state === 'Unreadable' ? [`! ${name} cannot be read: ${message ?? ''}`] : [];
   });
   const kept = plan.heldRemovals.map((name) => `! ${name} is not declared any more but kept`);
+  const waiting = plan.waitingRemovals.map(
+    ({ trustDomain, message }) => `! ${trustDomain} goes, but waits: ${message}`,
+  );
   const steps = plan.steps.flatMap((step) => stepLines(step, { facts, plan }));
   const summary = steps.length === 0 ? ['nothing to change'] : steps.map((line) => line);
-  return [...unreadable, ...plan.peers.map((peer) => peerLine(peer, facts)), ...kept, '', ...summary, ''].join('\n');
+  return [
+    ...unreadable,
+    ...plan.peers.map((peer) => peerLine(peer, facts)),
+    ...kept,
+    ...waiting,
+    '',
+    ...summary,
+    '',
+  ].join('\n');
 }
 
 function peerLine({ peer, verdict, otherWriter }: PeerPlan, facts: PlannedOnce['facts']): string {
@@ -86,6 +97,18 @@ function stepLines(step: Step, { facts }: PlannedOnce): string[] {
           return `           ${entry.spiffeId} (${entry.id}): ${changes.join(' ')}`;
         }),
       ];
+    case 'UpdateClusterSpiffeIds':
+      return [
+        `update   ${step.changes.length} ClusterSPIFFEIDs; the entries made of them follow`,
+        ...step.changes.map(({ object, add, remove }) => {
+          const changes = [...add.map((name) => `+${name}`), ...remove.map((name) => `-${name}`)];
+          return `           ${object.name}: ${changes.join(' ')}`;
+        }),
+      ];
+    case 'ApplyFederatedTrustDomain':
+      return [`apply    ClusterFederatedTrustDomain ${step.declaration.name} of ${step.trustDomain}`];
+    case 'DeleteFederatedTrustDomain':
+      return [`delete   ClusterFederatedTrustDomain ${step.object.name} of ${step.trustDomain}`];
     case 'CreateRelationship':
     case 'UpdateRelationship':
       return [

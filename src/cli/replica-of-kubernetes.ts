@@ -11,6 +11,7 @@ import { electionTimes, runElection } from '../kubernetes/election.ts';
 import type { KubeError } from '../kubernetes/kube-error.ts';
 import { PeerDuties } from '../kubernetes/peer-duties.ts';
 import { PeerResources } from '../kubernetes/peer-resources.ts';
+import { clusterParts } from './cluster-parts.ts';
 import { createBroker, type BrokerGround } from './create-broker.ts';
 import { openKubernetes } from './open-kubernetes.ts';
 import type { Replica } from './replica.ts';
@@ -115,7 +116,8 @@ class KubernetesReplica implements Replica {
     const declaredBy = {
       peers: this.#resources,
       readBootstrap: (peer: Peer) => this.#readBootstrap(peer),
-      upkeepOnly: role === 'Isolated',
+      cluster: clusterParts(this.#ground, this.#api),
+      isUpkeepOnly: () => role === 'Isolated',
     };
     if (role === 'Isolated') return createBroker(this.#ground, declaredBy);
     const ended = new AbortController();

@@ -1,19 +1,14 @@
 // Where is each peer in the flow, and why there? One condition a step; `Ready` is their conjunction.
 import type { Bundle } from '../bundle/bundle.ts';
+import { judgeEntryLinks } from './entry-links-condition.ts';
 import type { Facts } from './facts.ts';
-import type { CodedError } from './ports.ts';
-import type { PeerPlan, Step } from './plan.ts';
-import type { TrustDomain } from '../bundle/trust-domain.ts';
+import { failureOf, no, unknown, yes, type Judgement, type StepOutcome } from './judgement.ts';
+import type { PeerPlan } from './plan.ts';
 import type { Peer } from './relationship.ts';
 
 /** Kubernetes' vocabulary, so that a condition reads the same in a custom resource and in `/status`. */
-export interface Condition {
+export interface Condition extends Judgement {
   readonly type: ConditionType;
-  readonly status: 'True' | 'False' | 'Unknown';
-  /** CamelCase: a rule's id or an error's code. */
-  readonly reason: string;
-  /** For people; says what to try. */
-  readonly message: string;
 }
 
 export type ConditionType =
@@ -26,15 +21,6 @@ export type ConditionType =
   | 'SingleWriter'
   | 'Ready';
 
-/** How a step ended. */
-export interface StepOutcome {
-  readonly kind: Step['kind'];
-  readonly trustDomains: readonly TrustDomain[];
-  readonly error: CodedError | undefined;
-  /** For one entry of an update: the entry's SPIFFE ID. */
-  readonly subject?: string;
-}
-
 export interface ConditionInput {
   readonly plan: PeerPlan;
   readonly facts: Facts;
@@ -43,8 +29,6 @@ export interface ConditionInput {
   /** How many entries name this peer in `federates_with`. */
   readonly entriesFederated: number;
 }
-
-type Judgement = Pick<Condition, 'status' | 'reason' | 'message'>;
 
 interface ConditionRow {
   readonly type: Exclude<ConditionType, 'Ready'>;
@@ -59,7 +43,7 @@ export const CONDITIONS: readonly ConditionRow[] = [
   { type: 'BundleFetched', judge: judgeFetched },
   { type: 'BundleVerified', judge: judgeVerified },
   { type: 'BundleStored', judge: judgeStored },
-  { type: 'EntriesFederated', judge: judgeEntries },
+  { type: 'EntriesFederated', judge: judgeEntryLinks },
 ];
 
 export function conditionsOf(input: ConditionInput): Condition[] {
@@ -168,11 +152,18 @@ function judgeStored({ plan: { peer, otherWriter }, facts, outcomes }: Condition
     'CreateRelationship',
     'UpdateRelationship',
     'DeleteRelationship',
+    'ApplyFederatedTrustDomain',
+    'DeleteFederatedTrustDomain',
     'DeleteBundle',
   ]);
   if (failed !== undefined) return failed;
   if (peer.suspend === 'Revoke') return no('Revoked', 'the bundle was taken away');
   const held = facts.stored.value.get(peer.trustDomain);
+  const { controllerManager } = facts;
+  if (held === undefined && controllerManager?.state === 'Unreadable') {
+    const message = `no peer is taken up before it is known whether spire-controller-manager would undo that: ${controllerManager.message}`;
+    return unknown(controllerManager.reason, message);
+  }
   if (held === undefined || held.x509Authorities.length === 0) {
     const fetch = facts.fetched.get(peer.trustDomain);
     if (fetch === undefined && otherWriter === undefined)
@@ -186,36 +177,4 @@ function describe(bundle: Bundle): string {
   const sequence =
     bundle.sequenceNumber === undefined ? 'no sequence number' : `sequence ${bundle.sequenceNumber.toString()}`;
   return `${bundle.x509Authorities.length} X.509 and ${bundle.jwtAuthorities.length} JWT authorities, ${sequence}`;
-}
-
-function judgeEntries({ plan: { peer }, facts, outcomes, entriesFederated }: ConditionInput): Judgement {
-  if (facts.entries.state === 'Unreadable') return unknown(facts.entries.reason, facts.entries.message);
-  const failed = failureOf(outcomes, ['UpdateEntries']);
-  if (failed !== undefined) return failed;
-  return peer.entrySelectors.length === 0
-    ? yes('NotAskedFor', `no entry is selected; ${entriesFederated} name this peer`)
-    : yes('Federated', `${entriesFederated} entries name this peer`);
-}
-
-function failureOf(outcomes: readonly StepOutcome[], kinds: readonly Step['kind'][]): Judgement | undefined {
-  const failures = outcomes.flatMap(({ kind, error, subject }) =>
-    error !== undefined && kinds.includes(kind) ? [{ error, subject }] : [],
-  );
-  const [first] = failures;
-  if (first === undefined) return undefined;
-  const where = first.subject === undefined ? '' : `${first.subject}: `;
-  const more = failures.length > 1 ? ` (and ${failures.length - 1} more)` : '';
-  return no(first.error.code, `${where}${first.error.message}${more}`);
-}
-
-function yes(reason: string, message: string): Judgement {
-  return { status: 'True', reason, message };
-}
-
-function no(reason: string, message: string): Judgement {
-  return { status: 'False', reason, message };
-}
-
-function unknown(reason: string, message: string): Judgement {
-  return { status: 'Unknown', reason, message };
 }

@@ -16,10 +16,12 @@ export interface EntryLinkInput {
   readonly held: readonly Peer[];
   /** Trust domains whose bundle is about to be deleted: no entry may name them. */
   readonly leaving: ReadonlySet<TrustDomain>;
+  /** Entries that somebody else keeps as they are declared elsewhere are left alone. */
+  readonly mayEdit: (entry: RegistrationEntry) => boolean;
 }
 
 /** In the order of the entries. */
-export function planEntryLinks({ entries, held, leaving }: EntryLinkInput): EntryLinkChange[] {
+export function planEntryLinks({ entries, held, leaving, mayEdit }: EntryLinkInput): EntryLinkChange[] {
   const index = indexEntries(entries);
   const changes = new Map<RegistrationEntry, { readonly add: TrustDomain[]; readonly remove: TrustDomain[] }>();
   const changeOf = (entry: RegistrationEntry) => {
@@ -41,7 +43,7 @@ export function planEntryLinks({ entries, held, leaving }: EntryLinkInput): Entr
   if (changes.size === 0) return [];
   return entries.flatMap((entry) => {
     const change = changes.get(entry);
-    return change === undefined ? [] : [{ entry, ...change }];
+    return change === undefined || !mayEdit(entry) ? [] : [{ entry, ...change }];
   });
 }
 

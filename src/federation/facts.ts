@@ -4,7 +4,15 @@ import type { BundleError } from '../bundle/bundle-error.ts';
 import type { ParsedBundleDocument } from '../bundle/bundle-document.ts';
 import type { KnownRoots } from '../bundle/known-roots.ts';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
-import type { CodedError, FederationRelationship, ManagedPeers, RegistrationEntry } from './ports.ts';
+import type {
+  ClusterFederatedTrustDomain,
+  ClusterSpiffeId,
+  CodedError,
+  ControllerManager,
+  FederationRelationship,
+  ManagedPeers,
+  RegistrationEntry,
+} from './ports.ts';
 import type { Peer } from './relationship.ts';
 
 /** A fact is a value, or it is unreadable because of something. Unreadable is never empty. */
@@ -68,6 +76,10 @@ export interface Facts {
   readonly relationships: Fact<ReadonlyMap<TrustDomain, FederationRelationship>>;
   readonly entries: Fact<readonly RegistrationEntry[]>;
   readonly managed: Fact<ManagedPeers>;
+  /** Undefined: there are none to look at, for want of Kubernetes or of the resource. So with the next two. */
+  readonly clusterSpiffeIds: Fact<readonly ClusterSpiffeId[]> | undefined;
+  readonly federatedTrustDomains: Fact<readonly ClusterFederatedTrustDomain[]> | undefined;
+  readonly controllerManager: Fact<ControllerManager> | undefined;
   readonly fetched: ReadonlyMap<TrustDomain, FetchFact>;
   /** The declared `trustDomainBundle`s of the peers that SPIRE itself fetches from. */
   readonly bootstraps: ReadonlyMap<TrustDomain, Fact<Bundle>>;

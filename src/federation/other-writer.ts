@@ -1,9 +1,10 @@
 // Does somebody else write this peer's bundle into SPIRE? One writer a trust domain; two would undo each other's work.
+import { foreignDeclaration } from './delegation.ts';
 import type { Facts } from './facts.ts';
 import type { Peer } from './relationship.ts';
 
 export interface OtherWriter {
-  readonly reason: 'ApiRelationship' | 'StaticRelationship' | 'BundleOverwritten';
+  readonly reason: 'ApiRelationship' | 'StaticRelationship' | 'BundleOverwritten' | 'ClusterFederatedTrustDomain';
   readonly message: string;
 }
 
@@ -12,8 +13,15 @@ export interface OtherWriter {
  * beside it neither our guard against old documents nor the stored content would last.
  */
 export function findOtherWriter(peer: Peer, facts: Facts): OtherWriter | undefined {
-  if (peer.mode === 'Delegate') return undefined;
   const { trustDomain } = peer;
+  const foreign = foreignDeclaration(peer, facts);
+  if (foreign !== undefined) {
+    return {
+      reason: 'ClusterFederatedTrustDomain',
+      message: `spire-controller-manager makes SPIRE poll ${trustDomain} by ClusterFederatedTrustDomain "${foreign.name}", which the broker did not make; delete it with "kubectl delete clusterfederatedtrustdomain ${foreign.name}", or delete the declaration of this peer`,
+    };
+  }
+  if (peer.mode === 'Delegate') return undefined;
   const { relationships, managed, staticPollers, overwritten } = facts;
   const relationshipIsOurs = managed.state === 'Known' && managed.value.get(trustDomain) === 'Delegate';
   if (relationships.state === 'Known' && relationships.value.has(trustDomain) && !relationshipIsOurs) {

@@ -2,32 +2,31 @@
 import type { Bundle } from '../bundle/bundle.ts';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
 import type { Verdict } from './acceptance.ts';
+import { planClusterSpiffeIdLinks, type ClusterSpiffeIdChange } from './cluster-spiffeid-links.ts';
+import { besideUs, mayEditEntry, ownsAllEntries, renderedClusterSpiffeIds } from './controller-manager.ts';
+import { delegationSteps, knowsDelegation, undelegationSteps, type DelegationStep } from './delegation.ts';
 import { planEntryLinks, type EntryLinkChange } from './entry-links.ts';
 import type { Facts } from './facts.ts';
 import { findOtherWriter, type OtherWriter } from './other-writer.ts';
 import { judgeOnce } from './judge-once.ts';
-import type { FederationRelationship, ManagedPeers } from './ports.ts';
+import type { ManagedPeers } from './ports.ts';
 import type { Peer } from './relationship.ts';
+import {
+  removalSteps,
+  waitingRemoval,
+  type DeleteBundleStep,
+  type RemovalState,
+  type WaitingRemoval,
+} from './removal.ts';
 
 /** One change. They run in the plan's order; a failed step ends the later steps of its own trust domains only. */
 export type Step =
   | { readonly kind: 'RecordManagedPeers'; readonly added: readonly TrustDomain[]; readonly managed: ManagedPeers }
-  | {
-      readonly kind: 'CreateRelationship';
-      readonly trustDomain: TrustDomain;
-      readonly relationship: FederationRelationship;
-      /** Only when SPIRE holds no bundle yet: it would overwrite the one it holds. */
-      readonly bootstrap: Bundle | undefined;
-    }
-  | {
-      readonly kind: 'UpdateRelationship';
-      readonly trustDomain: TrustDomain;
-      readonly relationship: FederationRelationship;
-    }
+  | DelegationStep
   | { readonly kind: 'StoreBundle'; readonly trustDomain: TrustDomain; readonly bundle: Bundle }
+  | { readonly kind: 'UpdateClusterSpiffeIds'; readonly changes: readonly ClusterSpiffeIdChange[] }
   | { readonly kind: 'UpdateEntries'; readonly changes: readonly EntryLinkChange[] }
-  | { readonly kind: 'DeleteRelationship'; readonly trustDomain: TrustDomain }
-  | { readonly kind: 'DeleteBundle'; readonly trustDomain: TrustDomain; readonly mode: 'Restrict' | 'Dissociate' };
+  | DeleteBundleStep;
 
 /** What was decided about one declared peer, and why. */
 export interface PeerPlan {
@@ -44,64 +43,81 @@ export interface FederationPlan {
   readonly removed: readonly TrustDomain[];
   /** Managed trust domains without a declaration, kept because the declarations could not be read in full. */
   readonly heldRemovals: readonly TrustDomain[];
+  /** Those of `removed` whose bundle stays until others have let go of it. */
+  readonly waitingRemovals: readonly WaitingRemoval[];
 }
 
 export interface PlanLimits {
   readonly maxRoots: number;
+  /**
+   * True while the Kubernetes API server is out of reach for longer than we may be sure to lead: newer bundles are
+   * stored for peers that SPIRE already holds one of, and nothing else is changed. Default false.
+   */
+  readonly upkeepOnly?: boolean;
 }
 
 /**
  * The order, decided here and nowhere else: record what will be managed; relationships and bundles; the links of
- * entries, new and withdrawn in one update; relationships and bundles that go. What is gone is forgotten in the record
- * of a later plan, when SPIRE was read again without it. An unreadable fact plans nothing that would need it.
+ * ClusterSPIFFEIDs, then those of entries, new and withdrawn in one update; relationships and bundles that go. What is
+ * gone is forgotten in the record of a later plan, when SPIRE was read again without it. An unreadable fact plans
+ * nothing that would need it. Where no record can be kept, bundles are kept new and nothing else is done;
+ * while it is not known whether it can, the same holds for peers that are not recorded.
  */
 export function planFederation(facts: Facts, limits: PlanLimits): FederationPlan {
   const { declared } = facts;
-  if (declared.state === 'Unreadable') return { steps: [], peers: [], removed: [], heldRemovals: [] };
+  if (declared.state === 'Unreadable') return nothing([]);
   const peers = declared.value.peers.map((peer) => decide(peer, facts, limits));
   const spire = readableSpire(facts);
-  if (spire === undefined) return { steps: [], peers, removed: [], heldRemovals: [] };
+  if (spire === undefined) return nothing(peers);
+  if (limits.upkeepOnly === true || ownsAllEntries(besideUs(facts.controllerManager))) {
+    return { ...nothing(peers), steps: storingSteps(peers, facts, spire) };
+  }
 
   const declaredNames = new Set(peers.map(({ peer }) => peer.trustDomain));
   const undeclared = [...spire.managed.keys()].filter((name) => !declaredNames.has(name));
   const complete = declared.value.incompleteBecause === undefined;
   const removed = complete ? undeclared : [];
+  const waitingRemovals = removed.flatMap((name) => waitingRemoval(name, facts, spire) ?? []);
+  const waiting = new Set(waitingRemovals.map(({ trustDomain }) => trustDomain));
+  const going = new Set(removed.filter((name) => !waiting.has(name)));
 
-  const upkept = peers.filter((plan) => plan.peer.suspend === 'Active' && plan.otherWriter === undefined);
-  const cut = upkept
-    .filter((plan) => plan.verdict?.verdict === 'revoked')
-    .concat(peers.filter((plan) => plan.peer.suspend === 'Revoke' && plan.otherWriter === undefined));
-  const upkeep = upkept.filter((plan) => !cut.includes(plan)).flatMap((plan) => upkeepSteps(plan, facts, spire));
-  const stored = new Set(upkeep.flatMap((step) => (step.kind === 'StoreBundle' ? [step.trustDomain] : [])));
-  const changes = planEntryLinks({
-    entries: spire.entries,
-    held: upkept
-      .filter((plan) => !cut.includes(plan))
-      .map(({ peer }) => peer)
-      .filter(({ trustDomain }) => stored.has(trustDomain) || holdsRoots(spire.stored.get(trustDomain))),
-    leaving: new Set(removed),
-  });
+  const undisputed = peers.filter(({ otherWriter }) => otherWriter === undefined);
+  const mayTakeUp = besideUs(facts.controllerManager).kind !== 'Unknown';
+  const isTakenUp = ({ peer }: PeerPlan) => mayTakeUp || spire.managed.has(peer.trustDomain);
+  const active = undisputed.filter((plan) => plan.peer.suspend === 'Active' && isTakenUp(plan));
+  const isCut = ({ peer, verdict }: PeerPlan) => peer.suspend === 'Revoke' || verdict?.verdict === 'revoked';
+  const cut = undisputed.filter((plan) => plan.peer.suspend !== 'Paused' && isCut(plan));
+  const upkept = active.filter((plan) => !isCut(plan));
+  const notTakenUp = undisputed.filter((plan) => !isTakenUp(plan));
+  const upkeep = [
+    ...upkept.flatMap((plan) => upkeepSteps(plan, facts, spire)),
+    ...storingSteps(notTakenUp, facts, spire),
+  ];
   return {
     steps: [
-      ...recordSteps(spire, upkept, removed),
+      ...recordSteps(
+        spire,
+        active,
+        (name) => removed.includes(name) && !waiting.has(name) && isGone(name, facts, spire),
+      ),
       ...upkeep,
-      ...(changes.length > 0 ? [{ kind: 'UpdateEntries', changes } as const] : []),
-      ...removed.flatMap((name) => removalSteps(name, 'Restrict', spire)),
-      ...cut.flatMap(({ peer }) => removalSteps(peer.trustDomain, 'Dissociate', spire)),
+      ...linkSteps({ upkept, upkeep, removed, cut }, facts, spire),
+      ...[...going].flatMap((name) => removalSteps(name, 'Restrict', facts, spire)),
+      ...cut.flatMap(({ peer }) => removalSteps(peer.trustDomain, 'Dissociate', facts, spire)),
     ],
     peers,
     removed,
     heldRemovals: complete ? [] : undeclared,
+    waitingRemovals,
   };
 }
 
-/** What SPIRE holds, read in full. */
-interface SpireState {
-  readonly stored: ReadonlyMap<TrustDomain, Bundle>;
-  readonly relationships: ReadonlyMap<TrustDomain, FederationRelationship>;
-  readonly entries: readonly EntryLinkChange['entry'][];
-  readonly managed: ManagedPeers;
+function nothing(peers: readonly PeerPlan[]): FederationPlan {
+  return { steps: [], peers, removed: [], heldRemovals: [], waitingRemovals: [] };
 }
+
+/** What SPIRE holds, read in full. */
+type SpireState = RemovalState;
 
 function readableSpire({ stored, relationships, entries, managed }: Facts): SpireState | undefined {
   if (
@@ -137,63 +153,73 @@ function decide(peer: Peer, facts: Facts, limits: PlanLimits): PeerPlan {
   return { peer, verdict, otherWriter };
 }
 
-function upkeepSteps({ peer, verdict }: PeerPlan, facts: Facts, spire: SpireState): Step[] {
-  const { trustDomain } = peer;
-  const relationship = spire.relationships.get(trustDomain);
-  if (peer.mode === 'Delegate') return delegateSteps(peer, relationship, facts, spire);
-  // Only a relationship of ours reaches this point: it is left from the time when SPIRE fetched for us.
-  if (relationship !== undefined) return [{ kind: 'DeleteRelationship', trustDomain }];
-  const probed = facts.staticPollers.has(trustDomain);
-  return verdict?.verdict === 'accepted' && probed
+function upkeepSteps(plan: PeerPlan, facts: Facts, spire: SpireState): Step[] {
+  const { peer } = plan;
+  if (peer.mode === 'Delegate') return delegationSteps(peer, facts, spire);
+  // Only what is ours reaches this point: it is left from the time when SPIRE fetched for us.
+  const undelegation = undelegationSteps(peer.trustDomain, facts, spire);
+  if (undelegation.length === 0) return storingStep(plan, facts);
+  return knowsDelegation(facts) ? undelegation : [];
+}
+
+function storingStep({ peer: { trustDomain }, verdict }: PeerPlan, facts: Facts): Step[] {
+  return verdict?.verdict === 'accepted' && facts.staticPollers.has(trustDomain)
     ? [{ kind: 'StoreBundle', trustDomain, bundle: verdict.bundle }]
     : [];
 }
 
-function delegateSteps(
-  peer: Peer,
-  current: FederationRelationship | undefined,
-  facts: Facts,
-  spire: SpireState,
-): Step[] {
-  const { trustDomain, bundleEndpointUrl, profile } = peer;
-  const relationship: FederationRelationship = { trustDomain, bundleEndpointUrl, profile };
-  if (current === undefined) {
-    if (peer.bootstrap === undefined || spire.stored.has(trustDomain)) {
-      return [{ kind: 'CreateRelationship', trustDomain, relationship, bootstrap: undefined }];
-    }
-    const bootstrap = facts.bootstraps.get(trustDomain);
-    return bootstrap?.state === 'Known'
-      ? [{ kind: 'CreateRelationship', trustDomain, relationship, bootstrap: bootstrap.value }]
-      : [];
-  }
-  return sameRelationship(current, relationship) ? [] : [{ kind: 'UpdateRelationship', trustDomain, relationship }];
+/** Of peers that SPIRE holds a bundle of: what keeps trust that is there, and takes up or gives up none. */
+function storingSteps(peers: readonly PeerPlan[], facts: Facts, { stored, relationships }: SpireState): Step[] {
+  return peers
+    .filter(({ otherWriter }) => otherWriter === undefined)
+    .filter(({ peer: { suspend, trustDomain } }) => {
+      return suspend === 'Active' && holdsRoots(stored.get(trustDomain)) && !relationships.has(trustDomain);
+    })
+    .flatMap((plan) => storingStep(plan, facts));
 }
 
-function sameRelationship(a: FederationRelationship, b: FederationRelationship): boolean {
-  const endpointId = ({ profile }: FederationRelationship) =>
-    profile.type === 'https_spiffe' ? profile.endpointSpiffeId : undefined;
-  return (
-    a.bundleEndpointUrl === b.bundleEndpointUrl && a.profile.type === b.profile.type && endpointId(a) === endpointId(b)
+interface LinkedPeers {
+  readonly upkept: readonly PeerPlan[];
+  readonly upkeep: readonly Step[];
+  readonly removed: readonly TrustDomain[];
+  readonly cut: readonly PeerPlan[];
+}
+
+/** Entries of cut peers are not updated: SPIRE dissociates them with the bundle, at once. */
+function linkSteps({ upkept, upkeep, removed, cut }: LinkedPeers, facts: Facts, spire: SpireState): Step[] {
+  const beside = besideUs(facts.controllerManager);
+  const stored = new Set(upkeep.flatMap((step) => (step.kind === 'StoreBundle' ? [step.trustDomain] : [])));
+  const inForce = upkept.map(({ peer }) => peer);
+  const held = inForce.filter(
+    ({ trustDomain }) => stored.has(trustDomain) || holdsRoots(spire.stored.get(trustDomain)),
   );
-}
-
-function removalSteps(trustDomain: TrustDomain, mode: 'Restrict' | 'Dissociate', spire: SpireState): Step[] {
-  const steps: Step[] = [];
-  if (spire.managed.get(trustDomain) === 'Delegate' && spire.relationships.has(trustDomain)) {
-    steps.push({ kind: 'DeleteRelationship', trustDomain });
-  }
-  if (spire.stored.has(trustDomain)) steps.push({ kind: 'DeleteBundle', trustDomain, mode });
-  return steps;
+  const objectChanges = planClusterSpiffeIdLinks({
+    clusterSpiffeIds: renderedClusterSpiffeIds(facts, beside),
+    held,
+    inForce,
+    leaving: new Set([...removed, ...cut.map(({ peer }) => peer.trustDomain)]),
+  });
+  const entryChanges = planEntryLinks({
+    entries: spire.entries,
+    held,
+    leaving: new Set(removed),
+    mayEdit: (entry) => mayEditEntry(beside, entry),
+  });
+  return [
+    ...(objectChanges.length > 0 ? [{ kind: 'UpdateClusterSpiffeIds', changes: objectChanges } as const] : []),
+    ...(entryChanges.length > 0 ? [{ kind: 'UpdateEntries', changes: entryChanges } as const] : []),
+  ];
 }
 
 /** Written before the first change for a new peer, so that a broker that dies in between still knows what is its own. */
-function recordSteps(spire: SpireState, upkept: readonly PeerPlan[], removed: readonly TrustDomain[]): Step[] {
-  const record = new Map(spire.managed);
-  for (const name of removed) {
-    if (removalSteps(name, 'Restrict', spire).length === 0) record.delete(name);
-  }
+function recordSteps(
+  spire: SpireState,
+  active: readonly PeerPlan[],
+  isForgotten: (trustDomain: TrustDomain) => boolean,
+): Step[] {
+  const record = new Map([...spire.managed].filter(([name]) => !isForgotten(name)));
   const added: TrustDomain[] = [];
-  for (const { peer } of upkept) {
+  for (const { peer } of active) {
     const recorded = record.get(peer.trustDomain);
     if (recorded === peer.mode) continue;
     // A relationship of ours must stay known as ours until it is gone.
@@ -203,6 +229,10 @@ function recordSteps(spire: SpireState, upkept: readonly PeerPlan[], removed: re
   }
   const changed = added.length > 0 || record.size !== spire.managed.size;
   return changed ? [{ kind: 'RecordManagedPeers', added, managed: record }] : [];
+}
+
+function isGone(trustDomain: TrustDomain, facts: Facts, spire: SpireState): boolean {
+  return removalSteps(trustDomain, 'Restrict', facts, spire).length === 0;
 }
 
 function holdsRoots(bundle: Bundle | undefined): boolean {

@@ -44,6 +44,50 @@ export interface FederationRelationship {
  */
 export type ManagedPeers = ReadonlyMap<TrustDomain, 'Own' | 'Delegate'>;
 
+/** A ClusterSPIFFEID: spire-controller-manager makes a registration entry of it for every pod that it selects. */
+export interface ClusterSpiffeId {
+  readonly name: string;
+  readonly uid: string;
+  readonly resourceVersion: string;
+  readonly labels: Readonly<Record<string, string>>;
+  /** In the order of the object. As text: what others wrote there need be no trust domain. */
+  readonly federatesWith: readonly string[];
+  /** Which of them a broker added, by the annotation `fedbroker.dev/federates-with`. */
+  readonly addedByBroker: readonly string[];
+  readonly className: string | undefined;
+}
+
+/** A ClusterFederatedTrustDomain: spire-controller-manager makes SPIRE's federation relationship of it. */
+export interface ClusterFederatedTrustDomain {
+  readonly name: string;
+  readonly uid: string;
+  /** As text: the resource's schema lets more through than trust domains. */
+  readonly trustDomain: string;
+  readonly bundleEndpointUrl: string;
+  /** Undefined: none that SPIRE knows. */
+  readonly profile: BundleEndpointProfile | undefined;
+  readonly className: string | undefined;
+  /** Whether it carries a bundle, which the controller-manager writes over SPIRE's at every change of the object. */
+  readonly carriesBundle: boolean;
+  /** A broker made it, by its label. */
+  readonly ours: boolean;
+}
+
+/** With what settings spire-controller-manager runs, as far as they matter beside it. */
+export interface ControllerManager {
+  /** With its dot. Entries of other ids it leaves alone; undefined: it deletes or reverts every entry that is not its. */
+  readonly entryIdPrefix: string | undefined;
+  readonly reconciles: {
+    readonly clusterSpiffeIds: boolean;
+    readonly clusterFederatedTrustDomains: boolean;
+    readonly clusterStaticEntries: boolean;
+  };
+  /** It looks at objects of this class; undefined: at those without one. */
+  readonly className: string | undefined;
+  /** It looks at objects without a class too. */
+  readonly watchClassless: boolean;
+}
+
 /** An X.509-SVID as SPIRE mints it. */
 export interface MintedX509Svid {
   /** Leaf first, DER. */
@@ -152,4 +196,43 @@ export interface PeerSource {
    * be read at all; the declarations reported before then stay in force.
    */
   watch(report: (declared: Declarations | CodedError) => void, signal: AbortSignal): Promise<void>;
+}
+
+/** What was found of something that need not be there: undefined when the API server does not know it at all. */
+export type Report<T> = (found: T | CodedError | undefined) => void;
+
+/** The ClusterSPIFFEIDs of our cluster. */
+export interface ClusterSpiffeIds {
+  /** Reports all, sorted by name, now and at every change, until the signal aborts. */
+  watch(report: Report<readonly ClusterSpiffeId[]>, signal: AbortSignal): Promise<void>;
+  /** Replaces the list and what is recorded as added by a broker, unless the object is no longer what it was. */
+  updateFederatesWith(
+    object: ClusterSpiffeId,
+    change: Pick<ClusterSpiffeId, 'federatesWith' | 'addedByBroker'>,
+    signal?: AbortSignal,
+  ): Promise<ClusterSpiffeId>;
+}
+
+/** What a ClusterFederatedTrustDomain of ours says. */
+export interface FederatedTrustDomainDeclaration {
+  readonly name: string;
+  readonly relationship: FederationRelationship;
+  readonly className: string | undefined;
+  readonly bootstrap: Bundle | undefined;
+}
+
+/** The ClusterFederatedTrustDomains of our cluster. */
+export interface ClusterFederatedTrustDomains {
+  /** Reports all, sorted by name, now and at every change, until the signal aborts. */
+  watch(report: Report<readonly ClusterFederatedTrustDomain[]>, signal: AbortSignal): Promise<void>;
+  /** Creates it, or makes it say exactly this; never over what somebody else says there. */
+  apply(declaration: FederatedTrustDomainDeclaration, signal?: AbortSignal): Promise<ClusterFederatedTrustDomain>;
+  /** Only this very object. */
+  delete(object: Pick<ClusterFederatedTrustDomain, 'name' | 'uid'>, signal?: AbortSignal): Promise<void>;
+}
+
+/** Whether spire-controller-manager is there, and with what settings. */
+export interface ControllerManagerSettings {
+  /** Reports them now and again and again, until the signal aborts. */
+  watch(report: Report<ControllerManager>, signal: AbortSignal): Promise<void>;
 }

@@ -1,4 +1,5 @@
 // What is in the directory right now? Names, a cheap signature that changes with any file, and the texts.
+import { statSync } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
@@ -23,18 +24,20 @@ export async function readSignature(directory: string): Promise<DirectorySignatu
   const { dev, ino } = await stat(directory, { bigint: true });
   const names = (await readdir(directory)).filter((name) => FILE_NAME_PATTERN.test(name)).sort();
   if (names.length > MAX_FILES) throw new Error(`it has more than ${MAX_FILES} files`);
-  const marks = await Promise.all(names.map((name) => fileMark(join(directory, name))));
   return {
     identity: `${dev}:${ino}`,
-    signature: names.map((name, index) => `${name}\0${marks[index] ?? ''}`).join('\n'),
+    signature: names.map((name) => `${name}\0${fileMark(join(directory, name))}`).join('\n'),
     names,
   };
 }
 
-/** Follows symbolic links: a mounted ConfigMap exchanges the link, not the file. */
-async function fileMark(path: string): Promise<string> {
+/**
+ * Follows symbolic links: a mounted ConfigMap exchanges the link, not the file. Synchronous, because a thousand files
+ * each two seconds take 5 ms of processor, and 22 ms by way of the thread pool.
+ */
+function fileMark(path: string): string {
   try {
-    const { dev, ino, size, mtimeNs, ctimeNs } = await stat(path, { bigint: true });
+    const { dev, ino, size, mtimeNs, ctimeNs } = statSync(path, { bigint: true });
     return [dev, ino, size, mtimeNs, ctimeNs].join(':');
   } catch (error) {
     return (error as NodeJS.ErrnoException).code ?? 'unreadable';

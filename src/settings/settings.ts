@@ -120,6 +120,11 @@ const rows = {
     or('off', wholeNumber({ min: 1, max: 3600 })),
     'How long a peer’s broker is asked to hold its answer until its bundle changes (`Prefer: wait`).',
   ),
+  maxHeldRequests: row(
+    '100',
+    wholeNumber({ min: 0, max: 100_000 }),
+    'How many peers’ brokers are asked to hold their answers at once; the others are fetched from by their refresh hint. Each is an open TLS connection of 75 to 100 KB.',
+  ),
   fetchTimeoutMs: row(
     '10000',
     wholeNumber({ min: 100, max: 300_000 }),

@@ -1,5 +1,5 @@
 // Which bundles does SPIRE hold, and how are they changed? (spire.api.server.bundle.v1.Bundle)
-import { create, toBinary } from '@bufbuild/protobuf';
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import type { Bundle } from '../bundle/bundle.ts';
 import type { SpireServer } from '../federation/ports.ts';
 import { outcomeOf, valueOrThrow, writeInBatches, type BatchItem } from './batches.ts';
@@ -7,10 +7,13 @@ import { BUNDLE_MASK, bundleFromMessage, bundleToMessage } from './bundle-messag
 import {
   BatchDeleteFederatedBundleRequest_Mode,
   Bundle as BundleService,
+  ListFederatedBundlesResponseSchema,
+  type ListFederatedBundlesResponse,
 } from './gen/spire/api/server/bundle/v1/bundle_pb.ts';
 import { BundleSchema, type Bundle as BundleMessage } from './gen/spire/api/types/bundle_pb.ts';
-import { unaryClient } from './grpc-service.ts';
-import { readAllPages } from './pages.ts';
+import { unaryBytes, unaryClient } from './grpc-service.ts';
+import { readAllPages, type Page } from './pages.ts';
+import { rememberPages } from './remember-pages.ts';
 import { readablePage, type SpireContext } from './spire-context.ts';
 import { answerInvalid, isSpireError } from './spire-error.ts';
 
@@ -34,6 +37,8 @@ type BundleCalls = Pick<
 
 export function bundleCalls(context: SpireContext): BundleCalls {
   const service = unaryClient(BundleService, context.caller);
+  const listBytes = unaryBytes(BundleService.method.listFederatedBundles, context.caller);
+  const remembered = rememberPages<Bundle>();
   const { readMs, listMs, writeMs } = context.deadlines;
   return {
     async readOwnSequenceNumber(signal) {
@@ -48,12 +53,11 @@ export function bundleCalls(context: SpireContext): BundleCalls {
 
     listFederatedBundles(signal) {
       return readAllPages('ListFederatedBundles', async (pageToken) => {
-        const { bundles, nextPageToken } = await service.listFederatedBundles(
+        const answer = await listBytes(
           { outputMask: BUNDLE_MASK, pageSize: PAGE_BUNDLES, pageToken },
           { deadlineMs: listMs, signal },
         );
-        const page = { items: bundles, nextPageToken };
-        return readablePage(context, 'bundle', page, (message) => message.trustDomain, bundleFromMessage);
+        return remembered(pageToken, answer, () => readListed(context, answer));
       });
     },
 
@@ -97,6 +101,20 @@ export function bundleCalls(context: SpireContext): BundleCalls {
 function batchItem(bundle: Bundle): BatchItem<BundleMessage> {
   const message = create(BundleSchema, bundleToMessage(bundle));
   return { message, bytes: toBinary(BundleSchema, message).length, name: `bundle of ${bundle.trustDomain}` };
+}
+
+function readListed(context: SpireContext, answer: Uint8Array): Page<Bundle> {
+  const { bundles, nextPageToken } = decodeListed(answer);
+  const page = { items: bundles, nextPageToken };
+  return readablePage(context, 'bundle', page, (message) => message.trustDomain, bundleFromMessage);
+}
+
+function decodeListed(answer: Uint8Array): ListFederatedBundlesResponse {
+  try {
+    return fromBinary(ListFederatedBundlesResponseSchema, answer);
+  } catch (error) {
+    throw answerInvalid('ListFederatedBundles', 'it is not the message of its API', error);
+  }
 }
 
 function readBundle(attempt: string, message: BundleMessage | undefined): Bundle {

@@ -47,6 +47,16 @@ export function unaryClient<Service extends DescService>(service: Service, calle
   return Object.fromEntries(functions) as UnaryClient<Service>;
 }
 
+/** One method, whose answer is left as the bytes that came. */
+export function unaryBytes<Input extends DescMessage, Output extends DescMessage>(
+  method: DescMethodUnary<Input, Output>,
+  caller: UnaryCaller,
+): (request: MessageInitShape<Input>, settings: CallSettings) => Promise<Uint8Array> {
+  const definition = { ...methodDefinition(method), responseDeserialize: (bytes: Buffer) => bytes };
+  return async (request, settings) =>
+    (await caller.call(definition, create(method.input, request), settings)) as Uint8Array;
+}
+
 function methodDefinition(method: DescMethod): MethodDefinition<unknown, unknown> {
   const serialize = (schema: DescMessage) => (message: unknown) =>
     Buffer.from(toBinary(schema, message as MessageShape<DescMessage>));

@@ -1,11 +1,9 @@
 // How soon is a new root in the peer's SPIRE: through two brokers, and through SPIRE's own endpoint and poller?
-import { setTimeout as pause } from 'node:timers/promises';
 import { declarationOf, startBroker } from '../stack/harness/broker.ts';
 import { Cleanup } from '../stack/harness/cleanup.ts';
-import { eventually } from '../stack/harness/eventually.ts';
+import { sampleRotations } from '../stack/harness/rotation-samples.ts';
 import { startSpirePair } from '../stack/harness/spire-pair.ts';
 import { startSpireServer, type SpireServer } from '../stack/harness/spire-server.ts';
-import { openApi, storedRoots } from '../stack/harness/stored-roots.ts';
 import { rounded, summarize, type Summary } from './summary.ts';
 
 const REFRESH_HINT_SECONDS = 60;
@@ -27,7 +25,7 @@ export interface PropagationReport {
 /** Real SPIRE Servers, four of them; both ways are measured at the same time, on the same machine. */
 export async function measurePropagation(): Promise<PropagationReport> {
   await using cleanup = new Cleanup();
-  const [brokers, poller] = await Promise.all([
+  const [throughBrokers, throughPoller] = await Promise.all([
     startBrokerPair(cleanup).then((pair) =>
       sampleRotations(cleanup, pair, { samples: BROKER_SAMPLES, intervalMs: BROKER_INTERVAL_MS }),
     ),
@@ -35,6 +33,7 @@ export async function measurePropagation(): Promise<PropagationReport> {
       sampleRotations(cleanup, pair, { samples: POLLER_SAMPLES, intervalMs: POLLER_INTERVAL_MS }),
     ),
   ]);
+  const [brokers, poller] = [summarize(throughBrokers), summarize(throughPoller)];
   return {
     brokers,
     spirePoller: { ...poller, refreshHintSeconds: REFRESH_HINT_SECONDS },
@@ -56,27 +55,4 @@ async function startBrokerPair(cleanup: Cleanup): Promise<readonly [SpireServer,
   consuming.declare('west', await declarationOf(publishing, publisher));
   await consuming.waitForPeer(publisher.trustDomain);
   return [publisher, consumer];
-}
-
-async function sampleRotations(
-  cleanup: Cleanup,
-  [from, to]: readonly [SpireServer, SpireServer],
-  { samples, intervalMs }: { readonly samples: number; readonly intervalMs: number },
-): Promise<Summary> {
-  const [publisher, consumer] = [openApi(cleanup, from), openApi(cleanup, to)];
-  const countRoots = async () => (await storedRoots(consumer, from.trustDomain))?.length ?? 0;
-  const durationsMs: number[] = [];
-  for (let sample = 0; sample < samples; sample++) {
-    // At any moment of the interval, not just after a turn of it.
-    await pause(Math.random() * intervalMs);
-    const before = await countRoots();
-    const startMs = performance.now();
-    await publisher.localAuthorities.x509.prepare();
-    await eventually('the peer holds the new root', async () => (await countRoots()) > before, {
-      intervalMs: 2,
-      timeoutMs: 6 * POLLER_INTERVAL_MS,
-    });
-    durationsMs.push(performance.now() - startMs);
-  }
-  return summarize(durationsMs);
 }

@@ -32,6 +32,7 @@ export const SETTINGS: BrokerSettings = {
 export interface Side {
   readonly trustDomain: TrustDomain;
   readonly dev: DevSpire;
+  readonly socketPath: string;
   readonly spire: SpireServerClient;
   readonly reports: readonly PassReport[];
   declare(peers: readonly Peer[], incompleteBecause?: string): void;
@@ -79,6 +80,7 @@ export async function startSide(trustDomain: TrustDomain, options: Partial<DevSp
   return {
     trustDomain,
     dev,
+    socketPath,
     spire,
     reports,
     declare: (next, incompleteBecause) => {

@@ -21,7 +21,7 @@ function statusOf(name: string): BrokerStatus {
   return { trustDomain: parseTrustDomain(name), now: '', ownBundle: { reason: '', message: '' }, ...NOTHING };
 }
 
-const NOTHING = { unreadable: [], peers: [], heldRemovals: [] };
+const NOTHING = { unreadable: [], peers: [], heldRemovals: [], waitingRemovals: [] };
 
 beforeEach(() => {
   told = [];

@@ -37,6 +37,7 @@ function line(step: Step): string {
       .map(({ entry, add, remove }) => [entry.id, ...links(add, '+'), ...links(remove, '-')].join(' '))
       .join('; ');
   }
+  if (step.kind === 'UpdateClusterSpiffeIds') return `${step.changes.length} ClusterSPIFFEIDs`;
   if (step.kind === 'DeleteBundle') return `delete bundle ${step.trustDomain} ${step.mode}`;
   if (step.kind !== 'CreateRelationship') return `${step.kind} ${step.trustDomain}`;
   return `create relationship ${step.trustDomain}${step.bootstrap === undefined ? '' : ' with bootstrap'}`;

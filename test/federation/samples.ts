@@ -5,7 +5,13 @@ import { RootIndexer } from '../../src/bundle/known-roots.ts';
 import { parseSpiffeId } from '../../src/bundle/spiffe-id.ts';
 import { parseTrustDomain, type TrustDomain } from '../../src/bundle/trust-domain.ts';
 import { known, type Fact, type Facts, type FetchFact } from '../../src/federation/facts.ts';
-import type { FederationRelationship, RegistrationEntry } from '../../src/federation/ports.ts';
+import type {
+  ClusterFederatedTrustDomain,
+  ClusterSpiffeId,
+  ControllerManager,
+  FederationRelationship,
+  RegistrationEntry,
+} from '../../src/federation/ports.ts';
 import type { Peer } from '../../src/federation/relationship.ts';
 import { makeRoot } from '../fakes/fake-ca.ts';
 
@@ -84,6 +90,48 @@ export function relationshipOf({ trustDomain, bundleEndpointUrl, profile }: Peer
   return { trustDomain, bundleEndpointUrl, profile };
 }
 
+/** With a prefix, and looking after everything. */
+export function controllerManagerOf(
+  changes: Partial<Omit<ControllerManager, 'reconciles'>> = {},
+  reconciles: Partial<ControllerManager['reconciles']> = {},
+): ControllerManager {
+  return {
+    entryIdPrefix: 'cluster.',
+    reconciles: {
+      clusterSpiffeIds: true,
+      clusterFederatedTrustDomains: true,
+      clusterStaticEntries: true,
+      ...reconciles,
+    },
+    className: 'spire',
+    watchClassless: false,
+    ...changes,
+  };
+}
+
+export function clusterSpiffeIdOf(name: string, changes: Partial<ClusterSpiffeId> = {}): ClusterSpiffeId {
+  return {
+    name,
+    uid: `uid-${name}`,
+    resourceVersion: '1',
+    labels: {},
+    federatesWith: [],
+    addedByBroker: [],
+    className: 'spire',
+    ...changes,
+  };
+}
+
+/** As a broker made it. */
+export function federatedTrustDomainOf(
+  peer: Peer,
+  changes: Partial<ClusterFederatedTrustDomain> = {},
+): ClusterFederatedTrustDomain {
+  const { name, trustDomain, bundleEndpointUrl, profile } = peer;
+  const own = { uid: `uid-${name}`, className: 'spire', carriesBundle: false, ours: true };
+  return { name, trustDomain, bundleEndpointUrl, profile, ...own, ...changes };
+}
+
 export function fetchedFact(bundle: Bundle): FetchFact {
   const document = { at: NOW, etag: '"1"', content: documentOf(bundle) };
   return { document, lastAttemptAt: NOW, lastSuccessAt: NOW, failure: undefined };
@@ -112,6 +160,9 @@ export function factsOf(situation: Situation, changes: Partial<Facts> = {}): Fac
     relationships: known(new Map(relationships.map((each) => [each.trustDomain, each])), NOW),
     entries: known(entries, NOW),
     managed: known(managed, NOW),
+    clusterSpiffeIds: undefined,
+    federatedTrustDomains: undefined,
+    controllerManager: undefined,
     fetched: new Map(fetched.map((bundle) => [bundle.trustDomain, fetchedFact(bundle)])),
     bootstraps: new Map(),
     staticPollers: new Map(peers.map(({ trustDomain }) => [trustDomain, 'Absent'])),

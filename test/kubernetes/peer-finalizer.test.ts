@@ -13,7 +13,7 @@ import { EAST, factsOf, NORTH, peerOf, WEST } from '../federation/samples.ts';
 import { DELETING, objectOf, specOf } from './peer-objects.ts';
 import { PEERS, placeOf } from './west.ts';
 
-const NOTHING_PLANNED = { steps: [], peers: [], removed: [], heldRemovals: [] };
+const NOTHING_PLANNED = { steps: [], peers: [], removed: [], heldRemovals: [], waitingRemovals: [] };
 
 function passOf(facts: Partial<Facts>, plan: Partial<Pass['plan']> = {}): Pass {
   const declared = known({ peers: [peerOf(NORTH)], incompleteBecause: undefined }, new Date());

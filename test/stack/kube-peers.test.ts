@@ -108,7 +108,10 @@ describe('PeerTrustDomain objects on a real API server', () => {
       { managed: new Map(managed.map((name) => [name, 'Own'])) },
       { now, declared: known({ peers: [], incompleteBecause: undefined }, now) },
     );
-    finalizers.notePass({ facts, plan: { steps: [], peers: [], removed: managed, heldRemovals: [] } });
+    finalizers.notePass({
+      facts,
+      plan: { steps: [], peers: [], removed: managed, heldRemovals: [], waitingRemovals: [] },
+    });
   }
 
   async function letGo(name: string): Promise<void> {

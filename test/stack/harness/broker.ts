@@ -74,8 +74,9 @@ export async function startBroker(
   const start = (): Promise<Child> =>
     startChild(cleanup, {
       name: `broker of ${server.trustDomain}`,
-      program: process.execPath,
-      args: [PROGRAM, 'run', ...args],
+      // As the systemd unit does: the options of Node are those of the program's first line.
+      program: PROGRAM,
+      args: ['run', ...args],
       logPath: join(folder, 'broker.log'),
       cwd: ROOT,
       isReady: async () => (await get('/livez')).ok,

@@ -1,0 +1,25 @@
+// How many answers are peers asked to hold at once? A held answer is an open TLS connection: 75 to 100 KB of memory.
+import type { BundleSource } from '../federation/ports.ts';
+
+/**
+ * The same source, which asks at most `maxHeld` endpoints at once to hold their answers. The others are asked without
+ * the wait, so that the schedule of their refresh hint is theirs; the first that asks after a place became free has it.
+ */
+export function boundHeldRequests(source: BundleSource, maxHeld: number): BundleSource {
+  let held = 0;
+  return {
+    async fetch(request, signal) {
+      if (request.waitSeconds === undefined) return source.fetch(request, signal);
+      if (held >= maxHeld) {
+        const { url, trust, appliedEtag } = request;
+        return source.fetch({ url, trust, ...(appliedEtag !== undefined && { appliedEtag }) }, signal);
+      }
+      held += 1;
+      try {
+        return await source.fetch(request, signal);
+      } finally {
+        held -= 1;
+      }
+    },
+  };
+}

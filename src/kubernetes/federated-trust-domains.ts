@@ -1,0 +1,107 @@
+// Which ClusterFederatedTrustDomains are there, and how is one of ours written? (spire.spiffe.io/v1alpha1)
+import { serializeBundle } from '../bundle/bundle-document.ts';
+import { parseSpiffeId } from '../bundle/spiffe-id.ts';
+import type {
+  ClusterFederatedTrustDomain,
+  ClusterFederatedTrustDomains,
+  FederatedTrustDomainDeclaration,
+  Report,
+} from '../federation/ports.ts';
+import type { BundleEndpointProfile } from '../federation/relationship.ts';
+import { FIELD_MANAGER } from './api-server.ts';
+import { isKubeError } from './kube-error.ts';
+import type { KubeObject, ObjectBody, Resource } from './kube-object.ts';
+import { fieldsOf, textOf } from './object-fields.ts';
+import { watchResource, type ResourceParts } from './watch-resource.ts';
+
+export const CLUSTER_FEDERATED_TRUST_DOMAINS: Resource = {
+  group: 'spire.spiffe.io',
+  version: 'v1alpha1',
+  plural: 'clusterfederatedtrustdomains',
+  kind: 'ClusterFederatedTrustDomain',
+  namespaced: false,
+};
+
+/** Of the objects that a broker made: no other is changed or deleted. */
+export const MANAGED_BY = { 'app.kubernetes.io/managed-by': FIELD_MANAGER } as const;
+
+/** What is written where a bundle has no hint of its own; SPIRE then asks as often as it does by default. */
+const DEFAULT_REFRESH_HINT_SECONDS = 300;
+
+export class FederatedTrustDomainResources implements ClusterFederatedTrustDomains {
+  readonly #parts: ResourceParts;
+
+  constructor(parts: ResourceParts) {
+    this.#parts = parts;
+  }
+
+  watch(report: Report<readonly ClusterFederatedTrustDomain[]>, signal: AbortSignal): Promise<void> {
+    return watchResource(CLUSTER_FEDERATED_TRUST_DOMAINS, federatedTrustDomainOf, report, this.#parts, signal);
+  }
+
+  /** By server-side apply: `KubeApplyConflict` where somebody else says something else; the bundle is dropped when it is no longer given. */
+  async apply(
+    declaration: FederatedTrustDomainDeclaration,
+    signal?: AbortSignal,
+  ): Promise<ClusterFederatedTrustDomain> {
+    const { api } = this.#parts;
+    const options = signal === undefined ? {} : { signal };
+    return federatedTrustDomainOf(await api.apply(CLUSTER_FEDERATED_TRUST_DOMAINS, bodyOf(declaration), options));
+  }
+
+  async delete({ name, uid }: Pick<ClusterFederatedTrustDomain, 'name' | 'uid'>, signal?: AbortSignal): Promise<void> {
+    const ref = { resource: CLUSTER_FEDERATED_TRUST_DOMAINS, name, uid };
+    try {
+      await this.#parts.api.delete(ref, signal === undefined ? {} : { signal });
+    } catch (error) {
+      // Another object has taken its name; ours is gone.
+      if (!isKubeError(error, 'KubeConflict')) throw error;
+    }
+  }
+}
+
+function bodyOf({ name, relationship, className, bootstrap }: FederatedTrustDomainDeclaration): ObjectBody {
+  const { trustDomain, bundleEndpointUrl, profile } = relationship;
+  return {
+    metadata: { name, labels: MANAGED_BY },
+    spec: {
+      trustDomain,
+      bundleEndpointURL: bundleEndpointUrl,
+      bundleEndpointProfile:
+        profile.type === 'https_web'
+          ? { type: profile.type }
+          : { type: profile.type, endpointSPIFFEID: profile.endpointSpiffeId },
+      ...(className !== undefined && { className }),
+      ...(bootstrap !== undefined && {
+        trustDomainBundle: serializeBundle(bootstrap, {
+          refreshHintSeconds: bootstrap.refreshHintSeconds ?? DEFAULT_REFRESH_HINT_SECONDS,
+        }).toString(),
+      }),
+    },
+  };
+}
+
+function federatedTrustDomainOf({ metadata, ...object }: KubeObject): ClusterFederatedTrustDomain {
+  const { name, uid = '', labels = {} } = metadata;
+  const spec = fieldsOf(object['spec']);
+  return {
+    name,
+    uid,
+    trustDomain: textOf(spec['trustDomain']) ?? '',
+    bundleEndpointUrl: textOf(spec['bundleEndpointURL']) ?? '',
+    profile: profileOf(fieldsOf(spec['bundleEndpointProfile'])),
+    className: textOf(spec['className']),
+    carriesBundle: textOf(spec['trustDomainBundle']) !== undefined,
+    ours: Object.entries(MANAGED_BY).every(([key, value]) => labels[key] === value),
+  };
+}
+
+function profileOf({ type, endpointSPIFFEID }: Readonly<Record<string, unknown>>): BundleEndpointProfile | undefined {
+  if (type === 'https_web') return { type };
+  if (type !== 'https_spiffe' || typeof endpointSPIFFEID !== 'string') return undefined;
+  try {
+    return { type, endpointSpiffeId: parseSpiffeId(endpointSPIFFEID) };
+  } catch {
+    return undefined;
+  }
+}
