@@ -133,8 +133,8 @@ class Election {
     const workDone = returned.signal.aborted && !lost;
     tenure.end();
     const outcome = await work;
-    if (lost) this.#setLeader(undefined);
-    else await this.#release(held);
+    if (!lost) await this.#release(held);
+    else if (this.#leader === this.#options.identity) this.#setLeader(undefined);
     if (outcome.status === 'rejected') throw outcome.reason;
     return workDone ? 'WorkDone' : 'TermOver';
   }
@@ -157,6 +157,7 @@ class Election {
       const current = await api.get(this.#ref, this.#callOptions(stop));
       if (current !== undefined && leaseRecordOf(current).holder === identity) return current;
       tenure.end();
+      if (current !== undefined) this.#observe(current);
     } catch (error) {
       this.#report(error, stop);
     }

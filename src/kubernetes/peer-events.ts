@@ -1,6 +1,7 @@
 // What happened to the peers since we looked last? Events on their objects, at changes of their status and at removal.
 import { peerInForce, type DeclaredObject } from './declared-object.ts';
-import { EventRecorder, type EventCounts, type EventRecorderOptions } from './event-recorder.ts';
+import { EventRecorder, type EventCounts, type EventRecorderOptions, type PeerEvent } from './event-recorder.ts';
+import type { KubeObject } from './kube-object.ts';
 import { reportsByUid, type PeerReport } from './peer-report.ts';
 import { peerTrustDomainStatusOf } from './peer-status.ts';
 import { peerTrustDomainStatus, type PeerTrustDomainStatus } from './peer-trust-domain.ts';
@@ -47,6 +48,11 @@ export class PeerEvents {
     }
     for (const [uid, { declared }] of this.#seen) if (!seen.has(uid)) this.#vanished(declared, report);
     this.#seen = seen;
+  }
+
+  /** What an annotation asked for, and how it went. */
+  note(object: KubeObject, event: PeerEvent): void {
+    this.#recorder.record(object, event);
   }
 
   /** Sends the events until the signal aborts; never rejects. */

@@ -56,7 +56,7 @@ describe('PeerTrustDomain objects on a real API server', () => {
     api = await openApiServer({ access: { path: server.kubeconfigPath }, clock, timeoutMs: 10_000 });
     const onFault = (error: unknown) => faults.push(error);
     resources = new PeerResources({ api, clock, random: Math.random, ownTrustDomain: OWN, onFault });
-    finalizers = new Finalizers({ api, clock, onError: (_name, error) => faults.push(error) });
+    finalizers = new Finalizers({ api, clock, onError: (error) => faults.push(error) });
     const sources = new BootstrapSources({
       api,
       clock,
