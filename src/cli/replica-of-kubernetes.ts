@@ -33,6 +33,7 @@ const ROLE_MESSAGES: Readonly<Record<Role, string>> = {
 
 /** Between passes, times move on objects by this. */
 const TELL_STATUS_MS = 20_000;
+const READING = 'read the PeerTrustDomains';
 const HOLDING = 'read or write the Lease';
 
 class KubernetesReplica implements Replica {
@@ -58,6 +59,10 @@ class KubernetesReplica implements Replica {
       clock: systemClock,
       random: Math.random,
       ownTrustDomain: trustDomain,
+      onReading: (error) => {
+        if (error === undefined) this.#failures.noteDone(READING);
+        else this.#failures.note(READING, error);
+      },
       onFault: (error) => {
         log.error({ err: error }, 'declarations were not taken up by a fault of this program');
       },
@@ -114,9 +119,12 @@ class KubernetesReplica implements Replica {
       ...{ api: this.#api, clock: systemClock, random: Math.random, name, namespace, identity: this.#identity },
       onLeader: (leader: string | undefined) => {
         this.#leader = leader;
+        if (leader === undefined) {
+          this.#ground.log.info('the Lease is free, or its holder is not known yet');
+          return;
+        }
         this.#failures.noteDone(HOLDING);
-        if (leader === undefined) this.#ground.log.info('the Lease is free, or its holder is not known yet');
-        if (leader === undefined || leader === this.#identity) return;
+        if (leader === this.#identity) return;
         this.#ground.log.info({ leader }, 'another replica leads');
         this.#terms.noteOtherLeader();
       },
