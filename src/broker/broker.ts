@@ -231,6 +231,8 @@ export class Broker {
         limits: { ...this.#parts.settings.plan, upkeepOnly: this.#parts.isUpkeepOnly?.() ?? false },
         signal: this.#stop.signal,
       });
+      // What our own end cut off says nothing of SPIRE: another replica may be writing status by now.
+      if (this.#stop.signal.aborted) return { failed: false };
       this.#lastPass = report;
       this.#gatherers.noteApplied(report);
       this.#follower.notePass(report);

@@ -33,7 +33,10 @@ export class Terms {
   readonly #parts: TermsParts;
   #broker: WorkingBroker | undefined;
   #role: Role = 'Standby';
-  #leaseFailures = 0;
+  /** Also before the broker of the term is there. */
+  #leads = false;
+  /** The Lease was out of reach in this term, and nobody else has been seen to lead since. */
+  #lostSight = false;
   #isolation: Isolation | undefined;
 
   constructor(parts: TermsParts) {
@@ -61,11 +64,12 @@ export class Terms {
 
   /** The Lease could not be read or written. */
   noteLeaseFailure(): void {
-    this.#leaseFailures += 1;
+    this.#lostSight = true;
   }
 
   /** The API server answers again, and another replica leads. */
   noteOtherLeader(): void {
+    this.#lostSight = false;
     this.#isolation?.stop.abort();
   }
 
@@ -82,13 +86,22 @@ export class Terms {
   }
 
   async #lead(term: AbortSignal, signal: AbortSignal): Promise<void> {
+    this.#leads = true;
     await this.#endIsolation();
-    const failuresBefore = this.#leaseFailures;
     await this.#work('Leader', term);
-    // A term that ends without a failure was taken over.
-    if (signal.aborted || this.#leaseFailures === failuresBefore) return;
+    this.#leads = false;
+    // A term that ends while the Lease can be read was taken over.
+    if (signal.aborted || !this.#lostSight) {
+      this.#become('Standby', undefined);
+      return;
+    }
     const stop = new AbortController();
-    this.#isolation = { stop, ended: this.#work('Isolated', AbortSignal.any([stop.signal, signal])) };
+    this.#isolation = { stop, ended: this.#goOnAlone(AbortSignal.any([stop.signal, signal])) };
+  }
+
+  async #goOnAlone(signal: AbortSignal): Promise<void> {
+    await this.#work('Isolated', signal);
+    if (!this.#leads) this.#become('Standby', undefined);
   }
 
   async #endIsolation(): Promise<void> {
@@ -98,6 +111,7 @@ export class Terms {
   }
 
   async #work(role: Exclude<Role, 'Standby'>, signal: AbortSignal): Promise<void> {
+    this.#lostSight = false;
     const broker = this.#parts.makeBroker(role);
     this.#become(role, broker);
     try {
@@ -105,7 +119,6 @@ export class Terms {
       await untilAborted(signal);
     } finally {
       await broker.stop();
-      this.#become('Standby', undefined);
     }
   }
 

@@ -2,17 +2,19 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { checkRebootstrap, storeRebootstrap } from '../broker/rebootstrap.ts';
+import { repeat } from '../broker/repeat.ts';
 import { Standby } from '../broker/standby.ts';
 import { Terms, type Role, type WorkingBroker } from '../broker/terms.ts';
 import { systemClock } from '../federation/clock.ts';
 import type { Peer } from '../federation/relationship.ts';
 import type { ApiServer } from '../kubernetes/api-server.ts';
-import { runElection } from '../kubernetes/election.ts';
+import { electionTimes, runElection } from '../kubernetes/election.ts';
 import type { KubeError } from '../kubernetes/kube-error.ts';
 import { PeerDuties } from '../kubernetes/peer-duties.ts';
 import { PeerResources } from '../kubernetes/peer-resources.ts';
 import { clusterParts } from './cluster-parts.ts';
 import { createBroker, type BrokerGround } from './create-broker.ts';
+import { FailureLog } from './failure-log.ts';
 import { openKubernetes } from './open-kubernetes.ts';
 import type { Replica } from './replica.ts';
 import { readBootstrap, type ObjectSource } from './wiring.ts';
@@ -22,6 +24,18 @@ export async function replicaOfKubernetes(ground: BrokerGround): Promise<Replica
   return new KubernetesReplica(ground, api);
 }
 
+const ROLE_MESSAGES: Readonly<Record<Role, string>> = {
+  Leader: 'this replica leads: it writes to SPIRE and to the objects',
+  Isolated:
+    'the API server is out of reach: newer bundles are stored for the peers of the last declarations, and no peer is added or removed',
+  Standby: 'this replica stands by',
+};
+
+/** Between passes, times move on objects by this. */
+const TELL_STATUS_MS = 20_000;
+const READING = 'read the PeerTrustDomains';
+const HOLDING = 'read or write the Lease';
+
 class KubernetesReplica implements Replica {
   readonly #ground: BrokerGround;
   readonly #api: ApiServer;
@@ -30,7 +44,7 @@ class KubernetesReplica implements Replica {
   readonly #resources: PeerResources;
   readonly #terms: Terms;
   readonly #end = new AbortController();
-  readonly #lastErrors = new Map<string, string>();
+  readonly #failures: FailureLog;
   #leader: string | undefined;
   #running: Promise<unknown> = Promise.resolve();
 
@@ -38,12 +52,17 @@ class KubernetesReplica implements Replica {
     const { config, trustDomain, spire, endpoint, log, metrics } = ground;
     this.#ground = ground;
     this.#api = api;
+    this.#failures = new FailureLog(log, systemClock);
     this.#identity = `${config.replicaIdentity ?? hostname()}_${randomUUID()}`;
     this.#resources = new PeerResources({
       api,
       clock: systemClock,
       random: Math.random,
       ownTrustDomain: trustDomain,
+      onReading: (error) => {
+        if (error === undefined) this.#failures.noteDone(READING);
+        else this.#failures.note(READING, error);
+      },
       onFault: (error) => {
         log.error({ err: error }, 'declarations were not taken up by a fault of this program');
       },
@@ -56,7 +75,7 @@ class KubernetesReplica implements Replica {
       ownBundlePollMs: config.ownBundlePollMs,
       onRole: (role) => {
         metrics.set('leader', {}, role === 'Leader' ? 1 : 0);
-        log.info({ role, identity: this.#identity }, `this replica is now: ${role}`);
+        log.info({ role, identity: this.#identity }, ROLE_MESSAGES[role]);
       },
     });
   }
@@ -94,18 +113,24 @@ class KubernetesReplica implements Replica {
   });
 
   #elect(lead: (term: AbortSignal) => Promise<void>, signal: AbortSignal): Promise<void> {
-    const { leaseName: name, kubernetesNamespace: namespace = '' } = this.#ground.config;
+    const { leaseName: name, kubernetesNamespace: namespace = '', leaseDurationSeconds } = this.#ground.config;
     const options = {
+      times: electionTimes(leaseDurationSeconds * 1_000),
       ...{ api: this.#api, clock: systemClock, random: Math.random, name, namespace, identity: this.#identity },
       onLeader: (leader: string | undefined) => {
         this.#leader = leader;
-        this.#lastErrors.delete('hold the Lease');
-        if (leader !== undefined && leader !== this.#identity) this.#terms.noteOtherLeader();
-        this.#ground.log.info({ leader }, leader === undefined ? 'nobody leads' : 'the leader is known');
+        if (leader === undefined) {
+          this.#ground.log.info('the Lease is free, or its holder is not known yet');
+          return;
+        }
+        this.#failures.noteDone(HOLDING);
+        if (leader === this.#identity) return;
+        this.#ground.log.info({ leader }, 'another replica leads');
+        this.#terms.noteOtherLeader();
       },
       onError: (error: KubeError) => {
         this.#terms.noteLeaseFailure();
-        this.#noteError('hold the Lease', error);
+        this.#failures.note(HOLDING, error);
       },
     };
     return runElection(options, lead, signal);
@@ -125,9 +150,9 @@ class KubernetesReplica implements Replica {
       identity: this.#identity,
       resources: this.#resources,
       onRefresh: this.refresh,
-      onRebootstrap: (peer) => void this.#rebootstrap(peer, ended.signal),
+      rebootstrap: (peer) => this.#rebootstrap(peer, ended.signal),
       onError: (duty, error) => {
-        this.#noteError(duty, error);
+        this.#failures.note(duty, error);
       },
       onFault: (error) => {
         this.#ground.log.error({ err: error }, 'a duty for the objects failed by a fault of this program');
@@ -139,10 +164,14 @@ class KubernetesReplica implements Replica {
         duties.notePass(report, broker.status());
       },
     });
-    let running = Promise.resolve();
+    let running: Promise<unknown> = Promise.resolve();
     return {
       start: async () => {
-        running = duties.run(ended.signal);
+        const telling = repeat({ clock: systemClock, intervalMs: TELL_STATUS_MS, signal: ended.signal }, () => {
+          duties.noteStatus(broker.status());
+          return Promise.resolve();
+        });
+        running = Promise.all([duties.run(ended.signal), telling]);
         await broker.start();
       },
       stop: async () => {
@@ -180,13 +209,7 @@ class KubernetesReplica implements Replica {
         { peer: name, trustDomain, err: error },
         'cannot be set anew from its trustDomainBundle; nothing changed',
       );
+      throw error;
     }
-  }
-
-  /** Told when it changes: most failures repeat until an operator does something. */
-  #noteError(duty: string, error: KubeError): void {
-    if (this.#lastErrors.get(duty) === error.message) return;
-    this.#lastErrors.set(duty, error.message);
-    this.#ground.log.error({ reason: error.code, err: error }, `cannot ${duty}; it is tried again`);
   }
 }

@@ -11,7 +11,8 @@ export type HandledRequests = Pick<PeerTrustDomainStatus, 'lastHandledRefresh' |
 
 export interface AnnotationRequestsOptions {
   readonly onRefresh: (peer: Peer) => void;
-  readonly onRebootstrap: (peer: Peer) => void;
+  /** With the object that asks. */
+  readonly onRebootstrap: (peer: Peer, object: KubeObject) => void;
 }
 
 const REQUESTS = [
@@ -44,7 +45,7 @@ export class AnnotationRequests {
         if (peer === undefined || value === undefined || value === done[field]) continue;
         done[field] = value;
         due.push(() => {
-          this.#options[callback](peer);
+          this.#options[callback](peer, object);
         });
       }
       handled.set(uidOf(object), done);

@@ -19,12 +19,20 @@ export interface ElectionTimes {
   readonly candidateMs: number;
 }
 
-export const ELECTION_TIMES: ElectionTimes = {
-  leaseDurationMs: 15_000,
-  renewDeadlineMs: 10_000,
-  renewMs: 2_000,
-  candidateMs: 1_000,
-};
+/** In the proportions of client-go's defaults; candidates look more often, so that a hand-over takes a second. */
+export function electionTimes(leaseDurationMs: number): ElectionTimes {
+  return {
+    leaseDurationMs,
+    renewDeadlineMs: (leaseDurationMs * 2) / 3,
+    renewMs: (leaseDurationMs * 2) / 15,
+    candidateMs: Math.min(leaseDurationMs / 15, MAX_CANDIDATE_MS),
+  };
+}
+
+/** However long the Lease is, whoever ends in order is replaced within two seconds. */
+const MAX_CANDIDATE_MS = 1_000;
+
+export const ELECTION_TIMES = electionTimes(15_000);
 
 export interface ElectionOptions {
   readonly api: Pick<ApiServer, 'get' | 'create' | 'replace'>;
@@ -125,8 +133,8 @@ class Election {
     const workDone = returned.signal.aborted && !lost;
     tenure.end();
     const outcome = await work;
-    if (lost) this.#setLeader(undefined);
-    else await this.#release(held);
+    if (!lost) await this.#release(held);
+    else if (this.#leader === this.#options.identity) this.#setLeader(undefined);
     if (outcome.status === 'rejected') throw outcome.reason;
     return workDone ? 'WorkDone' : 'TermOver';
   }
@@ -149,6 +157,7 @@ class Election {
       const current = await api.get(this.#ref, this.#callOptions(stop));
       if (current !== undefined && leaseRecordOf(current).holder === identity) return current;
       tenure.end();
+      if (current !== undefined) this.#observe(current);
     } catch (error) {
       this.#report(error, stop);
     }

@@ -13,7 +13,7 @@ export interface FinalizersOptions {
   readonly api: Pick<ApiServer, 'jsonPatch'>;
   readonly clock: Clock;
   /** A patch failed; it is tried again with the next change, and after a pause. */
-  readonly onError: (object: string, error: KubeError) => void;
+  readonly onError: (error: KubeError) => void;
 }
 
 /** A thousand new objects are patched within seconds, without holding all connections. */
@@ -105,8 +105,7 @@ export class Finalizers {
       // Somebody else was faster or it is gone: either comes as the next change.
       const isOutdated = isKubeError(error, 'KubeConflict') || isKubeError(error, 'KubeNotFound');
       if (!isOutdated) {
-        if (!signal.aborted)
-          this.#options.onError(name, kubeErrorOfConnection(`patching ${describeTarget(ref)}`, error));
+        if (!signal.aborted) this.#options.onError(kubeErrorOfConnection(`patching ${describeTarget(ref)}`, error));
         return 'Failed';
       }
     }

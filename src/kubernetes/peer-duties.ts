@@ -9,6 +9,7 @@ import { peerInForce, type DeclaredObject } from './declared-object.ts';
 import type { Pass } from './finalizer.ts';
 import { Finalizers } from './finalizers.ts';
 import type { KubeError } from './kube-error.ts';
+import type { KubeObject } from './kube-object.ts';
 import { PeerEvents, type PeerEventReport } from './peer-events.ts';
 import type { PeerResources } from './peer-resources.ts';
 import { PeerStatusWriter } from './status-writer.ts';
@@ -22,14 +23,18 @@ export interface PeerDutiesOptions {
   readonly identity: string;
   readonly resources: Pick<PeerResources, 'objects' | 'watchObjects'>;
   readonly onRefresh: (trustDomain: TrustDomain) => void;
-  readonly onRebootstrap: (peer: Peer) => void;
+  /** Rejects, with what is wrong, when the bundle cannot be set anew. */
+  readonly rebootstrap: (peer: Peer) => Promise<void>;
   /** `duty` completes "cannot …". */
   readonly onError: (duty: string, error: KubeError) => void;
   /** A callback threw. */
   readonly onFault: (error: unknown) => void;
 }
 
-const NOTHING_YET: PeerEventReport = { peers: [], heldRemovals: [] };
+/** The broker's status, as far as it is told on objects. */
+type ReportedStatus = Omit<PeerEventReport, 'judged'>;
+
+const NOTHING_YET: PeerEventReport = { peers: [], judged: new Map(), heldRemovals: [] };
 
 /** For one term of leadership. */
 export class PeerDuties {
@@ -42,19 +47,19 @@ export class PeerDuties {
   #report = NOTHING_YET;
 
   constructor(options: PeerDutiesOptions) {
-    const { onRefresh, onRebootstrap, onError, onFault } = options;
+    const { onRefresh, onError, onFault } = options;
     this.#options = options;
     this.#finalizers = new Finalizers({
       ...options,
-      onError: (name, error) => {
-        onError(`change the finalizer of ${name}`, error);
+      onError: (error) => {
+        onError('change the finalizer of an object', error);
       },
     });
     this.#requests = new AnnotationRequests({
       onRefresh: ({ trustDomain }) => {
         onRefresh(trustDomain);
       },
-      onRebootstrap,
+      onRebootstrap: (peer, object) => void this.#rebootstrap(peer, object),
     });
     this.#sources = new BootstrapSources({
       ...options,
@@ -75,9 +80,16 @@ export class PeerDuties {
   }
 
   /** A pass of the broker has ended. */
-  notePass(pass: Pass, report: PeerEventReport): void {
-    this.#report = report;
+  notePass(pass: Pass, status: ReportedStatus): void {
+    const judged = new Map(pass.plan.peers.map(({ peer }) => [peer.trustDomain, peer]));
+    this.#report = { ...status, judged };
     this.#finalizers.notePass(pass);
+    this.#tell(this.#options.resources.objects());
+  }
+
+  /** What is reported may have changed without a pass: times, and what failed with the same result again. */
+  noteStatus(status: ReportedStatus): void {
+    this.#report = { ...status, judged: this.#report.judged };
     this.#tell(this.#options.resources.objects());
   }
 
@@ -97,8 +109,24 @@ export class PeerDuties {
     await this.#sources.stop();
   }
 
+  async #rebootstrap(peer: Peer, object: KubeObject): Promise<void> {
+    const action = 'Rebootstrap';
+    try {
+      await this.#options.rebootstrap(peer);
+      const message = 'the bundle was set anew from trustDomainBundle, as the annotation asked';
+      this.#events.note(object, { type: 'Normal', reason: 'Rebootstrapped', action, message });
+    } catch (error) {
+      const message = `the bundle cannot be set anew from trustDomainBundle, and nothing was changed: ${textOf(error)}`;
+      this.#events.note(object, { type: 'Warning', reason: 'RebootstrapFailed', action, message });
+    }
+  }
+
   #tell(objects: readonly DeclaredObject[]): void {
     this.#status.update(objects, this.#report);
     this.#events.update(objects, this.#report);
   }
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : 'for a reason that is not known';
 }

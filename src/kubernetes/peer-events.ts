@@ -1,6 +1,7 @@
 // What happened to the peers since we looked last? Events on their objects, at changes of their status and at removal.
 import { peerInForce, type DeclaredObject } from './declared-object.ts';
-import { EventRecorder, type EventCounts, type EventRecorderOptions } from './event-recorder.ts';
+import { EventRecorder, type EventCounts, type EventRecorderOptions, type PeerEvent } from './event-recorder.ts';
+import type { KubeObject } from './kube-object.ts';
 import { reportsByUid, type PeerReport } from './peer-report.ts';
 import { peerTrustDomainStatusOf } from './peer-status.ts';
 import { peerTrustDomainStatus, type PeerTrustDomainStatus } from './peer-trust-domain.ts';
@@ -36,16 +37,22 @@ export class PeerEvents {
   update(objects: readonly DeclaredObject[], report: PeerEventReport): void {
     const seen = new Map<string, Seen>();
     const { identity, clock } = this.#options;
-    for (const [uid, { declared, reported }] of reportsByUid(objects, report)) {
+    for (const [uid, about] of reportsByUid(objects, report)) {
+      const { declared } = about;
       const present = peerTrustDomainStatus.safeParse(declared.object['status']).data;
       const before = this.#seen.has(uid) ? this.#seen.get(uid)?.status : present;
-      const input = { declared, reported, present: before, handled: {}, identity, now: clock.now() };
+      const input = { ...about, present: before, handled: {}, identity, now: clock.now() };
       const after = peerTrustDomainStatusOf(input);
       for (const event of transitionsBetween(before, after)) this.#recorder.record(declared.object, event);
       seen.set(uid, { declared, status: remembered(before, after) });
     }
     for (const [uid, { declared }] of this.#seen) if (!seen.has(uid)) this.#vanished(declared, report);
     this.#seen = seen;
+  }
+
+  /** What an annotation asked for, and how it went. */
+  note(object: KubeObject, event: PeerEvent): void {
+    this.#recorder.record(object, event);
   }
 
   /** Sends the events until the signal aborts; never rejects. */

@@ -18,6 +18,8 @@ export interface PeerResourcesOptions {
   readonly random: () => number;
   /** Cannot be declared as a peer; entry patterns must be in it. */
   readonly ownTrustDomain: TrustDomain;
+  /** The objects cannot be read; undefined: they are read again. */
+  readonly onReading: (error: KubeError | undefined) => void;
   /** A watcher threw; it is told again with the next change. */
   readonly onFault: (error: unknown) => void;
 }
@@ -95,11 +97,13 @@ export class PeerResources implements PeerSource {
 
   #noteError(error: KubeError): void {
     this.#error = error;
+    this.#options.onReading(error);
     if (this.#declarations === undefined) this.#tell(this.#peerReports, error);
   }
 
   #noteObjects(objects: Objects): void {
     const judgement = judgeObjects(objects.values(), this.#memory, this.#options.ownTrustDomain);
+    if (this.#error !== undefined) this.#options.onReading(undefined);
     this.#error = undefined;
     this.#memory = judgement.memory;
     this.#objects = judgement.objects;

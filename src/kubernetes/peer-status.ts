@@ -32,6 +32,8 @@ export interface PeerStatusInput {
   readonly declared: DeclaredObject;
   /** Undefined: no pass has looked at this declaration yet. */
   readonly reported: ReportedPeer | undefined;
+  /** Whether `reported` is about what the object says now; else about what it said when its status was written. */
+  readonly isNewest: boolean;
   /** The object's status as it is now. */
   readonly present: PeerTrustDomainStatus | undefined;
   /** What annotations asked for and was done. */
@@ -55,10 +57,11 @@ const REFUSALS: ReadonlySet<string> = new Set(['Invalid', 'Conflict', 'OwnTrustD
 type Judged = Omit<Condition, 'type'> & { readonly type: string; readonly generation: number | undefined };
 
 /** The status to write. It fits the schema whatever `reported` holds, and is `present` where nothing is known better. */
-export function peerTrustDomainStatusOf(input: PeerStatusInput): PeerTrustDomainStatus {
+export function peerTrustDomainStatusOf(given: PeerStatusInput): PeerTrustDomainStatus {
+  const input = { ...given, reported: reportOfThisObject(given) };
   const { declared, reported, present, identity, now } = input;
   if (reported === undefined && looksJudged(declared, present)) return { ...present, ...input.handled };
-  const generation = generationInForce(declared, present);
+  const generation = generationJudged(input);
   return {
     ...(generation !== undefined && { observedGeneration: generation }),
     conditions: judge(input, generation).map((condition) => dated(condition, present, now)),
@@ -66,6 +69,11 @@ export function peerTrustDomainStatusOf(input: PeerStatusInput): PeerTrustDomain
     ...input.handled,
     writer: identity,
   };
+}
+
+/** An older report and no status: the report is about an earlier object of the same name. */
+function reportOfThisObject({ reported, isNewest, present }: PeerStatusInput): ReportedPeer | undefined {
+  return isNewest || present?.observedGeneration !== undefined ? reported : undefined;
 }
 
 /** A new leader keeps what the one before it found until it has looked itself. */
@@ -78,8 +86,11 @@ function looksJudged(
   return accepted !== undefined && (accepted.status === 'True' || !REFUSALS.has(accepted.reason));
 }
 
-function generationInForce(declared: DeclaredObject, present: PeerTrustDomainStatus | undefined): number | undefined {
-  if (declared.state.kind === 'InForce') return declared.object.metadata.generation;
+/** Of the content that the steps are about: between an edit and the next pass, still that of the status. */
+function generationJudged({ declared, reported, isNewest, present }: PeerStatusInput): number | undefined {
+  const { state, deleting, object } = declared;
+  const isEdited = reported !== undefined && !isNewest && !deleting;
+  if (state.kind === 'InForce' && !isEdited) return object.metadata.generation;
   return peerInForce(declared) === undefined ? undefined : present?.observedGeneration;
 }
 

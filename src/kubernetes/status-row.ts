@@ -4,7 +4,8 @@ import { backoffMs, type BackoffRange } from './backoff.ts';
 import type { HandledRequests } from './annotation-requests.ts';
 import type { DeclaredObject } from './declared-object.ts';
 import type { KubeObject } from './kube-object.ts';
-import { peerTrustDomainStatusOf, type ReportedPeer } from './peer-status.ts';
+import type { ObjectReport } from './peer-report.ts';
+import { peerTrustDomainStatusOf } from './peer-status.ts';
 import { peerTrustDomainStatus, type PeerTrustDomainStatus } from './peer-trust-domain.ts';
 import { statusDifference } from './status-difference.ts';
 
@@ -29,8 +30,7 @@ interface Write {
 
 export class StatusRow {
   readonly #options: StatusRowOptions;
-  #declared: DeclaredObject;
-  #reported: ReportedPeer | undefined;
+  #about: ObjectReport;
   /** As the object last came from the API server. */
   #present: PeerTrustDomainStatus | undefined;
   #written: (Write & { readonly status: PeerTrustDomainStatus }) | undefined;
@@ -41,17 +41,16 @@ export class StatusRow {
   #givenUpAt: string | undefined;
   #dueAtMs: number | undefined;
 
-  constructor(declared: DeclaredObject, reported: ReportedPeer | undefined, options: StatusRowOptions) {
+  constructor(about: ObjectReport, options: StatusRowOptions) {
     this.#options = options;
-    this.#declared = declared;
-    this.#reported = reported;
-    this.#present = statusOf(declared);
+    this.#about = about;
+    this.#present = statusOf(about.declared);
     this.#writtenAtMs = this.#nowMs;
     this.#schedule();
   }
 
   get metadata() {
-    return this.#declared.object.metadata;
+    return this.#about.declared.object.metadata;
   }
 
   /** Undefined: the object says what it should. */
@@ -59,19 +58,18 @@ export class StatusRow {
     return this.#dueAtMs;
   }
 
-  update(declared: DeclaredObject, reported: ReportedPeer | undefined): void {
+  update(about: ObjectReport): void {
+    const { declared } = about;
     if (declared.object.metadata.resourceVersion !== this.metadata.resourceVersion) this.#present = statusOf(declared);
-    this.#declared = declared;
-    this.#reported = reported;
+    this.#about = about;
     this.#schedule();
   }
 
   wished(): PeerTrustDomainStatus {
     const { clock, identity, handledOf } = this.#options;
     return peerTrustDomainStatusOf({
-      handled: handledOf(this.#declared.object),
-      declared: this.#declared,
-      reported: this.#reported,
+      ...this.#about,
+      handled: handledOf(this.#about.declared.object),
       present: this.#basis,
       identity,
       now: clock.now(),

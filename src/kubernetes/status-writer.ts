@@ -30,10 +30,10 @@ export class PeerStatusWriter {
   /** What there is now; objects that are absent are forgotten. `report` may be older than `objects`. */
   update(objects: readonly DeclaredObject[], report: PeerReport): void {
     const rows = new Map<string, StatusRow>();
-    for (const [uid, { declared, reported }] of reportsByUid(objects, report)) {
+    for (const [uid, about] of reportsByUid(objects, report)) {
       const row = this.#rows.get(uid);
-      row?.update(declared, reported);
-      rows.set(uid, row ?? new StatusRow(declared, reported, this.#options));
+      row?.update(about);
+      rows.set(uid, row ?? new StatusRow(about, this.#options));
     }
     this.#rows = rows;
     this.#wake();

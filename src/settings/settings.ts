@@ -74,6 +74,11 @@ const rows = {
     objectName,
     'The Lease by which the replicas of one SPIRE Server choose the one that writes.',
   ),
+  leaseDurationSeconds: row(
+    '15',
+    wholeNumber({ min: 3, max: 300 }),
+    'Without a sign of life for so long, the replica that writes is replaced by another one.',
+  ),
   replicaIdentity: row(
     'hostname',
     or('hostname', contextName),

@@ -21,6 +21,8 @@ function statusOf(name: string): BrokerStatus {
   return { trustDomain: parseTrustDomain(name), now: '', ownBundle: { reason: '', message: '' }, ...NOTHING };
 }
 
+const ROLES = ['Leader', 'Isolated', 'Standby'];
+
 const NOTHING = { unreadable: [], peers: [], heldRemovals: [], waitingRemovals: [] };
 
 beforeEach(() => {
@@ -119,6 +121,10 @@ describe('a replica', () => {
     win();
     await settle();
     assert.equal(terms.role, 'Leader');
+    assert.deepEqual(
+      told.filter((line) => ROLES.includes(line)),
+      ['Leader', 'Isolated', 'Leader'],
+    );
     assert.ok(told.indexOf('Isolated stops') < told.lastIndexOf('Leader starts'), told.join(', '));
     end.abort();
     await running;
@@ -136,6 +142,19 @@ describe('a replica', () => {
     assert.equal(terms.role, 'Standby');
     end.abort();
     await running;
+  });
+
+  it('does not go on alone when another was seen to lead, though the Lease was out of reach before', async () => {
+    const term = win();
+    await settle();
+    terms.noteLeaseFailure();
+    terms.noteOtherLeader();
+    term.abort();
+    await settle();
+    assert.equal(terms.role, 'Standby');
+    end.abort();
+    await running;
+    assert.ok(!told.includes('Isolated'), told.join(', '));
   });
 
   it('does not go on alone when its Lease was taken, nor when it is asked to end', async () => {

@@ -1,7 +1,7 @@
 // What do these tests declare and report? A peer that works, and its variations.
 import { parseTrustDomain } from '../../src/bundle/trust-domain.ts';
 import type { Condition } from '../../src/federation/conditions.ts';
-import type { DeclaredObject } from '../../src/kubernetes/declared-object.ts';
+import { peerInForce, type DeclaredObject } from '../../src/kubernetes/declared-object.ts';
 import type { KubeObject, ObjectMeta } from '../../src/kubernetes/kube-object.ts';
 import type { ReportedPeer } from '../../src/kubernetes/peer-status.ts';
 import { peerOf } from '../federation/samples.ts';
@@ -46,6 +46,12 @@ function objectOf(metadata: Partial<ObjectMeta> = {}, status?: unknown): KubeObj
     metadata: { name: 'west', uid: 'uid-1', generation: 2, resourceVersion: '7', ...metadata },
     ...(status !== undefined && { status }),
   };
+}
+
+/** As after a pass that judged what these objects declare now. */
+export function reportOn(objects: readonly DeclaredObject[], peers: readonly ReportedPeer[]) {
+  const inForce = objects.flatMap((each) => peerInForce(each) ?? []);
+  return { peers, judged: new Map(inForce.map((peer) => [peer.trustDomain, peer])), heldRemovals: [] };
 }
 
 /** Every step is done. */

@@ -12,7 +12,7 @@ import { badGateway } from '../fakes/fake-api-faults.ts';
 import { startFakeApiServer, type FakeApiServer } from '../fakes/fake-api-server.ts';
 import type { ServedResource, StoredObject } from '../fakes/fake-api-store.ts';
 import { FakeClock } from '../fakes/fake-clock.ts';
-import { conditions, declared, refused, reported, root } from './declared-west.ts';
+import { conditions, declared, refused, reported, reportOn, root } from './declared-west.ts';
 
 const EVENTS: ServedResource = {
   group: 'events.k8s.io',
@@ -58,7 +58,7 @@ async function update(
   heldRemovals: readonly string[] = [],
 ): Promise<readonly string[]> {
   const before = new Set(created());
-  events.update(objects, { peers, heldRemovals });
+  events.update(objects, { ...reportOn(objects, peers), heldRemovals });
   await setImmediate();
   while (calls.size > 0) {
     await Promise.all(calls);
@@ -137,7 +137,8 @@ describe('the events of an object', () => {
       conditions: conditions().map((each) => ({ ...each, lastTransitionTime: '2030-01-01T00:00:00Z' })),
       bundle: reported().bundle,
     };
-    next.update([declared({}, status)], { peers: [reported()], heldRemovals: [] });
+    const objects = [declared({}, status)];
+    next.update(objects, reportOn(objects, [reported()]));
     const ended = next.run(stop.signal);
     stop.abort();
     await ended;

@@ -28,11 +28,13 @@ let api: ApiServer;
 let stop: AbortController;
 let running: Promise<unknown>[];
 let faults: unknown[];
+/** Codes; undefined when the objects are read again. */
+let readings: (string | undefined)[];
 
 beforeEach(async () => {
   fake = await startFakeApiServer([PEERS]);
   api = await openApiServer({ access: await fake.serviceAccount(), clock: systemClock, timeoutMs: 5_000 });
-  [stop, running, faults] = [new AbortController(), [], []];
+  [stop, running, faults, readings] = [new AbortController(), [], [], []];
 });
 afterEach(async () => {
   stop.abort();
@@ -47,6 +49,7 @@ function start(): PeerResources {
     clock: systemClock,
     random: () => 0,
     ownTrustDomain: EAST,
+    onReading: (error) => readings.push(error?.code),
     onFault: (error) => faults.push(error),
   });
   running.push(resources.run(stop.signal));
@@ -157,6 +160,8 @@ describe('objects that cannot be read', () => {
     fake.isAllowed = () => true;
     await reported(reports, 'west Own');
     assert.equal(resources.error, undefined);
+    assert.equal(readings[0], 'KubeForbidden');
+    assert.equal(readings.at(-1), undefined);
     assert.notEqual(readSince(), undefined);
   });
 

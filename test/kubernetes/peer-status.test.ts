@@ -13,6 +13,7 @@ function statusOf(changes: Partial<PeerStatusInput> = {}): PeerTrustDomainStatus
   const input = {
     declared: declared(),
     reported: reported(),
+    isNewest: true,
     present: undefined,
     handled: {},
     identity: 'broker-0',
@@ -140,6 +141,24 @@ describe('the status of an object', () => {
     const changed = declared({ generation: 3 });
     const input = { declared: changed, present: statusOf(), reported: reported({ conditions: conditions(first) }) };
     assert.equal(line(statusOf(input), 'Ready'), 'Unknown NotFetchedYet 3');
+  });
+
+  it('says which content it is about while the object was edited and no pass has judged it yet', () => {
+    const present = statusOf();
+    const edited = { declared: declared({ generation: 3 }), present };
+    const failing = { type: 'BundleFetched', status: 'False', reason: 'ConnectFailed', message: 'no' } as const;
+    const old = statusOf({ ...edited, reported: reported({ conditions: conditions(failing) }), isNewest: false });
+    assert.equal(old.observedGeneration, 2);
+    assert.equal(line(old, 'Ready'), 'False ConnectFailed 2');
+    const judged = statusOf({ ...edited, present: old });
+    assert.equal(judged.observedGeneration, 3);
+    assert.equal(line(judged, 'Ready'), 'True Ready 3');
+  });
+
+  it('says nothing of what an earlier object of the same name declared', () => {
+    const status = statusOf({ isNewest: false });
+    assert.equal(line(status, 'Ready'), 'Unknown NotLookedYet 2');
+    assert.equal(status.bundle, undefined);
   });
 
   it('forgets a refusal when the object is put right', () => {

@@ -13,7 +13,7 @@ import { badGateway, neverAnswers, status as answer } from '../fakes/fake-api-fa
 import type { RequestRecord } from '../fakes/fake-api-routes.ts';
 import { startFakeApiServer, type FakeApiServer } from '../fakes/fake-api-server.ts';
 import { FakeClock } from '../fakes/fake-clock.ts';
-import { conditions, declared, reported, root } from './declared-west.ts';
+import { conditions, declared, reported, reportOn, root } from './declared-west.ts';
 import { peer, PEERS, placeOf } from './west.ts';
 
 const isWriteOf = (name: string) => (request: RequestRecord) => request.verb === 'patch' && request.name === name;
@@ -94,7 +94,7 @@ async function settled(): Promise<void> {
 }
 
 async function update(objects: readonly DeclaredObject[], peers: readonly ReportedPeer[] = [reported()]) {
-  writer.update(objects, { peers });
+  writer.update(objects, reportOn(objects, peers));
   await settled();
 }
 
@@ -152,7 +152,8 @@ describe('a status writer', () => {
     await update([create()]);
     const next = newWriter('broker-1');
     const ended = next.run(stop.signal);
-    next.update([current()], { peers: [moved(1)] });
+    const objects = [current()];
+    next.update(objects, reportOn(objects, [moved(1)]));
     await settled();
     clock.advance(59_000);
     await settled();
@@ -211,7 +212,8 @@ describe('a status writer', () => {
     const names = Array.from({ length: 20 }, (_, i) => `p${i}`);
     gate = new Promise((resolve) => (openGate = resolve));
     const objects = names.map(create);
-    writer.update(objects, { peers: names.map((name) => reported({}, name)) });
+    const peers = names.map((name) => reported({}, name));
+    writer.update(objects, reportOn(objects, peers));
     await setImmediate();
     assert.equal(calls.size, 4);
     openGate();
@@ -226,9 +228,10 @@ describe('a status writer', () => {
   it('writes the newest when it changed during a write', async () => {
     const object = create();
     gate = new Promise((resolve) => (openGate = resolve));
-    writer.update([object], { peers: [reported()] });
+    writer.update([object], reportOn([object], [reported()]));
     await setImmediate();
-    writer.update([object], { peers: [reported({ bundle: { digest: 'd2', roots: [root(2)], jwtKeyIds: [] } })] });
+    const other = reported({ bundle: { digest: 'd2', roots: [root(2)], jwtKeyIds: [] } });
+    writer.update([object], reportOn([object], [other]));
     openGate();
     await settled();
     assert.equal(stored()?.bundle?.digest, 'd2');
@@ -288,7 +291,8 @@ describe('a status writer', () => {
 
   it('ends with its signal, a write under way included', async () => {
     fake.fail(isWriteOf('west'), neverAnswers);
-    writer.update([create()], { peers: [reported()] });
+    const object = create();
+    writer.update([object], reportOn([object], [reported()]));
     await setImmediate();
     stop.abort();
     await running;

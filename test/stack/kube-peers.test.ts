@@ -55,8 +55,15 @@ describe('PeerTrustDomain objects on a real API server', () => {
     const clock = systemClock;
     api = await openApiServer({ access: { path: server.kubeconfigPath }, clock, timeoutMs: 10_000 });
     const onFault = (error: unknown) => faults.push(error);
-    resources = new PeerResources({ api, clock, random: Math.random, ownTrustDomain: OWN, onFault });
-    finalizers = new Finalizers({ api, clock, onError: (_name, error) => faults.push(error) });
+    resources = new PeerResources({
+      api,
+      clock,
+      random: Math.random,
+      ownTrustDomain: OWN,
+      onReading: () => undefined,
+      onFault,
+    });
+    finalizers = new Finalizers({ api, clock, onError: (error) => faults.push(error) });
     const sources = new BootstrapSources({
       api,
       clock,

@@ -10,7 +10,7 @@ import { PeerEvents } from '../../src/kubernetes/peer-events.ts';
 import type { ReportedPeer } from '../../src/kubernetes/peer-status.ts';
 import { PEER_TRUST_DOMAIN, type PeerTrustDomainStatus } from '../../src/kubernetes/peer-trust-domain.ts';
 import { PeerStatusWriter } from '../../src/kubernetes/status-writer.ts';
-import { conditions, declared, refused, reported, root } from '../kubernetes/declared-west.ts';
+import { conditions, declared, refused, reported, reportOn, root } from '../kubernetes/declared-west.ts';
 import { Cleanup } from './harness/cleanup.ts';
 import { eventually } from './harness/eventually.ts';
 import { type KubeApiServer, startKubeApiServer } from './harness/kube-api-server.ts';
@@ -93,7 +93,7 @@ describe('the status of peers on a real API server', () => {
     };
     for (const [name, state] of Object.entries(states)) {
       const [object, peer] = state(await create(name));
-      writer.update([object], { peers: peer === undefined ? [] : [peer] });
+      writer.update([object], reportOn([object], peer === undefined ? [] : [peer]));
       const status = await written(name);
       assert.ok(status.conditions?.some(({ type }) => type === 'Ready'));
       assert.equal(status.writer, 'broker-0');
@@ -119,7 +119,8 @@ describe('the status of peers on a real API server', () => {
 
   it('is not written again while it stays true, whatever order the API server gives its fields in', async () => {
     await create('steady');
-    writer.update([inForce(await read('steady'))], { peers: [reported({}, 'steady')] });
+    const steady = inForce(await read('steady'));
+    writer.update([steady], reportOn([steady], [reported({}, 'steady')]));
     await written('steady');
     const { resourceVersion } = (await read('steady')).metadata;
     const restarted = new PeerStatusWriter({
@@ -134,7 +135,8 @@ describe('the status of peers on a real API server', () => {
     const running = restarted.run(stop.signal);
     for (let i = 0; i < 50; i += 1) {
       const object = inForce(await read('steady'));
-      for (const each of [writer, restarted]) each.update([object], { peers: [reported({}, 'steady')] });
+      const report = reportOn([object], [reported({}, 'steady')]);
+      for (const each of [writer, restarted]) each.update([object], report);
     }
     assert.equal((await read('steady')).metadata.resourceVersion, resourceVersion);
     stop.abort();
@@ -146,9 +148,8 @@ describe('the status of peers on a real API server', () => {
     const first = await create('again');
     await server.kubectl(['delete', 'ptd', 'again']);
     await create('again');
-    writer.update([inForce(first), inForce(await read('steady'))], {
-      peers: [reported({}, 'again'), reported({ entriesFederated: 4 }, 'steady')],
-    });
+    const objects = [inForce(first), inForce(await read('steady'))];
+    writer.update(objects, reportOn(objects, [reported({}, 'again'), reported({ entriesFederated: 4 }, 'steady')]));
     await eventually('the other object is written', async () => (await statusOf('steady'))?.entriesFederated === 4);
     assert.equal(await statusOf('again'), undefined);
     assert.deepEqual(errors, []);
@@ -157,12 +158,12 @@ describe('the status of peers on a real API server', () => {
   it('is told step by step in the events that `kubectl describe` lists', async () => {
     const object = inForce(await create('told'));
     const report = (peer: ReportedPeer) => {
-      events.update([object], { peers: [peer], heldRemovals: [] });
+      events.update([object], reportOn([object], [peer]));
     };
     report(reported({}, 'told'));
     report(reported({ conditions: conditions(held) }, 'told'));
-    events.update([{ ...object, deleting: true }], { peers: [], heldRemovals: [] });
-    events.update([], { peers: [], heldRemovals: [] });
+    events.update([{ ...object, deleting: true }], reportOn([object], []));
+    events.update([], reportOn([], []));
     await eventually('the events are sent', () => events.counts.created + events.counts.failed === 5);
     assert.equal(events.counts.failed, 0);
     const description = await server.kubectl(['describe', 'ptd', 'told']);

@@ -17,6 +17,8 @@ const LEASE = 'fedbroker';
 export interface KubeSideOptions {
   readonly server?: SpireServerOptions;
   readonly flags?: BrokerFlags;
+  /** Flags that depend on what runs already, over `flags`. */
+  readonly flagsFor?: (parts: Pick<KubeSide, 'server' | 'kube'>) => Promise<BrokerFlags>;
   /** Default 1. */
   readonly replicas?: number;
   /** The kubeconfig the brokers use; default: of a user who may do everything. */
@@ -53,7 +55,10 @@ export interface KubeSide {
   readonly server: SpireServer;
   readonly agent: SpireAgent;
   readonly kube: KubeApiServer;
+  /** In the order in which they were started first. */
   readonly replicas: readonly Broker[];
+  /** Starts one more, with the flags of all of them and `flags` over these. */
+  addReplica(flags?: BrokerFlags): Promise<Broker>;
   /** Of the workload `/workload`. */
   readonly entryId: string;
   /** `kubectl apply --server-side` of a PeerTrustDomain. */
@@ -71,7 +76,7 @@ export interface KubeSide {
 export async function startKubeSide(
   cleanup: Cleanup,
   trustDomain: string,
-  { server: serverOptions = {}, flags = {}, replicas: count = 1, kubeconfig }: KubeSideOptions = {},
+  { server: serverOptions = {}, flags = {}, flagsFor, replicas: count = 1, kubeconfig }: KubeSideOptions = {},
 ): Promise<KubeSide> {
   const [server, kube] = await Promise.all([
     startSpireServer(cleanup, trustDomain, serverOptions),
@@ -83,9 +88,10 @@ export async function startKubeSide(
   await kube.kubectl(['wait', '--for=condition=Established', `crd/${resource()}`, '--timeout=30s']);
   await kube.kubectl(['create', 'namespace', NAMESPACE]);
   const path = await (kubeconfig?.(kube) ?? kube.kubeconfigPath);
+  const ofParts = await flagsFor?.({ server, kube });
   const replicas: Broker[] = [];
-  for (let number = 1; number <= count; number++) {
-    const identity = `replica-${number}`;
+  const addReplica = async (ownFlags: BrokerFlags = {}): Promise<Broker> => {
+    const identity = `replica-${replicas.length + 1}`;
     const settings = {
       kubernetes: 'kubeconfig',
       kubeconfig: path,
@@ -93,9 +99,14 @@ export async function startKubeSide(
       'lease-name': LEASE,
       'replica-identity': identity,
       ...flags,
+      ...ofParts,
+      ...ownFlags,
     };
-    replicas.push(await startBroker(cleanup, server, settings, identity));
-  }
+    const replica = await startBroker(cleanup, server, settings, identity);
+    replicas.push(replica);
+    return replica;
+  };
+  for (let number = 1; number <= count; number++) await addReplica();
 
   const object = async (name: string): Promise<PeerObject | undefined> => {
     const { items } = await kube.kubectlJson<{ readonly items: readonly PeerObject[] }>(['get', resource()]);
@@ -107,6 +118,7 @@ export async function startKubeSide(
     agent,
     kube,
     replicas,
+    addReplica,
     entryId,
     async apply(name, spec) {
       const { group, version, kind } = PEER_TRUST_DOMAIN;

@@ -11,6 +11,8 @@ export interface SpireProxy {
   readonly writes: readonly string[];
   /** Once SPIRE has done this many writes from now on, `then` is called, and the answer to the last is never given. */
   loseAnswer(afterWrites: number, then: () => void): void;
+  /** The same, but the answer is given, after `then` returned. */
+  holdAnswer(afterWrites: number, then: () => void): void;
 }
 
 /** Methods that change something. */
@@ -20,7 +22,7 @@ export async function startSpireProxy(cleanup: Cleanup, folder: string, spireSoc
   const socketPath = join(folder, 'proxy.sock');
   const upstream = connect('http://spire', { createConnection: () => connectSocket(spireSocketPath) });
   const writes: string[] = [];
-  let lose: { left: number; readonly then: () => void } | undefined;
+  let lose: { left: number; readonly then: () => void; readonly answer: 'Lost' | 'Given' } | undefined;
   const server = createServer();
   server.on('stream', (stream: ServerHttp2Stream, headers) => {
     const [, method] = WRITE.exec(String(headers[':path'])) ?? [];
@@ -47,9 +49,10 @@ export async function startSpireProxy(cleanup: Cleanup, folder: string, spireSoc
       if (method !== undefined) {
         writes.push(method);
         if (lose !== undefined && --lose.left === 0) {
-          lose.then();
+          const { then, answer } = lose;
           lose = undefined;
-          return;
+          then();
+          if (answer === 'Lost') return;
         }
       }
       if (stream.destroyed) return;
@@ -78,8 +81,11 @@ export async function startSpireProxy(cleanup: Cleanup, folder: string, spireSoc
   return {
     socketPath,
     writes,
-    loseAnswer: (afterWrites, then) => {
-      lose = { left: afterWrites, then };
+    loseAnswer: (left, then) => {
+      lose = { left, then, answer: 'Lost' };
+    },
+    holdAnswer: (left, then) => {
+      lose = { left, then, answer: 'Given' };
     },
   };
 }
