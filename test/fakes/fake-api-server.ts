@@ -2,7 +2,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { apiVersionOf } from '../../src/kubernetes/kube-object.ts';
@@ -163,6 +163,11 @@ export async function startFakeApiServer(resources: readonly ServedResource[] = 
         resolve();
       });
     });
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
   await listen(0);
   const { port } = server.address() as AddressInfo;
 
@@ -171,7 +176,8 @@ export async function startFakeApiServer(resources: readonly ServedResource[] = 
       server.close(() => {
         resolve();
       });
-      server.closeAllConnections();
+      // Those too whose TLS handshake is not done: the HTTP server does not know of them yet, and would serve them.
+      for (const socket of sockets) socket.destroy();
     });
 
   const api: FakeApiServer = {
