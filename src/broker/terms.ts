@@ -12,7 +12,10 @@ import type { BrokerStatus } from './status.ts';
  */
 export type Role = 'Leader' | 'Isolated' | 'Standby';
 
-export type WorkingBroker = Pick<Broker, 'start' | 'stop' | 'status' | 'refresh' | 'refreshAll'>;
+export interface WorkingBroker extends Pick<Broker, 'stop' | 'status' | 'refresh' | 'refreshAll'> {
+  /** The signal: of its term. */
+  readonly start: (signal: AbortSignal) => Promise<void>;
+}
 
 export interface TermsParts {
   /** Runs `lead` each time we lead, until the signal given to it aborts; ends when `signal` does. */
@@ -115,7 +118,7 @@ export class Terms {
     const broker = this.#parts.makeBroker(role);
     this.#become(role, broker);
     try {
-      await broker.start();
+      await broker.start(signal);
       await untilAborted(signal);
     } finally {
       await broker.stop();

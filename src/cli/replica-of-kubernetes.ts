@@ -166,7 +166,10 @@ class KubernetesReplica implements Replica {
     });
     let running: Promise<unknown> = Promise.resolve();
     return {
-      start: async () => {
+      start: async (term) => {
+        // What a standby replica has seen may be old: its watch can be dead without a sign for a minute and a half.
+        await this.#resources.readAnew(term);
+        if (term.aborted) return;
         const telling = repeat({ clock: systemClock, intervalMs: TELL_STATUS_MS, signal: ended.signal }, () => {
           duties.noteStatus(broker.status());
           return Promise.resolve();

@@ -75,6 +75,11 @@ export class PeerResources implements PeerSource {
     return this.#reflector.run(signal);
   }
 
+  /** Resolves when the objects were read by a list that began after this call, or when the signal aborts. */
+  readAnew(signal: AbortSignal): Promise<void> {
+    return this.#reflector.readAnew(signal);
+  }
+
   async watch(report: PeerReport, signal: AbortSignal): Promise<void> {
     const latest = this.#declarations ?? this.#error;
     await this.#subscribe(this.#peerReports, report, latest, signal);

@@ -56,6 +56,11 @@ export class Reflector {
   /** The connection that broke last had stood, so the next attempt decides whether it is an error. */
   #stood = false;
   #lastEventAt: Date | undefined;
+  #listsBegun = 0;
+  /** Who waits for a list that began after so many others. */
+  #waiting: readonly { readonly after: number; readonly resolve: () => void }[] = [];
+  /** Ends the watch or the pause of this round. */
+  #interrupt = new AbortController();
   #listCount = 0;
   #restarts = 0;
 
@@ -82,29 +87,56 @@ export class Reflector {
   async run(signal: AbortSignal): Promise<void> {
     const { clock, random } = this.#options;
     for (;;) {
-      const end = await this.#round(signal);
+      this.#interrupt = new AbortController();
+      const interrupted = AbortSignal.any([signal, this.#interrupt.signal]);
+      const end = await this.#round(interrupted, signal);
       if (signal.aborted) return;
       this.#restarts += 1;
       this.#fruitless += 1;
-      await sleep(clock, backoffMs(PAUSES[end], this.#fruitless, random()), signal);
+      await sleep(clock, backoffMs(PAUSES[end], this.#fruitless, random()), interrupted);
     }
   }
 
-  async #round(signal: AbortSignal): Promise<WatchEnd> {
+  /**
+   * Lists now, whatever the watch or a pause would wait for. Resolves when a list that began after this call was
+   * reported, or when the signal aborts.
+   */
+  readAnew(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      if (signal.aborted) {
+        resolve();
+        return;
+      }
+      signal.addEventListener(
+        'abort',
+        () => {
+          resolve();
+        },
+        { once: true },
+      );
+      this.#waiting = [...this.#waiting, { after: this.#listsBegun, resolve }];
+      this.#interrupt.abort();
+    });
+  }
+
+  /** `interrupted` ends the watch; a list under way goes on. */
+  async #round(interrupted: AbortSignal, signal: AbortSignal): Promise<WatchEnd> {
     const { clock } = this.#options;
     this.#stood = false;
     const relist = new AbortController();
     let cancelRelist: Cancel | undefined;
     try {
       const untilRelistMs = this.#relistAtMs - clock.now().getTime();
-      if (this.#resourceVersion === undefined || untilRelistMs <= 0) await this.#list(signal);
+      const mustList = this.#resourceVersion === undefined || this.#waiting.length > 0;
+      if (mustList || untilRelistMs <= 0) await this.#list(signal);
       cancelRelist = clock.after(this.#relistAtMs - clock.now().getTime(), () => {
         relist.abort();
       });
-      await this.#watch(AbortSignal.any([signal, relist.signal]));
+      const stop = AbortSignal.any([interrupted, relist.signal]);
+      if (!stop.aborted) await this.#watch(stop);
       return 'Ended';
     } catch (error) {
-      return signal.aborted || relist.signal.aborted ? 'Ended' : this.#failed(error);
+      return interrupted.aborted || relist.signal.aborted ? 'Ended' : this.#failed(error);
     } finally {
       cancelRelist?.();
     }
@@ -119,6 +151,7 @@ export class Reflector {
 
   async #list(signal: AbortSignal): Promise<void> {
     const { api, clock, random } = this.#options;
+    const number = ++this.#listsBegun;
     const { items, resourceVersion } = await api.list(this.#selection, { signal });
     this.#listCount += 1;
     this.#relistAtMs = clock.now().getTime() + jittered(RELIST_MS, JITTER, random());
@@ -128,6 +161,8 @@ export class Reflector {
     this.#objects = listed;
     this.#resourceVersion = resourceVersion;
     this.#settle();
+    for (const { after, resolve } of this.#waiting) if (after < number) resolve();
+    this.#waiting = this.#waiting.filter(({ after }) => after >= number);
   }
 
   async #watch(signal: AbortSignal): Promise<void> {

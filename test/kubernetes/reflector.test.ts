@@ -147,6 +147,34 @@ describe('the reflector', () => {
     assert.ok([...first.values()].every(({ metadata }) => metadata.managedFields === undefined));
   });
 
+  it('reads anew when it is asked to, though its watch stands without a word', async () => {
+    store('west');
+    // A time that never passes: no pause ends, and nothing is listed again by itself.
+    fake.fail(isWatch, faults.silentWatch, 5);
+    await start({ clock: new FakeClock() });
+    await reported('west');
+    store('north');
+    await reflector.readAnew(stop.signal);
+    assert.equal(sketch(reports.at(-1)), 'north,west');
+  });
+
+  it('reads anew within a pause, and gives up with whoever asked', async () => {
+    const clock = new FakeClock();
+    fake.fail(isList, faults.status(503, 'ServiceUnavailable', 'not now'), 2);
+    await start({ clock, random: 0.999 });
+    await until('a pause', () => reports.length === 1);
+    const impatient = new AbortController();
+    const given = reflector.readAnew(impatient.signal);
+    await until('the second failure', () => reports.length === 2);
+    impatient.abort();
+    await given;
+    assert.equal(reflector.listCount, 0);
+    await reflector.readAnew(stop.signal);
+    assert.equal(reflector.listCount, 1);
+    await reflector.readAnew(AbortSignal.abort());
+    assert.equal(reflector.listCount, 1);
+  });
+
   it('watches one object by its name', async () => {
     const secret = (name: string) =>
       fake.store.create({ resource: SECRETS, namespace: 'spire', name, subresource: undefined }, {}, 'kubectl');
