@@ -1,5 +1,6 @@
 // Which peers are being asked? One loop for each active peer that the broker fetches itself, restarted when its
 // declaration changes.
+import { isDeepStrictEqual } from 'node:util';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
 import type { ParsedBundleDocument } from '../bundle/bundle-document.ts';
 import type { BundleError } from '../bundle/bundle-error.ts';
@@ -8,7 +9,7 @@ import type { PassReport } from './pass.ts';
 import { PeerGatherer, type PeerGathererParts } from './gather-peer.ts';
 
 interface RunningLoop {
-  readonly declaration: string;
+  readonly peer: Peer;
   readonly gatherer: PeerGatherer;
   readonly stop: AbortController;
   readonly ended: Promise<void>;
@@ -44,7 +45,7 @@ export class PeerGatherers {
     );
     for (const [trustDomain, loop] of this.#loops) {
       const peer = wanted.get(trustDomain);
-      if (peer !== undefined && JSON.stringify(peer) === loop.declaration) continue;
+      if (peer !== undefined && isDeepStrictEqual(peer, loop.peer)) continue;
       loop.stop.abort();
       this.#loops.delete(trustDomain);
       this.#parts.board.noteFetched(trustDomain, undefined);
@@ -71,6 +72,6 @@ export class PeerGatherers {
     const isApplied: PeerGathererParts['isApplied'] = (content) => this.#applied.get(peer.trustDomain) === content;
     const gatherer = new PeerGatherer(peer, { ...this.#parts, isApplied });
     const stop = new AbortController();
-    return { declaration: JSON.stringify(peer), gatherer, stop, ended: gatherer.run(stop.signal) };
+    return { peer, gatherer, stop, ended: gatherer.run(stop.signal) };
   }
 }
