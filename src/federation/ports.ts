@@ -40,7 +40,7 @@ export interface FederationRelationship {
 
 /**
  * The peers a broker of this trust domain manages, by how: only for `Delegate` is SPIRE's relationship ours to delete.
- * In the record of SPIRE: selectors `own:<trust domain>` and `delegate:<trust domain>`.
+ * In the record of SPIRE: selectors `own:` and `delegate:`, each with the names of trust domains joined by commas.
  */
 export type ManagedPeers = ReadonlyMap<TrustDomain, 'Own' | 'Delegate'>;
 

@@ -14,6 +14,12 @@ export const MANAGED_PEERS_ENTRY_ID = 'fedbroker.managed-peers';
 /** No agent attests selectors of this type, and none has the entry's parent ID: no workload ever gets its SVID. */
 const SELECTOR_TYPE = 'fedbroker';
 
+/**
+ * Names share selectors up to this length: with SQLite, SPIRE 1.15.3 creates no entry of about 500 selectors or more
+ * ("too many terms in compound SELECT", measured with 1,000), and in MySQL a value has 255 characters.
+ */
+const VALUE_CHARACTERS = 255;
+
 /** SPIRE refuses an entry without selectors; this one stays when no peer is managed. */
 const RECORD_VALUE = 'record';
 
@@ -66,14 +72,22 @@ export function managedPeersCalls(context: SpireContext): ManagedPeersCalls {
   return {
     async readManagedPeers(signal) {
       const peers = new Map<TrustDomain, 'Own' | 'Delegate'>();
+      const skip = (name: string, error: unknown) => {
+        context.onSkipped({ kind: 'managed peer', name, error: error as Error });
+      };
       for (const selector of (await readRecord(signal)) ?? []) {
         if (selector.value === RECORD_VALUE) continue;
         try {
-          const [trustDomain, mode] = peerFromSelector(selector);
-          peers.set(trustDomain, mode);
+          const { mode, names } = readSelector(selector);
+          for (const name of names) {
+            try {
+              peers.set(parseTrustDomain(name), MODES[mode]);
+            } catch (error) {
+              skip(`${SELECTOR_TYPE}:${name === '' ? mode : `${mode}:${name}`}`, error);
+            }
+          }
         } catch (error) {
-          const name = `${selector.type}:${selector.value}`;
-          context.onSkipped({ kind: 'managed peer', name, error: error as Error });
+          skip(`${selector.type}:${selector.value}`, error);
         }
       }
       return peers;
@@ -99,16 +113,30 @@ export function managedPeersCalls(context: SpireContext): ManagedPeersCalls {
 }
 
 function recordOf(peers: ManagedPeers): readonly Selector[] {
-  const values = [...peers].map(([trustDomain, mode]) => `${mode === 'Own' ? 'own' : 'delegate'}:${trustDomain}`);
+  const values = (['own', 'delegate'] as const).flatMap((mode) => {
+    const names = [...peers].flatMap(([name, how]) => (how === MODES[mode] ? [name] : []));
+    return packed(names.sort(), VALUE_CHARACTERS - mode.length - 1).map((text) => `${mode}:${text}`);
+  });
   return [RECORD_VALUE, ...values].map((value) => ({ type: SELECTOR_TYPE, value }));
 }
 
-function peerFromSelector({ type, value }: Selector): readonly [TrustDomain, 'Own' | 'Delegate'] {
+/** Joined by commas, which no trust domain has, into texts of at most so many characters; a longer name stands alone. */
+function packed(names: readonly string[], maxCharacters: number): readonly string[] {
+  const texts: string[] = [];
+  for (const name of names) {
+    const last = texts.at(-1);
+    if (last === undefined || last.length + 1 + name.length > maxCharacters) texts.push(name);
+    else texts[texts.length - 1] = `${last},${name}`;
+  }
+  return texts;
+}
+
+function readSelector({ type, value }: Selector): { readonly mode: keyof typeof MODES; readonly names: string[] } {
   const [mode, ...rest] = value.split(':');
   if (type !== SELECTOR_TYPE || (mode !== 'own' && mode !== 'delegate')) {
     throw new Error(`selector "${type}:${value}" is not of the record; remove it from entry ${MANAGED_PEERS_ENTRY_ID}`);
   }
-  return [parseTrustDomain(rest.join(':')), MODES[mode]];
+  return { mode, names: rest.join(':').split(',') };
 }
 
 function sameSelectors(a: readonly Selector[], b: readonly Selector[]): boolean {

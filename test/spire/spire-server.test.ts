@@ -164,6 +164,17 @@ describe('record of managed peers', () => {
     );
   });
 
+  it('of a thousand peers has few selectors, none longer than a column of MySQL', async () => {
+    const { spire, subject } = fixture();
+    const names = Array.from({ length: 1_000 }, (_, number) => parseTrustDomain(`peer-${number}.example`));
+    const thousand: ManagedPeers = new Map(names.map((name, number) => [name, number % 2 === 0 ? 'Own' : 'Delegate']));
+    await spire.writeManagedPeers(thousand);
+    assert.deepEqual(new Map([...(await spire.readManagedPeers())].sort()), new Map([...thousand].sort()));
+    const { selectors } = await getEntry(subject, 'fedbroker.managed-peers');
+    assert.ok(selectors.length < 100, String(selectors.length));
+    assert.ok(selectors.every(({ value }) => value.length <= 255));
+  });
+
   it('is written all the same when another replica records first', async () => {
     const { dev, spire } = fixture();
     await spire.writeManagedPeers(new Map());
