@@ -16,8 +16,8 @@ import { rssMiB, usageDuring, type Usage } from './process-usage.ts';
 import { rounded } from './summary.ts';
 
 const PEERS = 1_000;
-/** Whole intervals in which every peer is asked once: the default wait, and the refresh hint. */
-const WINDOW_SECONDS: Readonly<Record<EndpointKind, number>> = { Holding: 240, Plain: 300 };
+/** The refresh hint, and longer than the default wait: every peer is asked about once. */
+const WINDOW_SECONDS = 300;
 /** A common setting of Prometheus; its default is a minute. */
 const SCRAPE_EVERY_MS = 15_000;
 const CONVERGE_WITHIN_MS = 10 * 60_000;
@@ -68,7 +68,7 @@ export async function measureSteadyState(kind: EndpointKind): Promise<SteadyStat
   const scrapes = scrape(broker, scraping.signal);
   spire.record.forget();
   fetches = 0;
-  const usage = await usageDuring(broker.pid(), WINDOW_SECONDS[kind]);
+  const usage = await usageDuring(broker.pid(), WINDOW_SECONDS);
   const window = { fetches, calls: spire.record.calls().length, writes: spire.record.writes().length };
   scraping.abort();
   await allReady(broker);
