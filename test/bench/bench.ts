@@ -1,4 +1,4 @@
-// How fast, how small, how quiet is the broker? `npm run -s bench [-- propagation | steady-state | endpoints | parsing …]`
+// How fast, how small, how quiet is the broker? `npm run -s bench [-- propagation | steady-state | endpoints | entries | parsing …]`
 //
 // One JSON object on stdout, what is going on on stderr. Exit 1 when a target is missed, 2 for a wrong argument.
 import { spawnSync } from 'node:child_process';
@@ -7,6 +7,7 @@ import { buildParts } from '../stack/build-parts.ts';
 import { PARTS } from '../stack/parts.ts';
 import { productVersion } from '../../src/version.ts';
 import { measureEndpoints } from './endpoint-load.ts';
+import { measureEntryUpdates } from './entry-updates.ts';
 import { measureParsing } from './parse.ts';
 import { measurePropagation } from './propagation.ts';
 import { measureSteadyState } from './steady-state.ts';
@@ -20,6 +21,7 @@ const MEASUREMENTS: Readonly<Record<string, () => Promise<BenchReport>>> = {
     steadyState: await Promise.all([measureSteadyState('Holding'), measureSteadyState('Plain')]),
   }),
   endpoints: async () => ({ endpoints: await measureEndpoints() }),
+  entries: async () => ({ entryUpdates: await measureEntryUpdates() }),
   parsing: async () => ({ parsing: await measureParsing() }),
 };
 

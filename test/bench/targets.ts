@@ -1,5 +1,6 @@
 // Which numbers must hold? One row a promise; a measurement that was not made has nothing to hold.
 import type { EndpointReport } from './endpoint-load.ts';
+import type { EntryUpdatesReport } from './entry-updates.ts';
 import type { ParseReport } from './parse.ts';
 import type { PropagationReport } from './propagation.ts';
 import type { SteadyStateReport } from './steady-state.ts';
@@ -8,6 +9,7 @@ export interface BenchReport {
   readonly propagation?: PropagationReport;
   readonly steadyState?: readonly SteadyStateReport[];
   readonly endpoints?: EndpointReport;
+  readonly entryUpdates?: EntryUpdatesReport;
   readonly parsing?: readonly ParseReport[];
 }
 
@@ -66,6 +68,22 @@ const TARGETS: readonly Target[] = [
     target: 'keep-alive with 304, requests/s ÷ SPIRE’s',
     limit: { atLeast: 1 },
     measured: ({ endpoints }) => (endpoints === undefined ? [] : [endpoints.notModified.ratio.requestsPerSecond]),
+  },
+  {
+    target: 'entries updated beyond those a new peer may meet',
+    limit: { atMost: 0 },
+    measured: ({ entryUpdates }) => (entryUpdates === undefined ? [] : [entryUpdates.updatedBeyond]),
+  },
+  {
+    target: 'entries updated by a second run',
+    limit: { atMost: 0 },
+    measured: ({ entryUpdates }) => (entryUpdates === undefined ? [] : [entryUpdates.updatedBySecondRun]),
+  },
+  {
+    target: 'entries updated a second ÷ by spire-server entry update',
+    limit: { atLeast: 1 },
+    measured: ({ entryUpdates }) =>
+      entryUpdates === undefined ? [] : [entryUpdates.entriesPerSecond / entryUpdates.cli.entriesPerSecond],
   },
 ];
 
