@@ -62,6 +62,7 @@ export function peerOf(trustDomain: TrustDomain, changes: Partial<Peer> = {}): P
     entrySelectors: [],
     entryScope: 'Additive',
     clusterSpiffeIds: undefined,
+    mesh: undefined,
     policy: { onEmptyBundle: 'Hold', onDisjointRoots: 'Accept', staleAfterSeconds: 3600 },
     suspend: 'Active',
     acceptDigest: undefined,
