@@ -14,6 +14,7 @@ const OURS: Readonly<Record<Condition['type'], true>> = {
   BundleVerified: true,
   BundleStored: true,
   EntriesFederated: true,
+  MeshInjected: true,
   Ready: true,
 };
 
