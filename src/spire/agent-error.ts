@@ -62,6 +62,13 @@ const READINGS: readonly StatusReading<AgentErrorCode>[] = [
     meaning: 'the SPIRE agent does not answer; check that it runs and that the socket path is the one it listens on',
   },
   {
+    // What we cancel ourselves is never read here.
+    grpcCode: GrpcStatus.CANCELLED,
+    says: undefined,
+    code: 'AgentUnreachable',
+    meaning: 'the SPIRE agent cut the stream; it is opened again',
+  },
+  {
     grpcCode: GrpcStatus.RESOURCE_EXHAUSTED,
     says: undefined,
     code: 'AgentOverloaded',
