@@ -40,6 +40,11 @@ export interface WatchRequest {
   readonly signal: AbortSignal;
 }
 
+export interface ApplyOptions extends CallOptions {
+  /** By force, for objects that no other manager may change. */
+  readonly takeBack?: boolean | undefined;
+}
+
 /** Every call has a deadline and a limit of bytes and rejects with `KubeError`; none retries by itself. */
 export interface ApiServer {
   /** Undefined when there is no such object. */
@@ -49,11 +54,12 @@ export interface ApiServer {
   create(resource: Resource, object: ObjectBody, options?: CallOptions): Promise<KubeObject>;
   /**
    * Server-side apply under our field manager: creates, or changes what `object` says and removes what an earlier apply
-   * said. Never by force: `KubeApplyConflict` names the other manager.
+   * said. `KubeApplyConflict` names the other manager where one says something else; only with `takeBack` is it
+   * replaced, and the field ours alone.
    */
-  apply(resource: Resource, object: ObjectBody, options?: CallOptions): Promise<KubeObject>;
+  apply(resource: Resource, object: ObjectBody, options?: ApplyOptions): Promise<KubeObject>;
   /**
-   * The same of the status alone. It goes to whatever has the name, also with another UID; with a
+   * The same of the status alone, never by force. It goes to whatever has the name, also with another UID; with a
    * `metadata.resourceVersion`, `KubeConflict` when that is not the newest. `KubeNotFound` when there is no object.
    */
   applyStatus(resource: Resource, object: ObjectBody, options?: CallOptions): Promise<KubeObject>;
@@ -107,13 +113,13 @@ function apiServerOver(requester: Requester): ApiServer {
     resource: Resource,
     object: ObjectBody,
     subresource: 'status' | undefined,
-    options: CallOptions | undefined,
+    { takeBack = false, ...options }: ApplyOptions = {},
   ) => {
     const ref = refOf(resource, object);
     const call: ApiCall = {
       method: 'PATCH',
       path: objectPath(ref, subresource),
-      query: { fieldManager: FIELD_MANAGER, force: 'false' },
+      query: { fieldManager: FIELD_MANAGER, force: String(takeBack) },
       body: bodyOf(resource, object),
       contentType: 'application/apply-patch+yaml',
     };
