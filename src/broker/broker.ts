@@ -17,6 +17,7 @@ import { EntryFollower } from './follow-entries.ts';
 import { clusterWriters, watchCluster, type ClusterParts } from './gather-cluster.ts';
 import { PeerGatherers } from './gather-peers.ts';
 import { SpireGatherer } from './gather-spire.ts';
+import { MeshKeeper, type MeshParts, type MeshReport } from './mesh-keeper.ts';
 import { PassRunner } from './pass-runner.ts';
 import { runPass, type PassReport } from './pass.ts';
 import { PollerProbe } from './probe-pollers.ts';
@@ -42,6 +43,8 @@ export interface BrokerObserver {
   /** `result`: `Document`, `NotModified` or the code of the failure. */
   fetched(peer: Peer, result: string, seconds: number): void;
   passEnded(report: PassReport, seconds: number): void;
+  /** The mesh was looked at, and written where it had to be. */
+  meshLooked(report: MeshReport): void;
   /** A fault of this program: a pass ended by an error that no step accounts for. */
   passFailed(error: Error): void;
 }
@@ -56,6 +59,8 @@ export interface BrokerParts {
   readonly observer: BrokerObserver;
   /** Absent: there is no Kubernetes to look at, and so no spire-controller-manager to mind. */
   readonly cluster?: ClusterParts;
+  /** Absent: nothing is written for a mesh. */
+  readonly mesh?: MeshParts;
   /** See `PlanLimits.upkeepOnly`; asked at each pass. Default: never. */
   readonly isUpkeepOnly?: () => boolean;
   /** Calls `sweep` on its schedule until the signal aborts: everything in SPIRE is read again, in case it drifted. */
@@ -78,6 +83,7 @@ export class Broker {
   readonly #gatherers: PeerGatherers;
   readonly #probe: PollerProbe;
   readonly #writers: ClusterWriters | undefined;
+  readonly #mesh: MeshKeeper | undefined;
   readonly #follower: EntryFollower;
   readonly #runner: PassRunner;
   readonly #stop = new AbortController();
@@ -105,6 +111,7 @@ export class Broker {
     this.#probe = new PollerProbe(spire, this.#board, clock);
     this.#follower = new EntryFollower(clock);
     this.#writers = parts.cluster === undefined ? undefined : clusterWriters(parts.cluster, this.#board, clock);
+    this.#mesh = parts.mesh && this.#makeMeshKeeper(parts.mesh);
     this.#gatherers = new PeerGatherers({
       board: this.#board,
       source,
@@ -131,6 +138,7 @@ export class Broker {
       repeat({ clock: this.#clock, intervalMs, signal }, task);
     this.#loops = [
       ...watching,
+      ...(this.#mesh === undefined ? [] : [this.#mesh.run(signal)]),
       peers.watch((declarations) => {
         this.#noteDeclared(declarations);
       }, signal),
@@ -203,6 +211,7 @@ export class Broker {
       void this.#probe.tick(this.#stop.signal);
       void this.#readBootstraps(declared.value.peers);
     }
+    this.#mesh?.noteFacts(this.#board.snapshot());
     void this.#runner.request();
   }
 
@@ -217,6 +226,20 @@ export class Broker {
         this.#board.noteBootstrap(peer.trustDomain, unreadable(codedError(error), at));
       }
     }
+  }
+
+  #makeMeshKeeper(mesh: MeshParts): MeshKeeper {
+    const { trustDomain, observer, isUpkeepOnly = () => false } = this.#parts;
+    return new MeshKeeper({
+      ...mesh,
+      ...{ trustDomain, board: this.#board, clock: this.#clock, isUpkeepOnly },
+      onReport: (report) => {
+        observer.meshLooked(report);
+      },
+      onFault: (error) => {
+        observer.passFailed(error);
+      },
+    });
   }
 
   async #pass(): Promise<{ readonly failed: boolean }> {
@@ -236,6 +259,7 @@ export class Broker {
       this.#lastPass = report;
       this.#gatherers.noteApplied(report);
       this.#follower.notePass(report);
+      this.#mesh?.notePass(report);
       this.#parts.observer.passEnded(report, (this.#clock.now().getTime() - startedAtMs) / 1000);
       return { failed: report.outcomes.some(({ error }) => error !== undefined) };
     } catch (error) {
