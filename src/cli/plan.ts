@@ -28,8 +28,8 @@ export const planCommand: Command = {
               return Promise.resolve();
             },
           },
-          readBootstrap: declared.readBootstrap,
           settings: brokerSettings(context.config),
+          ...declared,
         },
         context.signal,
       ).finally(declared.close);

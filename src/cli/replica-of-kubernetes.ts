@@ -140,7 +140,13 @@ class KubernetesReplica implements Replica {
     const declaredBy = {
       peers: this.#resources,
       readBootstrap: (peer: Peer) => this.#readBootstrap(peer),
-      cluster: clusterParts(this.#ground, this.#api),
+      cluster: clusterParts(this.#api, {
+        ...this.#ground,
+        onFault: (error) => {
+          const what = 'objects of spire-controller-manager were not taken up by a fault of this program';
+          this.#ground.log.error({ err: error }, what);
+        },
+      }),
       isUpkeepOnly: () => role === 'Isolated',
     };
     if (role === 'Isolated') return createBroker(this.#ground, declaredBy);

@@ -6,6 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { serializeBundle } from '../../src/bundle/bundle-document.ts';
+import { CLUSTER_SPIFFE_IDS } from '../../src/kubernetes/cluster-spiffeids.ts';
+import { CLUSTER_FEDERATED_TRUST_DOMAINS } from '../../src/kubernetes/federated-trust-domains.ts';
 import { startSide, type Side } from '../broker/side.ts';
 import { makeRoot, makeSvid } from '../fakes/fake-ca.ts';
 import { startFakeApiServer, type FakeApiServer } from '../fakes/fake-api-server.ts';
@@ -49,7 +51,10 @@ describe('with --kubernetes kubeconfig', () => {
     declare('west', {
       bundleEndpointURL: endpoint.url,
       trustDomainBundle: { configMapRef: { namespace: 'spire', name: 'west-bundle', key: 'bundle.json' } },
-      federatesWith: { entries: [{ spiffeID: `spiffe://${EAST}/**` }] },
+      federatesWith: {
+        entries: [{ spiffeID: `spiffe://${EAST}/**` }],
+        clusterSPIFFEIDs: { matchLabels: { federate: 'west' } },
+      },
     });
     await side.createEntry('/api');
   });
@@ -92,6 +97,25 @@ describe('with --kubernetes kubeconfig', () => {
     assert.match(stdout, /store {4}bundle of west\.example, sequence 7\n {11}\+ root [0-9a-f]{64}/);
     assert.match(stdout, /update {3}1 entries/);
     assert.deepEqual(side.dev.record.writes(), []);
+    assert.deepEqual(new Set(fake.requests.map(({ verb }) => verb)), new Set(['list', 'get']));
+  });
+
+  it('plan counts with spire-controller-manager, as the broker does', async () => {
+    fake.serve(CLUSTER_SPIFFE_IDS);
+    fake.serve(CLUSTER_FEDERATED_TRUST_DOMAINS);
+    const web = { resource: CLUSTER_SPIFFE_IDS, namespace: undefined, name: 'web', subresource: undefined };
+    fake.store.create(web, { metadata: { name: 'web', labels: { federate: 'west' } }, spec: {} }, 'kubectl');
+    const unset = await fedbroker('plan');
+    assert.match(unset.stdout, /^! controllerManager cannot be read: .*namespace and name of its ConfigMap/m);
+    assert.match(unset.stdout, /^nothing to change/m);
+
+    const config = { resource: CONFIG_MAPS, namespace: 'spire', name: 'manager', subresource: undefined };
+    const data = { 'controller-manager-config.yaml': `trustDomain: ${EAST}\nentryIDPrefix: cluster` };
+    fake.store.create(config, { metadata: { name: 'manager' }, data }, 'kubectl');
+    const { exitCode, stdout, stderr } = await fedbroker('plan', '--controller-manager-config', 'spire/manager');
+    assert.equal(exitCode, 0, stderr);
+    assert.match(stdout, /update {3}1 ClusterSPIFFEIDs; the entries made of them follow\n {11}web: \+west\.example/);
+    assert.match(stdout, /update {3}1 entries/);
     assert.deepEqual(new Set(fake.requests.map(({ verb }) => verb)), new Set(['list', 'get']));
   });
 

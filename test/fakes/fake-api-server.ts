@@ -41,6 +41,8 @@ export interface FakeApiServer {
   /** How many connections were made. */
   readonly connections: number;
   readonly openWatches: number;
+  /** From now on, as when its CustomResourceDefinition is installed. */
+  serve(resource: ServedResource): void;
   /** By default everything is. */
   isAllowed: (access: Access) => boolean;
   /** The next `times` requests that match meet the fault. */
@@ -193,6 +195,9 @@ export async function startFakeApiServer(resources: readonly ServedResource[] = 
       return bookmarkSenders.size;
     },
     isAllowed: () => true,
+    serve(resource) {
+      served.push(resource);
+    },
     fail(match, fault, times = 1) {
       faults.push({ match, fault, left: times });
     },
