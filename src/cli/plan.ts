@@ -22,12 +22,6 @@ export const planCommand: Command = {
         {
           spire,
           source: createBundleSource(fetchLimits(context.config)),
-          peers: {
-            watch: (report) => {
-              report(declared.declarations);
-              return Promise.resolve();
-            },
-          },
           settings: brokerSettings(context.config),
           ...declared,
         },
