@@ -100,16 +100,20 @@ class KubernetesReplica implements Replica {
     this.#terms.refreshAll();
   };
 
+  declarationFaults: Replica['declarationFaults'] = () => {
+    if (this.#resources.readSince === undefined) return undefined;
+    return this.#resources.objects().flatMap(({ object, state }) => {
+      if (state.kind === 'InForce') return [];
+      return [{ object: object.metadata.name, reason: state.reason, message: state.message }];
+    });
+  };
+
   details: Replica['details'] = () => ({
     replica: { identity: this.#identity, role: this.#terms.role, leader: this.#leader },
     declarations: {
       readSince: this.#resources.readSince,
       error: this.#resources.error && { reason: this.#resources.error.code, message: this.#resources.error.message },
     },
-    declarationFaults: this.#resources.objects().flatMap(({ object, state }) => {
-      if (state.kind === 'InForce') return [];
-      return [{ object: object.metadata.name, reason: state.reason, message: state.message }];
-    }),
   });
 
   #elect(lead: (term: AbortSignal) => Promise<void>, signal: AbortSignal): Promise<void> {

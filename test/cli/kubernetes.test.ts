@@ -11,6 +11,7 @@ import { CLUSTER_FEDERATED_TRUST_DOMAINS } from '../../src/kubernetes/federated-
 import { startSide, type Side } from '../broker/side.ts';
 import { makeRoot, makeSvid } from '../fakes/fake-ca.ts';
 import { startFakeApiServer, type FakeApiServer } from '../fakes/fake-api-server.ts';
+import { kubeconfigOf } from '../fakes/fake-kubeconfig.ts';
 import { startEndpoint, type FakeEndpoint } from '../fakes/hostile-endpoint.ts';
 import { bundleOf, EAST, WEST } from '../federation/samples.ts';
 import { specOf } from '../kubernetes/peer-objects.ts';
@@ -159,19 +160,3 @@ describe('with --kubernetes kubeconfig', () => {
 });
 
 const CONFIG_MAPS = { group: '', version: 'v1', plural: 'configmaps', kind: 'ConfigMap', namespaced: true };
-
-/** JSON is YAML. */
-function kubeconfigOf({ ca, port, tokens }: FakeApiServer): string {
-  const cluster = {
-    server: `https://127.0.0.1:${port}`,
-    'certificate-authority-data': Buffer.from(ca.pem).toString('base64'),
-  };
-  return JSON.stringify({
-    apiVersion: 'v1',
-    kind: 'Config',
-    clusters: [{ name: 'fake', cluster }],
-    users: [{ name: 'broker', user: { token: [...tokens.keys()][0] } }],
-    contexts: [{ name: 'fake', context: { cluster: 'fake', user: 'broker' } }],
-    'current-context': 'fake',
-  });
-}
