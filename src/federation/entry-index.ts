@@ -1,5 +1,6 @@
 // Which entries does a peer choose, and which name it? Answered once for each list of entries: with a thousand peers and
 // ten thousand entries, to compare all with all would cost more than the rest of a pass.
+import { remembered } from '../bundle/remembered.ts';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
 import { exactSpiffeId, selectsEntry } from './entry-selection.ts';
 import type { RegistrationEntry } from './ports.ts';
@@ -16,16 +17,7 @@ export interface EntryIndex {
 
 const NONE: Entries = new Set();
 
-/** Kept for as long as the list is there itself: facts are replaced, never changed in place. */
-const indexes = new WeakMap<readonly RegistrationEntry[], EntryIndex>();
-
-export function indexEntries(entries: readonly RegistrationEntry[]): EntryIndex {
-  const index = indexes.get(entries) ?? createIndex(entries);
-  indexes.set(entries, index);
-  return index;
-}
-
-function createIndex(entries: readonly RegistrationEntry[]): EntryIndex {
+export const indexEntries = remembered((entries: readonly RegistrationEntry[]): EntryIndex => {
   const bySpiffeId = new Map<string, RegistrationEntry[]>();
   const byName = new Map<TrustDomain, Set<RegistrationEntry>>();
   for (const entry of entries) {
@@ -42,19 +34,12 @@ function createIndex(entries: readonly RegistrationEntry[]): EntryIndex {
     const exact = exactSpiffeId(selector);
     return exact === undefined ? entries : (bySpiffeId.get(exact) ?? []);
   };
-  const chosen = new WeakMap<Peer, Entries>();
   return {
-    chosenBy(peer) {
-      const known = chosen.get(peer);
-      if (known !== undefined) return known;
-      const found = new Set(
-        peer.entrySelectors.flatMap((selector) =>
-          candidates(selector).filter((entry) => selectsEntry([selector], entry)),
-        ),
-      );
-      chosen.set(peer, found);
-      return found;
-    },
+    chosenBy: remembered(({ entrySelectors }) => {
+      const chosen = (selector: EntrySelector) =>
+        candidates(selector).filter((entry) => selectsEntry([selector], entry));
+      return new Set(entrySelectors.flatMap(chosen));
+    }),
     naming: (trustDomain) => byName.get(trustDomain) ?? NONE,
   };
-}
+});
