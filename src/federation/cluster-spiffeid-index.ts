@@ -1,5 +1,6 @@
 // Which ClusterSPIFFEIDs does a peer choose, and which name it? Answered once for each list of them, as for entries.
 import { remembered } from '../bundle/remembered.ts';
+import { groupBy } from './group-by.ts';
 import { selectsLabels } from './label-selection.ts';
 import type { ClusterSpiffeId } from './ports.ts';
 import type { LabelSelector } from './relationship.ts';
@@ -34,21 +35,6 @@ export const indexClusterSpiffeIds = remembered((list: readonly ClusterSpiffeId[
     addedTo: (trustDomain) => added.get(trustDomain) ?? NONE,
   };
 });
-
-function groupBy(
-  list: readonly ClusterSpiffeId[],
-  keysOf: (object: ClusterSpiffeId) => readonly string[],
-): ReadonlyMap<string, ClusterSpiffeIdSet> {
-  const groups = new Map<string, Set<ClusterSpiffeId>>();
-  for (const object of list) {
-    for (const key of keysOf(object)) {
-      const group = groups.get(key);
-      if (group === undefined) groups.set(key, new Set([object]));
-      else group.add(object);
-    }
-  }
-  return groups;
-}
 
 /** Neither a key nor a value can have an equals sign. */
 function labelOf(key: string, value: string): string {

@@ -3,6 +3,7 @@
 import { remembered } from '../bundle/remembered.ts';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
 import { exactSpiffeId, selectsEntry } from './entry-selection.ts';
+import { groupBy } from './group-by.ts';
 import type { RegistrationEntry } from './ports.ts';
 import type { EntrySelector, Peer } from './relationship.ts';
 
@@ -18,26 +19,16 @@ export interface EntryIndex {
 const NONE: Entries = new Set();
 
 export const indexEntries = remembered((entries: readonly RegistrationEntry[]): EntryIndex => {
-  const bySpiffeId = new Map<string, RegistrationEntry[]>();
-  const byName = new Map<TrustDomain, Set<RegistrationEntry>>();
-  for (const entry of entries) {
-    const sameId = bySpiffeId.get(entry.spiffeId);
-    if (sameId === undefined) bySpiffeId.set(entry.spiffeId, [entry]);
-    else sameId.push(entry);
-    for (const name of entry.federatesWith) {
-      const naming = byName.get(name);
-      if (naming === undefined) byName.set(name, new Set([entry]));
-      else naming.add(entry);
-    }
-  }
-  const candidates = (selector: EntrySelector): readonly RegistrationEntry[] => {
+  const bySpiffeId = groupBy<RegistrationEntry, string>(entries, ({ spiffeId }) => [spiffeId]);
+  const byName = groupBy(entries, ({ federatesWith }) => federatesWith);
+  const candidates = (selector: EntrySelector): Iterable<RegistrationEntry> => {
     const exact = exactSpiffeId(selector);
-    return exact === undefined ? entries : (bySpiffeId.get(exact) ?? []);
+    return exact === undefined ? entries : (bySpiffeId.get(exact) ?? NONE);
   };
   return {
     chosenBy: remembered(({ entrySelectors }) => {
       const chosen = (selector: EntrySelector) =>
-        candidates(selector).filter((entry) => selectsEntry([selector], entry));
+        [...candidates(selector)].filter((entry) => selectsEntry([selector], entry));
       return new Set(entrySelectors.flatMap(chosen));
     }),
     naming: (trustDomain) => byName.get(trustDomain) ?? NONE,
