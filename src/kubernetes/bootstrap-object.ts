@@ -1,6 +1,7 @@
 // What does the ConfigMap or Secret hold that a declaration names for the first contact? One object, by its name.
 import type { BootstrapSource } from '../federation/relationship.ts';
 import type { ApiServer } from './api-server.ts';
+import { CONFIG_MAPS, SECRETS } from './core-resources.ts';
 import { KubeError } from './kube-error.ts';
 import { describeTarget, type KubeObject, type ObjectRef, type Resource } from './kube-object.ts';
 
@@ -8,8 +9,8 @@ import { describeTarget, type KubeObject, type ObjectRef, type Resource } from '
 export type ObjectSource = Extract<BootstrapSource, { readonly type: 'configMap' | 'secret' }>;
 
 const RESOURCES: Readonly<Record<ObjectSource['type'], Resource>> = {
-  configMap: { group: '', version: 'v1', plural: 'configmaps', kind: 'ConfigMap', namespaced: true },
-  secret: { group: '', version: 'v1', plural: 'secrets', kind: 'Secret', namespaced: true },
+  configMap: CONFIG_MAPS,
+  secret: SECRETS,
 };
 
 /** As of a bundle that is written into the declaration itself. */

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { serializeBundle } from '../../src/bundle/bundle-document.ts';
 import { CLUSTER_SPIFFE_IDS } from '../../src/kubernetes/cluster-spiffeids.ts';
+import { CONFIG_MAPS } from '../../src/kubernetes/core-resources.ts';
 import { CLUSTER_FEDERATED_TRUST_DOMAINS } from '../../src/kubernetes/federated-trust-domains.ts';
 import { startSide, type Side } from '../broker/side.ts';
 import { makeRoot, makeSvid } from '../fakes/fake-ca.ts';
@@ -158,5 +159,3 @@ describe('with --kubernetes kubeconfig', () => {
     assert.match(stderr, /no peer "south" is declared by a PeerTrustDomain object; declared are: west/);
   });
 });
-
-const CONFIG_MAPS = { group: '', version: 'v1', plural: 'configmaps', kind: 'ConfigMap', namespaced: true };
