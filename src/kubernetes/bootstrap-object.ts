@@ -4,6 +4,7 @@ import type { ApiServer } from './api-server.ts';
 import { CONFIG_MAPS, SECRETS } from './core-resources.ts';
 import { KubeError } from './kube-error.ts';
 import { describeTarget, type KubeObject, type ObjectRef, type Resource } from './kube-object.ts';
+import { fieldsOf } from './object-fields.ts';
 
 /** The sources that are objects of the API. */
 export type ObjectSource = Extract<BootstrapSource, { readonly type: 'configMap' | 'secret' }>;
@@ -62,8 +63,4 @@ function textOrBinary(object: KubeObject, key: string): Uint8Array | undefined {
 function decoded(data: unknown, key: string): Uint8Array | undefined {
   const value = fieldsOf(data)[key];
   return typeof value === 'string' && BASE64.test(value) ? Buffer.from(value, 'base64') : undefined;
-}
-
-function fieldsOf(data: unknown): Readonly<Record<string, unknown>> {
-  return typeof data === 'object' && data !== null ? (data as Readonly<Record<string, unknown>>) : {};
 }
