@@ -17,7 +17,7 @@ import { createBroker, type BrokerGround } from './create-broker.ts';
 import { FailureLog } from './failure-log.ts';
 import { openKubernetes } from './open-kubernetes.ts';
 import type { Replica } from './replica.ts';
-import { readBootstrap, type ObjectSource } from './wiring.ts';
+import { readBootstrap } from './wiring.ts';
 
 export async function replicaOfKubernetes(ground: BrokerGround): Promise<Replica> {
   const api = await openKubernetes(ground.config);
@@ -203,7 +203,7 @@ class KubernetesReplica implements Replica {
   }
 
   #readBootstrap(peer: Peer) {
-    return readBootstrap(peer, (source: ObjectSource) => this.#resources.readBootstrap(source, this.#end.signal));
+    return readBootstrap(peer, (source) => this.#resources.readBootstrap(source, this.#end.signal));
   }
 
   /** As `fedbroker rebootstrap`, with the bundle that the declaration names. */
