@@ -30,7 +30,7 @@ export async function readBootstrapObject(
   signal?: AbortSignal,
 ): Promise<Uint8Array> {
   const ref = bootstrapRef(source);
-  const object = await api.get(ref, signal === undefined ? {} : { signal });
+  const object = await api.get(ref, { signal });
   if (object === undefined) {
     throw new KubeError(
       'KubeNotFound',
