@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { TrustDomain } from '../../bundle/trust-domain.ts';
 import { UsageError } from '../command.ts';
-import { BUILT_BELOW, builtProgram, HOW_TO_BUILD } from './built-program.ts';
+import { HOW_TO_BUILD, type BuiltPrograms } from './built-programs.ts';
 import type { ChildPrograms } from './child-programs.ts';
 import { freePort } from './free-port.ts';
 
@@ -33,20 +33,20 @@ const ETCD_READY_TIMEOUT_MS = 30_000;
 const READY_TIMEOUT_MS = 120_000;
 
 /** @throws UsageError that says how to get them when `npm run test:stack` has not built them yet */
-export async function findKubePrograms(): Promise<KubePrograms> {
+export async function findKubePrograms(built: BuiltPrograms): Promise<KubePrograms> {
   const [kubeApiServer, kubectl, etcd] = await Promise.all([
-    built('kubernetes', 'kube-apiserver'),
-    built('kubernetes', 'kubectl'),
-    built('etcd', 'etcd'),
+    needed(built, 'kubernetes', 'kube-apiserver'),
+    needed(built, 'kubernetes', 'kubectl'),
+    needed(built, 'etcd', 'etcd'),
   ]);
   const { stdout } = await promisify(execFile)(kubeApiServer, ['--version'], { timeout: VERSION_TIMEOUT_MS });
   return { kubeApiServer, kubectl, etcd, version: /\d+\.\d+\.\d+/.exec(stdout)?.[0] ?? 'unknown' };
 }
 
-async function built(part: string, program: string): Promise<string> {
-  const path = await builtProgram(part, program);
+async function needed(built: BuiltPrograms, part: string, program: string): Promise<string> {
+  const path = await built.find(part, program);
   if (path !== undefined) return path;
-  throw new UsageError(`--kubernetes needs ${program}, which is not built yet below ${BUILT_BELOW}: ${HOW_TO_BUILD}`);
+  throw new UsageError(`--kubernetes needs ${program}, which is not built yet below ${built.folder}: ${HOW_TO_BUILD}`);
 }
 
 /** Resolves when it answers /readyz. Nothing of it is kept: it ends without ceremony. */
