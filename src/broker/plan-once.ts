@@ -6,6 +6,7 @@ import { planFederation, type FederationPlan } from '../federation/plan.ts';
 import type { BrokerParts } from './broker.ts';
 import { Exclusive } from './exclusive.ts';
 import { FactBoard } from './fact-board.ts';
+import { gatherBootstraps } from './gather-bootstraps.ts';
 import { watchCluster, type ClusterParts } from './gather-cluster.ts';
 import { PeerGatherer } from './gather-peer.ts';
 import { SpireGatherer } from './gather-spire.ts';
@@ -30,9 +31,11 @@ export async function planOnce(parts: PlanParts, signal: AbortSignal): Promise<P
   const board = new FactBoard(systemClock, { changed: () => undefined, bundleReplaced: () => undefined });
   await new SpireGatherer(parts.spire, board, systemClock, new Exclusive()).readAll(signal);
   board.replace('declared', known(parts.declarations, systemClock.now()), () => false);
+  const { peers } = parts.declarations;
+  await gatherBootstraps(peers, { readBootstrap: parts.readBootstrap, board, clock: systemClock });
   if (parts.cluster !== undefined) await readCluster(parts.cluster, board, signal);
 
-  const waiting = [...parts.declarations.peers];
+  const waiting = [...peers];
   const fetchNext = async (): Promise<void> => {
     for (let peer = waiting.shift(); peer !== undefined && !signal.aborted; peer = waiting.shift()) {
       if (peer.mode === 'Delegate' || peer.suspend !== 'Active') continue;

@@ -1,7 +1,7 @@
 // Do the commands that look once read PeerTrustDomain objects as well as files, and say what is wrong with them?
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
@@ -119,6 +119,14 @@ describe('with --kubernetes kubeconfig', () => {
     assert.match(stdout, /update {3}1 ClusterSPIFFEIDs; the entries made of them follow\n {11}web: \+west\.example/);
     assert.match(stdout, /update {3}1 entries/);
     assert.deepEqual(new Set(fake.requests.map(({ verb }) => verb)), new Set(['list', 'get']));
+  });
+
+  it('plan knows the bundle that SPIRE begins with where it fetches itself', async () => {
+    const inline = readFileSync(westFile, 'utf8');
+    declare('north', { mode: 'Delegate', trustDomainBundle: { inline } });
+    const { exitCode, stdout, stderr } = await fedbroker('plan');
+    assert.equal(exitCode, 0, stderr);
+    assert.match(stdout, /^create {3}relationship with north\.example/m);
   });
 
   it('plan names the objects that do not count, plans the others, and exits 1', async () => {
