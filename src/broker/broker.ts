@@ -14,6 +14,7 @@ import { Exclusive } from './exclusive.ts';
 import type { ClusterWriters } from './apply-cluster.ts';
 import { FactBoard } from './fact-board.ts';
 import { EntryFollower } from './follow-entries.ts';
+import { gatherBootstraps } from './gather-bootstraps.ts';
 import { clusterWriters, watchCluster, type ClusterParts } from './gather-cluster.ts';
 import { PeerGatherers } from './gather-peers.ts';
 import { SpireGatherer } from './gather-spire.ts';
@@ -209,23 +210,14 @@ export class Broker {
       this.#followed = declared.value;
       this.#gatherers.follow(declared.value.peers);
       void this.#probe.tick(this.#stop.signal);
-      void this.#readBootstraps(declared.value.peers);
+      void gatherBootstraps(declared.value.peers, {
+        readBootstrap: this.#parts.readBootstrap,
+        board: this.#board,
+        clock: this.#clock,
+      });
     }
     this.#mesh?.noteFacts(this.#board.snapshot());
     void this.#runner.request();
-  }
-
-  /** SPIRE needs the bundle for the first contact when it fetches itself. */
-  async #readBootstraps(peers: readonly Peer[]): Promise<void> {
-    for (const peer of peers.filter(({ mode, bootstrap }) => mode === 'Delegate' && bootstrap !== undefined)) {
-      const at = this.#clock.now();
-      try {
-        const bundle = await this.#parts.readBootstrap(peer);
-        if (bundle !== undefined) this.#board.noteBootstrap(peer.trustDomain, known(bundle, at));
-      } catch (error) {
-        this.#board.noteBootstrap(peer.trustDomain, unreadable(codedError(error), at));
-      }
-    }
   }
 
   #makeMeshKeeper(mesh: MeshParts): MeshKeeper {
