@@ -15,6 +15,7 @@ import { PeerResources } from '../kubernetes/peer-resources.ts';
 import { clusterParts } from './cluster-parts.ts';
 import { createBroker, type BrokerGround } from './create-broker.ts';
 import { FailureLog } from './failure-log.ts';
+import { meshParts } from './mesh-parts.ts';
 import { openKubernetes } from './open-kubernetes.ts';
 import type { Replica } from './replica.ts';
 import { readBootstrap } from './wiring.ts';
@@ -141,16 +142,16 @@ class KubernetesReplica implements Replica {
   }
 
   #makeBroker(role: Exclude<Role, 'Standby'>): WorkingBroker {
+    const notTakenUp = (what: string) => (error: unknown) => {
+      this.#ground.log.error({ err: error }, `${what} were not taken up by a fault of this program`);
+    };
+    const cluster = { ...this.#ground, onFault: notTakenUp('objects of spire-controller-manager') };
+    const mesh = meshParts(this.#api, { ...this.#ground, onFault: notTakenUp('objects of the mesh') });
     const declaredBy = {
       peers: this.#resources,
       readBootstrap: (peer: Peer) => this.#readBootstrap(peer),
-      cluster: clusterParts(this.#api, {
-        ...this.#ground,
-        onFault: (error) => {
-          const what = 'objects of spire-controller-manager were not taken up by a fault of this program';
-          this.#ground.log.error({ err: error }, what);
-        },
-      }),
+      cluster: clusterParts(this.#api, cluster),
+      ...(mesh !== undefined && { mesh }),
       isUpkeepOnly: () => role === 'Isolated',
     };
     if (role === 'Isolated') return createBroker(this.#ground, declaredBy);

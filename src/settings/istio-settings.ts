@@ -59,6 +59,11 @@ export const istioRows = {
     or('none', httpUrl),
     'Where istiod tells the mesh config in force, for example `http://istiod.istio-system:15014`.',
   ),
+  istiodTokenFile: row(
+    'none',
+    or('none', filePath),
+    'File with a token of our service account for the audience `istio-ca`, which istiod asks for outside of its own host; read again for each request.',
+  ),
   spireAgentSocket: row(
     'none',
     or('none', filePath),
