@@ -2,36 +2,40 @@
 import { isDeepStrictEqual } from 'node:util';
 import { BundleError } from '../bundle/bundle-error.ts';
 import { readCertificate } from '../bundle/certificate.ts';
-import { DerError } from '../bundle/der.ts';
 import { mergeMesh, type CaCertificate, type MeshSources, type MergedMesh } from './mesh-merge.ts';
 import type { MeshVerdict } from './mesh-verdict.ts';
 import { goFault } from './root-gate.ts';
 
-/** What istiod says of its certificates; `istiod` keeps the ones it had, and does not start with these. */
+/** What istiod has against its certificates. While it runs it keeps those it had; it does not start with these. */
 export function trustBundleFault({ caCertificates }: Pick<MergedMesh, 'caCertificates'>): string | undefined {
   const faults = caCertificates.map((entry, index) => entryFault(entry, index));
   return faults.find((fault) => fault !== undefined);
 }
 
-/** Why a candidate for our text, beside the base's, is not written; undefined: it may be. */
-export function objectionTo({ shared, base }: MeshSources): MeshVerdict | undefined {
-  const merged = mergeMesh({ shared, base });
-  if (merged.ignored.shared !== undefined) {
-    const message = `istiod would ignore all of it: ${merged.ignored.shared}. This is a fault of the broker: report it`;
-    return { code: 'IstiodWouldIgnore', message };
+export const BASE_SETS: MeshVerdict = {
+  code: 'BaseSetsCaCertificates',
+  message:
+    'the ConfigMap of istiod itself sets caCertificates, which hides all that the broker writes, even when it is []; take the field out there, or set target patch-base',
+};
+
+/** Why a candidate is not written; `without` is what istiod reads as long as nothing is. Undefined: it may be. */
+export function objectionTo(candidate: MeshSources, without: MeshSources): MeshVerdict | undefined {
+  const merged = mergeMesh(candidate);
+  const ignored = candidate.shared === undefined ? merged.ignored.base : merged.ignored.shared;
+  if (ignored !== undefined) {
+    return { code: 'IstiodWouldIgnore', message: `istiod would ignore all of it: ${ignored}. It is not written` };
   }
-  if (!isDeepStrictEqual(merged.others, mergeMesh({ shared: undefined, base }).others)) {
-    const message =
-      'it would change settings of the mesh beside caCertificates. This is a fault of the broker: report it';
+  if (!isDeepStrictEqual(merged.others, mergeMesh(without).others)) {
+    const message = 'settings of the mesh beside caCertificates would change. It is not written; report this fault';
     return { code: 'OwnSettingsWouldChange', message };
   }
-  if (merged.caCertificatesOf === 'Base') {
-    const message =
-      'the ConfigMap of istiod itself sets caCertificates, which hides all that the broker writes, even when it is []; take the field out there, or set target patch-base';
-    return { code: 'BaseSetsCaCertificates', message };
+  if (candidate.shared !== undefined && merged.caCertificatesOf === 'Base') {
+    return BASE_SETS;
   }
   const fault = trustBundleFault(merged);
-  return fault === undefined ? undefined : { code: 'IstiodWouldNotStart', message: `istiod would not start: ${fault}` };
+  if (fault === undefined) return undefined;
+  const message = `istiod would ignore every certificate, and not start the next time: ${fault}. It is not written; take that entry out`;
+  return { code: 'IstiodWouldNotStart', message };
 }
 
 /** Only the first block of a text is looked at (trustbundle.go, verifyTrustAnchor). */
@@ -45,7 +49,7 @@ function entryFault({ pem }: CaCertificate, index: number): string | undefined {
     const fault = goFault(der);
     return fault === undefined ? undefined : `${where}: ${fault}`;
   } catch (error) {
-    if (error instanceof BundleError || error instanceof DerError) return `${where}: ${error.message}`;
+    if (error instanceof BundleError) return `${where}: ${error.message}`;
     throw error;
   }
 }

@@ -58,6 +58,10 @@ export function parseMeshContent(text: string): ParsedMeshContent {
   return { content, isOurs: serializeMeshContent(content) === text };
 }
 
+export function sameMeshContent(one: MeshContent, other: MeshContent): boolean {
+  return serializeMeshContent(one) === serializeMeshContent(other);
+}
+
 /** Every block of a PEM text that is a certificate. */
 export function certificatesIn(pem: string): Uint8Array[] {
   const blocks = pem.matchAll(/-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----/g);

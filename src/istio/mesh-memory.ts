@@ -69,15 +69,14 @@ export function rememberMesh(facts: MeshFacts, plan: MeshPlan, outcomes: readonl
   return { listChangeSince: listWritten ? undefined : plan.listChangeSince, objects };
 }
 
-/** A failed attempt to change it back counts too: whoever else writes there is as stubborn as we are. */
 function afterWrite(
   before: ObjectMemory,
   step: Exclude<MeshStep, { readonly kind: 'DeleteMeshObject' }>,
   error: CodedError | undefined,
   { now }: MeshFacts,
 ): ObjectMemory {
+  if (error !== undefined) return before;
   const flips = step.isFlip ? [...before.flips, now].slice(-FLIPS_KEPT) : before.flips;
-  if (error !== undefined) return { ...before, flips };
   return {
     content: step.content,
     rootsWrittenAt: step.changesRoots ? now : before.rootsWrittenAt,

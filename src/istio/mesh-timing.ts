@@ -37,11 +37,11 @@ export function timeChanges(input: TimingInput): Timing {
   const isUrgent = input.wanted.some(({ isUrgent, trustDomain }) => isUrgent && isAdded(trustDomain, input));
   const changesList = listDiffers && (isUrgent || (limits.isListWindowOpen && now >= listDueAt));
   // A name that comes must find its roots there.
-  const namesCome = changesList && [...after.listed].some((name) => !before.listed.has(name));
+  const rootedNamesCome = changesList && [...after.anchors.keys()].some((name) => isAdded(name, input));
   const isCut = input.wanted.some(
     (each) => each.isCut && before.anchors.has(each.trustDomain) && each.anchors !== 'Keep',
   );
-  const changesRoots = rootsDiffer && (isCut || namesCome || input.isRestored || now >= rootsDueAt);
+  const changesRoots = rootsDiffer && (isCut || rootedNamesCome || input.isRestored || now >= rootsDueAt);
   return {
     published: {
       listed: changesList ? after.listed : before.listed,

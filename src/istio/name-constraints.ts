@@ -62,7 +62,8 @@ function readNameConstraints(value: Uint8Array): NameConstraints {
   try {
     const lists = readDerValues(readDer(value, DER_TAG.sequence));
     if (lists.some(({ tag }) => tag !== TAG.permitted && tag !== TAG.excluded)) throw new DerError('an unknown list');
-    const listOf = (tag: number) => lists.filter((list) => list.tag === tag).flatMap(({ content }) => readList(content));
+    const listOf = (tag: number) =>
+      lists.filter((list) => list.tag === tag).flatMap(({ content }) => readList(content));
     return { permitted: listOf(TAG.permitted), excluded: listOf(TAG.excluded) };
   } catch (error) {
     if (!(error instanceof DerError)) throw error;

@@ -4,6 +4,7 @@ import type { MeshObject, MeshObjectContent } from '../federation/mesh-objects.t
 import type { MeshLimits } from './mesh-facts.ts';
 import { isReplaced, type ObjectMemory } from './mesh-memory.ts';
 import type { MeshVerdict } from './mesh-verdict.ts';
+import { RECORD_ANNOTATION } from './published.ts';
 
 export type Guarded =
   /** `content` is what is ours there; undefined: there is none. */
@@ -23,10 +24,7 @@ export interface GuardInput {
 
 /** For objects of our own. Without memory, what others left is all that is known of how it was. */
 export function guardObject({ object, memory, limits, now, isIntact }: GuardInput): Guarded {
-  if (object.state === 'Unreadable') {
-    const message = `the object in the cluster cannot be read: ${object.message}`;
-    return { kind: 'Stopped', because: { code: 'MeshUnreadable', message }, lookAgainAt: undefined };
-  }
+  if (object.state === 'Unreadable') return unreadable(object.message);
   if (isReplaced(object, memory)) return { kind: 'Undisturbed', content: memory.content };
   const found = object.value;
   if (found === undefined) {
@@ -39,6 +37,24 @@ export function guardObject({ object, memory, limits, now, isIntact }: GuardInpu
     if (isSame) return { kind: 'Undisturbed', content: found };
   }
   return disturbed(found, memory, limits, now);
+}
+
+/** For an object of others, in which something is ours: they may change everything but that. */
+export function guardOthersObject({ object, memory, limits, now, isIntact }: GuardInput): Guarded {
+  if (object.state === 'Unreadable') return unreadable(object.message);
+  if (isReplaced(object, memory)) return { kind: 'Undisturbed', content: memory.content };
+  const found = object.value;
+  if (found === undefined) {
+    const message = 'istiod’s own ConfigMap is not there, and it is not ours to make; is the revision right?';
+    return { kind: 'Stopped', because: { code: 'NoMeshConfig', message }, lookAgainAt: undefined };
+  }
+  const lost = memory.content !== undefined && !sameRecord(found, memory.content);
+  return lost || !isIntact(found) ? disturbed(found, memory, limits, now) : { kind: 'Undisturbed', content: found };
+}
+
+function unreadable(why: string): Guarded {
+  const message = `the object in the cluster cannot be read: ${why}`;
+  return { kind: 'Stopped', because: { code: 'MeshUnreadable', message }, lookAgainAt: undefined };
 }
 
 function disturbed(
@@ -69,4 +85,8 @@ function whoDid(found: MeshObject | undefined): string {
 function sameData(one: Pick<MeshObjectContent, 'data'>, other: Pick<MeshObjectContent, 'data'>): boolean {
   const names = Object.keys(one.data);
   return names.length === Object.keys(other.data).length && names.every((name) => one.data[name] === other.data[name]);
+}
+
+function sameRecord({ annotations: one }: MeshObjectContent, { annotations: other }: MeshObjectContent): boolean {
+  return one[RECORD_ANNOTATION] === other[RECORD_ANNOTATION];
 }

@@ -1,39 +1,43 @@
-// What is written into one ConfigMap of mesh config, when, and what does that mean for each peer?
+// What is written into one ConfigMap of mesh config, and what does that mean for each peer?
 import type { TrustDomain } from '../bundle/trust-domain.ts';
-import type { MeshObject, MeshObjectContent } from '../federation/mesh-objects.ts';
-import type { Fact } from '../federation/facts.ts';
-import { objectionTo } from './candidate.ts';
-import { compose } from './mesh-budget.ts';
-import { MESH_KEY, parseMeshContent, serializeMeshContent } from './mesh-content.ts';
-import { objectKey, type MeshFacts, type MeshLimits, type SharedMeshConfig } from './mesh-facts.ts';
+import type { MeshObject, MeshObjectContent, MeshObjectRef } from '../federation/mesh-objects.ts';
+import { aliasesOf, baseWarnings, hidesOurs, isAlias } from './base-mesh.ts';
+import { BASE_SETS, objectionTo } from './candidate.ts';
+import { CONFIG_TARGETS, NO_PLACE, type ConfigTarget } from './config-target.ts';
+import { concernsConfig, verdictIn } from './config-verdict.ts';
+import { compose, type Composition } from './mesh-budget.ts';
+import { MESH_KEY, parseMeshContent } from './mesh-content.ts';
+import type { MeshFacts, MeshLimits, SharedMeshConfig } from './mesh-facts.ts';
 import { memoryOf } from './mesh-memory.ts';
-import { mergeMesh } from './mesh-merge.ts';
 import type { MeshStep } from './mesh-steps.ts';
 import { timeChanges, type Timing } from './mesh-timing.ts';
-import { isFulfilled, type MeshVerdict, type MeshWarning } from './mesh-verdict.ts';
-import { guardObject, type Guarded } from './object-guard.ts';
+import type { MeshVerdict, MeshWarning } from './mesh-verdict.ts';
+import type { Guarded } from './object-guard.ts';
 import type { MeshRemoval } from './plan-mesh.ts';
 import {
-  contentOf,
-  isAsRecorded,
+  changedOwners,
+  isSamePublished,
+  isWithin,
   NOTHING_PUBLISHED,
   readPublished,
   RECORD_ANNOTATION,
-  recordOf,
   type Published,
 } from './published.ts';
-import { wantedOfUndeclared, type Wanted } from './wanted-trust.ts';
+import { asItIs, wantedOfUndeclared, withoutAdditions, type Wanted } from './wanted-trust.ts';
 
 export interface MeshConfigPlan {
+  readonly ref: MeshObjectRef | undefined;
   readonly steps: readonly MeshStep[];
   /** After this plan. */
   readonly published: Published;
   readonly removals: readonly MeshRemoval[];
   readonly warnings: readonly MeshWarning[];
   readonly verdictOf: (wanted: Wanted) => MeshVerdict;
+  /** A change of the list waits, or is written. */
   readonly isListChanging: boolean;
   readonly lookAgainAt: readonly Date[];
-  readonly undisturbed: readonly (readonly [string, MeshObjectContent])[];
+  /** For the memory: found as it should be. */
+  readonly undisturbed: MeshObjectContent | undefined;
 }
 
 interface ConfigInput {
@@ -44,17 +48,34 @@ interface ConfigInput {
   readonly limits: MeshLimits;
 }
 
+/** The object as it may be worked on. */
+interface Place {
+  readonly target: ConfigTarget;
+  readonly ref: MeshObjectRef;
+  readonly fact: SharedMeshConfig['object'];
+  readonly found: MeshObject | undefined;
+  readonly guarded: Exclude<Guarded, { readonly kind: 'Stopped' }>;
+  readonly before: Published;
+  /** It is written in any case, for somebody else changed it. */
+  readonly isRestored: boolean;
+}
+
 export function planMeshConfig(input: ConfigInput): MeshConfigPlan {
+  const { facts, limits } = input;
   const [first] = input.shared;
   if (first === undefined) return stopped({ code: 'NoMeshConfig', message: 'there is no mesh config to write' });
-  const { facts, limits } = input;
-  const memory = memoryOf(facts.memory, first.ref);
-  const guarded = guardObject({ object: first.object, memory, limits, now: facts.now, isIntact: isAsRecorded });
+  const target = CONFIG_TARGETS[limits.target];
+  const { ref, object: fact } = first;
+  const guarded = target.guard({ object: fact, memory: memoryOf(facts.memory, ref), limits, now: facts.now });
   if (guarded.kind === 'Stopped') return stopped(guarded.because, guarded.lookAgainAt);
+  const { content } = guarded;
+  const recorded = content === undefined ? NOTHING_PUBLISHED : readPublished(content);
   const isKnown = facts.declared.state === 'Known' && facts.stored.state === 'Known';
-  const before = guarded.content === undefined ? NOTHING_PUBLISHED : readPublished(guarded.content);
-  if (before === undefined && !isKnown) return stopped(NO_RECORD);
-  return planContent(input, first, guarded, before ?? namesOnly(guarded.content));
+  if (recorded === undefined && !isKnown) return stopped(NO_RECORD);
+  const before = recorded ?? (limits.target === 'PatchBase' ? NOTHING_PUBLISHED : namesOnly(content));
+  const found = fact.state === 'Known' ? fact.value : undefined;
+  const isRestored = guarded.kind === 'Disturbed' || (content !== undefined && !target.isAsRecorded(content));
+  return planPlace({ target, ref, fact, found, guarded, before, isRestored }, input);
 }
 
 const NO_RECORD: MeshVerdict = {
@@ -62,167 +83,114 @@ const NO_RECORD: MeshVerdict = {
   message: `the annotation ${RECORD_ANNOTATION} is gone, which says whose the certificates are; they are written anew when declarations and SPIRE's bundles can be read`,
 };
 
-function planContent(
-  { shared, peers, facts, limits }: ConfigInput,
-  { ref, object }: SharedMeshConfig,
-  guarded: Exclude<Guarded, { readonly kind: 'Stopped' }>,
-  before: Published,
-): MeshConfigPlan {
-  const declared = new Set(peers.map(({ trustDomain }) => trustDomain));
-  const undeclared = [...new Set([...before.listed, ...before.anchors.keys()])]
-    .filter((name) => !declared.has(name))
-    .map((name) => wantedOfUndeclared(name, facts));
+function planPlace(place: Place, { shared, peers, facts, limits }: ConfigInput): MeshConfigPlan {
+  const { before, guarded, found, ref, isRestored } = place;
   const bases = shared.map(({ base }) => base);
-  const aliases = aliasesOf(bases);
-  const barred = new Map(
-    peers
-      .filter(({ trustDomain }) => aliases.has(trustDomain))
-      .map(({ trustDomain }) => [trustDomain, isAlias(trustDomain)]),
-  );
-  const free = peers.map((wanted) => (barred.has(wanted.trustDomain) ? asItIs(wanted) : wanted));
-  const ownRoots = facts.ownBundle.state === 'Known' ? facts.ownBundle.value.x509Authorities : [];
+  const aliases = aliasesOf(limits.target === 'PatchBase' ? [place.fact] : bases);
+  const isBarred = ({ trustDomain }: Wanted) => aliases.has(trustDomain);
+  const undeclared = undeclaredOf(before, peers, facts);
+  const allowed = peers.map((wanted) => (isBarred(wanted) ? asItIs(wanted) : wanted));
+  const { composed, objection } = composeUnobjected({ place, wanted: allowed, undeclared, shared, facts });
 
-  const compositionOf = (wanted: readonly Wanted[]) => compose(before, wanted, ownRoots);
-  const everything = compositionOf([...free, ...undeclared]);
-  const objection = firstObjection(serializeMeshContent(contentOf(everything.published)), bases);
-  const composed = objection === undefined ? everything : compositionOf([...free.map(withoutAdditions), ...undeclared]);
-
-  const isRestored = guarded.kind === 'Disturbed' || (guarded.content !== undefined && !isAsRecorded(guarded.content));
   const timing = timeChanges({
     now: facts.now,
     limits,
     before,
     after: composed.published,
-    wanted: [...peers, ...undeclared],
+    wanted: [...allowed, ...undeclared],
     listChangeSince: facts.memory.listChangeSince,
     rootsWrittenAt: memoryOf(facts.memory, ref).rootsWrittenAt,
     isRestored,
   });
-  const content = objectContent(timing.published);
-  const found = object.state === 'Known' ? object.value : undefined;
-  const step = applyStep({ object, found, guarded, content, timing, before });
+  const step = isRestored || !isSamePublished(before, timing.published) ? writeStep(place, timing, shared) : undefined;
   return {
-    steps: step === undefined ? [] : [{ ...step, ref }],
+    ref,
+    steps: step === undefined ? [] : [step],
     published: timing.published,
     removals: undeclared.map(({ trustDomain, verdict }) => ({ trustDomain, verdict })),
     warnings: baseWarnings(bases),
     verdictOf: (wanted) =>
-      barred.get(wanted.trustDomain) ??
-      composed.refused.get(wanted.trustDomain) ??
-      everything.refused.get(wanted.trustDomain) ??
-      verdictIn(wanted, timing, objection, limits),
+      isBarred(wanted) && concernsConfig(wanted)
+        ? isAlias(wanted.trustDomain)
+        : (composed.refused.get(wanted.trustDomain) ?? verdictIn(wanted, timing, objection, limits)),
     isListChanging: timing.listDueAt !== undefined || timing.changesList,
     lookAgainAt: [lookForList(timing, facts, limits), timing.rootsDueAt].flatMap((time) => time ?? []),
-    undisturbed:
-      guarded.kind === 'Undisturbed' && found !== undefined && guarded.content === found
-        ? [[objectKey(ref), { data: found.data, annotations: found.annotations }]]
-        : [],
+    undisturbed: guarded.kind === 'Undisturbed' && found !== undefined && guarded.content === found ? found : undefined,
   };
 }
 
-/** A window that is shut opens by itself; how late is for whoever knows the windows. */
-function lookForList({ listDueAt }: Timing, { now }: MeshFacts, limits: MeshLimits): Date | undefined {
-  if (listDueAt === undefined || (limits.isListWindowOpen && listDueAt > now)) return listDueAt;
-  return limits.nextListWindowAt ?? (listDueAt > now ? listDueAt : undefined);
+function undeclaredOf({ listed, anchors }: Published, peers: readonly Wanted[], facts: MeshFacts): readonly Wanted[] {
+  const declared = new Set(peers.map(({ trustDomain }) => trustDomain));
+  const names = new Set<TrustDomain>([...listed, ...anchors.keys()]);
+  return [...names].filter((name) => !declared.has(name)).map((name) => wantedOfUndeclared(name, facts));
 }
 
-function verdictIn(
-  wanted: Wanted,
-  { published, listDueAt, rootsDueAt }: Timing,
-  objection: MeshVerdict | undefined,
-  limits: MeshLimits,
-): MeshVerdict {
-  const { trustDomain, verdict, list, anchors } = wanted;
-  const ofConfig = isFulfilled(verdict) && verdict.code !== 'AcceptedAtGateways' && verdict.code !== 'NotAskedFor';
-  if (!ofConfig) return verdict;
-  if (objection !== undefined) return objection;
-  const wantedAnchors = anchors === 'Keep' ? undefined : new Set(anchors);
-  const missing = wantedAnchors !== undefined && [...wantedAnchors].some((der) => !has(published, trustDomain, der));
-  if (missing && rootsDueAt !== undefined) {
-    const message = `roots of it are written ${rootsDueAt.toISOString()}, together with others: each change costs every proxy a certificate`;
-    return { code: 'WaitsForRootInterval', message, until: rootsDueAt };
-  }
-  if (list === 'On' && !published.listed.has(trustDomain) && listDueAt !== undefined) {
-    return waitsForList(listDueAt, limits);
-  }
-  return verdict;
+interface CandidateInput extends Pick<ConfigInput, 'shared' | 'facts'> {
+  readonly place: Place;
+  readonly wanted: readonly Wanted[];
+  readonly undeclared: readonly Wanted[];
 }
 
-function waitsForList(listDueAt: Date, { isListWindowOpen, nextListWindowAt }: MeshLimits): MeshVerdict {
-  const hurry = 'every change of the list drains the connections of every proxy; set istio.urgent: true to have it now';
-  if (isListWindowOpen) {
-    const message = `its name is put on the list ${listDueAt.toISOString()}, together with others: ${hurry}`;
-    return { code: 'WaitsForListWindow', message, until: listDueAt };
-  }
-  const opens =
-    nextListWindowAt === undefined ? 'in the next window' : `in the window of ${nextListWindowAt.toISOString()}`;
-  return {
-    code: 'WaitsForListWindow',
-    message: `its name is put on the list ${opens}: ${hurry}`,
-    until: nextListWindowAt,
-  };
+/** Where all that is wanted may not be written, what goes still goes: it must not come into force again later. */
+function composeUnobjected({ place, wanted, undeclared, shared, facts }: CandidateInput): {
+  readonly composed: Composition;
+  readonly objection: MeshVerdict | undefined;
+} {
+  const ownRoots = facts.ownBundle.state === 'Known' ? facts.ownBundle.value.x509Authorities : [];
+  const whole = compose(place.before, [...wanted, ...undeclared], ownRoots);
+  const isStanding = isSamePublished(place.before, whole.published) && !place.isRestored;
+  const objection = isStanding ? standingObjection(place, shared) : objectionIn(place, whole.published, shared);
+  if (objection === undefined) return { composed: whole, objection };
+  const less = compose(place.before, [...wanted.map(withoutAdditions), ...undeclared], ownRoots);
+  return { composed: less, objection };
 }
 
-function has({ anchors }: Published, trustDomain: TrustDomain, der: Uint8Array): boolean {
-  return anchors.get(trustDomain)?.some((each) => Buffer.compare(each, der) === 0) === true;
+/** What is written already is not simulated again and again; but others may have hidden it meanwhile. */
+function standingObjection({ target }: Place, shared: readonly SharedMeshConfig[]): MeshVerdict | undefined {
+  return target === CONFIG_TARGETS.SharedConfigMap && hidesOurs(shared.map(({ base }) => base)) ? BASE_SETS : undefined;
 }
 
-interface ApplyInput {
-  readonly object: Fact<MeshObject | undefined>;
-  readonly found: MeshObject | undefined;
-  readonly guarded: Exclude<Guarded, { readonly kind: 'Stopped' }>;
-  readonly content: MeshObjectContent;
-  readonly timing: Timing;
-  readonly before: Published;
+function objectionIn(
+  { target, found, before }: Place,
+  after: Published,
+  shared: readonly SharedMeshConfig[],
+): MeshVerdict | undefined {
+  const content = target.contentWith(found, before, after);
+  if (content === undefined) return NO_PLACE;
+  const objections = target
+    .sources(content, found, shared)
+    .map(({ candidate, without }) => objectionTo(candidate, without));
+  return objections.find((objection) => objection !== undefined);
 }
 
-function applyStep({
-  object,
-  found,
-  guarded,
-  content,
-  timing,
-  before,
-}: ApplyInput): Omit<MeshStep & { kind: 'ApplyMeshObject' }, 'ref'> | undefined {
+/** Less than what is there now may always be written: what is wrong with it is so already. */
+function writeStep(place: Place, timing: Timing, shared: readonly SharedMeshConfig[]): MeshStep | undefined {
+  const { target, ref, fact, found, guarded, before } = place;
+  const { published, changesList, changesRoots } = timing;
+  const content = target.contentWith(found, before, published);
+  const isLess = found !== undefined && isWithin(published, before);
+  if (content === undefined || (!isLess && objectionIn(place, published, shared) !== undefined)) return undefined;
   const isFlip = guarded.kind === 'Disturbed';
-  const isNew = guarded.content === undefined;
-  if (isNew && timing.published.listed.size + timing.published.anchors.size === 0) return undefined;
-  if (!isFlip && !isNew && isSame(guarded.content, content)) return undefined;
-  const names = new Set([...changed(before, timing.published)]);
-  return {
-    kind: 'ApplyMeshObject',
-    trustDomains: [...names].sort(),
-    changesList: timing.changesList,
-    changesRoots: timing.changesRoots || isFlip,
+  const head = {
+    ref,
+    trustDomains: changedOwners(before, published),
+    changesList,
+    changesRoots: changesRoots || isFlip,
     content,
     isFlip,
-    takeBack: (found?.otherManagers.length ?? 0) > 0,
-    replaces: { resourceVersion: found?.resourceVersion, at: object.at },
+    replaces: { resourceVersion: found?.resourceVersion, at: fact.at },
   };
+  return target.step(head, found);
 }
 
-function changed(before: Published, after: Published): TrustDomain[] {
-  const names = new Set([...before.listed, ...after.listed, ...before.anchors.keys(), ...after.anchors.keys()]);
-  const prints = ({ anchors }: Published, name: TrustDomain) =>
-    recordOf({ listed: new Set(), anchors: new Map([[name, anchors.get(name) ?? []]]) });
-  return [...names].filter(
-    (name) => before.listed.has(name) !== after.listed.has(name) || prints(before, name) !== prints(after, name),
-  );
-}
-
-function isSame(found: MeshObjectContent, { data, annotations }: MeshObjectContent): boolean {
-  return (
-    Object.keys(found.data).length === 1 &&
-    found.data[MESH_KEY] === data[MESH_KEY] &&
-    found.annotations[RECORD_ANNOTATION] === annotations[RECORD_ANNOTATION]
-  );
-}
-
-function objectContent(published: Published): MeshObjectContent {
-  return {
-    data: { [MESH_KEY]: serializeMeshContent(contentOf(published)) },
-    annotations: { [RECORD_ANNOTATION]: recordOf(published) },
-  };
+/** A window that is shut opens by itself; when, knows whoever has its times. */
+function lookForList(
+  { listDueAt }: Timing,
+  { now }: MeshFacts,
+  { isListWindowOpen, nextListWindowAt }: MeshLimits,
+): Date | undefined {
+  if (listDueAt === undefined || isListWindowOpen) return listDueAt;
+  return nextListWindowAt ?? (listDueAt > now ? listDueAt : undefined);
 }
 
 function namesOnly(content: MeshObjectContent | undefined): Published {
@@ -230,58 +198,16 @@ function namesOnly(content: MeshObjectContent | undefined): Published {
   return { listed: new Set(trustDomains), anchors: new Map() };
 }
 
-function asItIs(wanted: Wanted): Wanted {
-  return { ...wanted, list: 'Keep', anchors: 'Keep' };
-}
-
-/** What would be added is left out; what goes, goes: where it is of no effect now, it must not come into force later. */
-function withoutAdditions(wanted: Wanted): Wanted {
-  const addsRoots = wanted.anchors !== 'Keep' && wanted.anchors.length > 0;
-  return { ...wanted, list: wanted.list === 'On' ? 'Keep' : wanted.list, anchors: addsRoots ? 'Keep' : wanted.anchors };
-}
-
-type BaseFact = SharedMeshConfig['base'];
-
-function textOf(base: BaseFact): string | undefined {
-  return base?.state === 'Known' ? base.value?.data[MESH_KEY] : undefined;
-}
-
-function firstObjection(shared: string, bases: readonly BaseFact[]): MeshVerdict | undefined {
-  return bases.map((base) => objectionTo({ shared, base: textOf(base) })).find((objection) => objection !== undefined);
-}
-
-function aliasesOf(bases: readonly BaseFact[]): ReadonlySet<string> {
-  return new Set(bases.flatMap((base) => mergeMesh({ shared: undefined, base: textOf(base) }).trustDomainAliases));
-}
-
-function isAlias(trustDomain: TrustDomain): MeshVerdict {
-  const message = `mesh config has ${trustDomain} among its trustDomainAliases: there its identities are ours, name by name. Take it out of trustDomainAliases first`;
-  return { code: 'TrustDomainIsAlias', message };
-}
-
-function baseWarnings(bases: readonly BaseFact[]): MeshWarning[] {
-  return bases.flatMap((base) =>
-    base?.state === 'Unreadable'
-      ? [
-          {
-            code: 'BaseUnreadable',
-            message: `whether istiod's own ConfigMap hides ours cannot be seen: ${base.message}`,
-          },
-        ]
-      : [],
-  );
-}
-
 function stopped(because: MeshVerdict, lookAgainAt?: Date): MeshConfigPlan {
   return {
+    ref: undefined,
     steps: [],
     published: NOTHING_PUBLISHED,
     removals: [],
     warnings: [],
-    verdictOf: ({ verdict }) =>
-      verdict.code === 'NotAskedFor' || verdict.code === 'AcceptedAtGateways' ? verdict : because,
+    verdictOf: (wanted) => (concernsConfig(wanted) ? because : wanted.verdict),
     isListChanging: false,
     lookAgainAt: lookAgainAt === undefined ? [] : [lookAgainAt],
-    undisturbed: [],
+    undisturbed: undefined,
   };
 }

@@ -1,7 +1,8 @@
 // What must change so that the mesh accepts exactly the declared peers? Pure: facts in, plain data out.
 import type { TrustDomain } from '../bundle/trust-domain.ts';
 import type { MeshObjectContent } from '../federation/mesh-objects.ts';
-import { planGatewayCas } from './gateway-ca.ts';
+import { planGatewayCas, type GatewayCaPlan } from './gateway-ca.ts';
+import { planGatewayCaRemovals } from './gateway-ca-removal.ts';
 import { objectKey, type MeshFacts, type MeshLimits, type SharedMeshConfig } from './mesh-facts.ts';
 import type { MeshStep } from './mesh-steps.ts';
 import { gravest, type MeshVerdict, type MeshWarning } from './mesh-verdict.ts';
@@ -45,18 +46,24 @@ export interface MeshPlan {
 export function planMesh(facts: MeshFacts, limits: MeshLimits): MeshPlan {
   const peers = wantedPeers(facts);
   const configs = sharedObjects(facts.shared).map((shared) => planMeshConfig({ shared, peers, facts, limits }));
-  const gateways = planGatewayCas(peers, facts, limits);
-  const times = [...configs.flatMap(({ lookAgainAt }) => lookAgainAt), ...gateways.lookAgainAt];
+  const asked = planGatewayCas(peers, facts, limits);
+  const unasked = planGatewayCaRemovals(new Set(asked.map(({ ref }) => objectKey(ref))), facts, limits);
+  const gateways = [...asked, ...unasked];
+  const times = [...configs, ...gateways].flatMap(({ lookAgainAt }) => lookAgainAt ?? []);
   return {
-    steps: [...configs.flatMap(({ steps }) => steps), ...gateways.steps],
-    peers: peers.map((wanted) => peerPlan(wanted, configs, gateways)),
-    removals: removalsOf(configs, gateways.removals),
+    steps: [...configs.flatMap(({ steps }) => steps), ...gateways.flatMap(({ step }) => step ?? [])],
+    peers: peers.map((wanted) => peerPlan(wanted, configs, asked, unasked)),
+    removals: removalsOf(peers, configs, unasked),
     nextLookAt: earliest(times.filter((time) => time > facts.now)),
     listChangeSince: configs.some(({ isListChanging }) => isListChanging)
       ? (facts.memory.listChangeSince ?? facts.now)
       : undefined,
-    undisturbed: new Map([...configs.flatMap(({ undisturbed }) => undisturbed), ...gateways.undisturbed]),
+    undisturbed: new Map([...configs, ...gateways].flatMap((plan) => undisturbedIn(plan))),
   };
+}
+
+function undisturbedIn({ ref, undisturbed }: MeshConfigPlan | GatewayCaPlan): [string, MeshObjectContent][] {
+  return ref === undefined || undisturbed === undefined ? [] : [[objectKey(ref), undisturbed]];
 }
 
 /** Revisions that read the same object are one place; each base must leave ours in force. */
@@ -72,25 +79,35 @@ function sharedObjects(shared: readonly SharedMeshConfig[]): (readonly SharedMes
 function peerPlan(
   wanted: WantedPeer,
   configs: readonly MeshConfigPlan[],
-  gateways: ReturnType<typeof planGatewayCas>,
+  asked: readonly GatewayCaPlan[],
+  unasked: readonly GatewayCaPlan[],
 ): MeshPeerPlan {
   const { peer, trustDomain, mesh } = wanted;
-  const inConfigs = configs.map(({ verdictOf }) => verdictOf(wanted));
-  const noConfig: MeshVerdict[] = configs.length === 0 && mesh.anchors !== 'None' ? [NO_MESH_CONFIG] : [];
-  const verdict = gravest([...noConfig, ...inConfigs, ...(gateways.verdicts.get(trustDomain) ?? [])]) ?? wanted.verdict;
+  const isOfPeer = (plan: GatewayCaPlan) => plan.trustDomain === trustDomain;
   const published = configs.map((config) => config.published);
+  const counts = published.map(({ anchors }) => anchors.get(trustDomain)?.length ?? 0);
+  const verdicts = [
+    ...(configs.length === 0 && mesh.anchors !== 'None' ? [NO_MESH_CONFIG] : []),
+    ...configs.map(({ verdictOf }) => verdictOf(wanted)),
+    ...asked.filter(isOfPeer).flatMap(({ verdict }) => verdict ?? []),
+  ];
   return {
     peer,
-    verdict,
+    verdict: gravest(verdicts) ?? wanted.verdict,
     warnings: [
       ...wanted.warnings,
-      ...(gateways.warnings.get(trustDomain) ?? []),
-      ...configs.flatMap((each) => each.warnings),
+      ...unasked.filter(isOfPeer).flatMap(gatewayCaWarnings),
+      ...configs.flatMap(({ warnings }) => warnings),
     ],
     isListed: published.length > 0 && published.every(({ listed }) => listed.has(trustDomain)),
-    anchors:
-      published.length === 0 ? 0 : Math.min(...published.map(({ anchors }) => anchors.get(trustDomain)?.length ?? 0)),
+    anchors: counts.length === 0 ? 0 : Math.min(...counts),
   };
+}
+
+function gatewayCaWarnings({ step, verdict }: GatewayCaPlan): MeshWarning[] {
+  return verdict === undefined || step?.kind === 'DeleteMeshObject'
+    ? []
+    : [{ code: 'GatewayCaInUse', message: verdict.message }];
 }
 
 const NO_MESH_CONFIG: MeshVerdict = {
@@ -98,9 +115,16 @@ const NO_MESH_CONFIG: MeshVerdict = {
   message: 'no revision of istiod was found whose mesh config could be written; see the preflight',
 };
 
-function removalsOf(configs: readonly MeshConfigPlan[], ofGateways: readonly MeshRemoval[]): readonly MeshRemoval[] {
+/** Of trust domains that are no peer of the mesh any more. */
+function removalsOf(
+  peers: readonly WantedPeer[],
+  configs: readonly MeshConfigPlan[],
+  unasked: readonly GatewayCaPlan[],
+): readonly MeshRemoval[] {
+  const inMesh = new Set(peers.map(({ trustDomain }) => trustDomain));
   const verdicts = new Map<TrustDomain, MeshVerdict[]>();
-  for (const { trustDomain, verdict } of [...configs.flatMap(({ removals }) => removals), ...ofGateways]) {
+  for (const { trustDomain, verdict } of [...configs.flatMap(({ removals }) => removals), ...unasked]) {
+    if (verdict === undefined || inMesh.has(trustDomain)) continue;
     verdicts.set(trustDomain, [...(verdicts.get(trustDomain) ?? []), verdict]);
   }
   return [...verdicts].flatMap(([trustDomain, each]) => {

@@ -32,7 +32,15 @@ export const NOTHING_PUBLISHED: Published = { listed: new Set(), anchors: new Ma
  * Undefined without a record that can be read. Names are the record's; certificates those of the record that the text
  * still has. What others added is in neither.
  */
-export function readPublished({ data, annotations }: MeshObjectContent): Published | undefined {
+export function readPublished(content: MeshObjectContent): Published | undefined {
+  if (!read.has(content)) read.set(content, readAnew(content));
+  return read.get(content);
+}
+
+/** Objects are values that never change, and hundreds of certificates take their time to read. */
+const read = new WeakMap<MeshObjectContent, Published | undefined>();
+
+function readAnew({ data, annotations }: MeshObjectContent): Published | undefined {
   const record = readRecord(annotations[RECORD_ANNOTATION]);
   if (record === undefined) return undefined;
   const anchors = new Map<TrustDomain, Uint8Array[]>();
@@ -60,6 +68,26 @@ export function contentOf({ listed, anchors }: Published): MeshContent {
   return canonicalMeshContent({ trustDomains: [...listed], anchors: [...anchors.values()].flat() });
 }
 
+export function isSamePublished(one: Published, other: Published): boolean {
+  return recordOf(one) === recordOf(other);
+}
+
+/** Everything of the first is in the second. */
+export function isWithin(one: Published, other: Published): boolean {
+  const prints = anchorPrints(other);
+  return (
+    [...one.listed].every((name) => other.listed.has(name)) && [...anchorPrints(one)].every((der) => prints.has(der))
+  );
+}
+
+/** Whose name or certificates differ, sorted. */
+export function changedOwners(before: Published, after: Published): readonly TrustDomain[] {
+  const part = ({ listed, anchors }: Published, name: TrustDomain) =>
+    recordOf({ listed: new Set(listed.has(name) ? [name] : []), anchors: new Map([[name, anchors.get(name) ?? []]]) });
+  const names = new Set([...before.listed, ...before.anchors.keys(), ...after.listed, ...after.anchors.keys()]);
+  return [...names].filter((name) => part(before, name) !== part(after, name)).sort();
+}
+
 /** Fingerprints of all that is published. */
 export function anchorPrints({ anchors }: Published): ReadonlySet<string> {
   return new Set([...anchors.values()].flat().map(fingerprint));
@@ -75,6 +103,11 @@ export function withAnchors(
   if (ders.length === 0) changed.delete(owner);
   else changed.set(owner, ders);
   return changed;
+}
+
+/** Whose certificates the record says are there, sorted. */
+export function recordedOwners(record: string | undefined): readonly TrustDomain[] {
+  return [...new Set(readRecord(record)?.owners.values())].sort();
 }
 
 function readRecord(text: string | undefined): PublishedRecord | undefined {

@@ -56,6 +56,17 @@ export function wantedOfUndeclared(trustDomain: TrustDomain, { declared }: MeshF
   return { ...base, list: 'Off', anchors: [], verdict: { code: 'Leaving', message } };
 }
 
+/** Nothing of it is changed. */
+export function asItIs(wanted: Wanted): Wanted {
+  return { ...wanted, list: 'Keep', anchors: 'Keep' };
+}
+
+/** What would be added is left out; what goes, goes. */
+export function withoutAdditions(wanted: Wanted): Wanted {
+  const addsRoots = wanted.anchors !== 'Keep' && wanted.anchors.length > 0;
+  return { ...wanted, list: wanted.list === 'On' ? 'Keep' : wanted.list, anchors: addsRoots ? 'Keep' : wanted.anchors };
+}
+
 function wantedPeer(peer: Peer, mesh: MeshAcceptance, facts: MeshFacts, knownRoots: KnownRoots): WantedPeer {
   const decision = decide(peer, mesh, facts, knownRoots);
   const isCut = isCutOff(peer, facts);
