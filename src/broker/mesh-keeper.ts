@@ -5,7 +5,7 @@ import { known, unreadable, type Fact, type Facts, type MeshStanding } from '../
 import { meshObjectKey, type MeshObjectRef, type MeshObjects } from '../federation/mesh-objects.ts';
 import type { AgentSds, MergedAnchors, MergedMesh, ServedAnchors } from '../federation/mesh-ports.ts';
 import type { MeshSurvey, MeshSurveys } from '../federation/mesh-survey.ts';
-import { gatewayCaRef } from '../istio/gateway-ca.ts';
+import { refOf as gatewayCaRef } from '../istio/gateway-ca-content.ts';
 import type { MeshFacts, MeshLimits } from '../istio/mesh-facts.ts';
 import { EMPTY_MEMORY, rememberMesh, type MeshMemory, type MeshStepOutcome } from '../istio/mesh-memory.ts';
 import { standingOf } from '../istio/mesh-standing.ts';
@@ -176,7 +176,7 @@ export class MeshKeeper {
       ownTrustDomain: trustDomain,
       ...{ declared, stored, ownBundle },
       revoked: this.#revoked,
-      referencedCas: referencedCas(this.#survey),
+      referencedCas: this.#referencedCas(),
       memory: this.#memory,
       ...this.#objectFacts(),
     };
@@ -189,6 +189,12 @@ export class MeshKeeper {
       shared: sharedMeshConfigs(this.#revisions(), fact),
       gatewayCas: new Map([...this.#gatewayCas].map(([key, ref]) => [key, fact(ref)])),
     };
+  }
+
+  #referencedCas(): MeshFacts['referencedCas'] {
+    if (this.#survey === undefined) return this.#notRead();
+    const secrets = [...this.#gatewayCas.values()].filter(({ kind }) => kind === 'Secret');
+    return referencedCas(this.#survey, new Set(secrets.map(({ namespace }) => namespace)), this.#parts.clock.now());
   }
 
   #revisions() {

@@ -51,6 +51,5 @@ export function meshSettings(config: Config): MeshSettings {
     rootIntervalMs: config.istioRootIntervalSeconds * 1_000,
     maxFlips: MAX_FLIPS,
     flipWindowMs: FLIP_WINDOW_MS,
-    isStrict: config.istioStrict === 'on',
   };
 }

@@ -54,7 +54,7 @@ export const istioRows = {
     wholeNumber({ min: 5, max: 3600 }),
     'How often istiod’s settings, the proxies, policies, gateways and service entries are looked at.',
   ),
-  istioDebugUrl: row(
+  istiodDebugUrl: row(
     'none',
     or('none', httpUrl),
     'Where istiod tells the mesh config in force, for example `http://istiod.istio-system:15014`.',
