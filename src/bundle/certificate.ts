@@ -103,6 +103,7 @@ function dateOf(text: string): Date {
   );
 }
 
-function oneLine(name: string): string {
-  return name.split('\n').join(', ');
+/** Node tells an empty name as undefined, whatever its types say. */
+function oneLine(name: string | undefined): string {
+  return (name ?? '').split('\n').join(', ');
 }

@@ -28,8 +28,9 @@ export interface CertificateOptions {
   readonly notAfter?: Date;
   readonly keys?: CryptoKeyPair;
   readonly algorithm?: KeyAlgorithm;
-  /** Raw subject key id in hex, or no such extension; by default the key's. */
-  readonly subjectKeyId?: string | 'None';
+  /** Raw subject key id in hex; by default the key's. */
+  readonly subjectKeyId?: string;
+  readonly hasSubjectKeyId?: boolean;
   readonly otherExtensions?: readonly OtherExtension[];
 }
 
@@ -114,17 +115,17 @@ async function extensions(options: CertificateOptions, keys: CryptoKeyPair): Pro
     new x509.BasicConstraintsExtension(isCa, undefined, true),
     ...(usage === 'None' ? [] : [new x509.KeyUsagesExtension(usage, true)]),
     ...(names.length > 0 ? [new x509.SubjectAlternativeNameExtension(names)] : []),
-    ...(await subjectKeyIdExtension(options.subjectKeyId, keys)),
+    ...(options.hasSubjectKeyId === false ? [] : [await subjectKeyId(options, keys)]),
     ...(options.otherExtensions ?? []).map(
       ({ id, isCritical, value }) => new x509.Extension(id, isCritical, Uint8Array.from(value)),
     ),
   ];
 }
 
-async function subjectKeyIdExtension(id: CertificateOptions['subjectKeyId'], keys: CryptoKeyPair) {
-  if (id === 'None') return [];
-  if (id !== undefined) return [new x509.SubjectKeyIdentifierExtension(id)];
-  return [await x509.SubjectKeyIdentifierExtension.create(keys.publicKey)];
+async function subjectKeyId(options: CertificateOptions, keys: CryptoKeyPair): Promise<x509.Extension> {
+  return options.subjectKeyId === undefined
+    ? x509.SubjectKeyIdentifierExtension.create(keys.publicKey)
+    : new x509.SubjectKeyIdentifierExtension(options.subjectKeyId);
 }
 
 /** A root of a trust domain, as SPIRE makes them. */

@@ -12,7 +12,9 @@ import { makeRoot } from '../fakes/fake-ca.ts';
 
 describe('the list of subjects', () => {
   it('takes each subject and two bytes for its length', async () => {
-    const roots = await Promise.all(['east.test', 'north.test'].map((name) => makeRoot(name, { subject: `CN=${name}` })));
+    const roots = await Promise.all(
+      ['east.test', 'north.test'].map((name) => makeRoot(name, { subject: `CN=${name}` })),
+    );
     // SEQUENCE, SET, SEQUENCE, OBJECT IDENTIFIER of 3 bytes and a text: 13 bytes and the name.
     const expected = [9, 10].reduce((sum, length) => sum + 13 + length + 2, 0);
     assert.equal(subjectListBytes(roots.map(({ der }) => der)), expected);

@@ -19,7 +19,10 @@ describe('values in DER', () => {
       fc.property(parts, (contents) => {
         const whole = encodeDer(0x30, ...contents.map((content) => encodeDer(0x04, content)));
         const read = readDerValues(readDer(whole, 0x30)).map((value) => Buffer.from(contentOf(value, 0x04)));
-        assert.deepEqual(read, contents.map((content) => Buffer.from(content)));
+        assert.deepEqual(
+          read,
+          contents.map((content) => Buffer.from(content)),
+        );
       }),
     );
   });
