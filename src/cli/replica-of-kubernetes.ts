@@ -9,7 +9,7 @@ import { systemClock } from '../federation/clock.ts';
 import type { Peer } from '../federation/relationship.ts';
 import type { ApiServer } from '../kubernetes/api-server.ts';
 import { electionTimes, runElection } from '../kubernetes/election.ts';
-import type { KubeError } from '../kubernetes/kube-error.ts';
+import { KubeError } from '../kubernetes/kube-error.ts';
 import { PeerDuties } from '../kubernetes/peer-duties.ts';
 import { PeerResources } from '../kubernetes/peer-resources.ts';
 import { clusterParts } from './cluster-parts.ts';
@@ -21,7 +21,12 @@ import { readBootstrap, type ObjectSource } from './wiring.ts';
 
 export async function replicaOfKubernetes(ground: BrokerGround): Promise<Replica> {
   const api = await openKubernetes(ground.config);
-  return new KubernetesReplica(ground, api);
+  const namespace = ground.config.kubernetesNamespace ?? api.namespace;
+  if (namespace !== undefined) return new KubernetesReplica(ground, api, namespace);
+  api.close();
+  const message =
+    'the namespace of the Lease is not known: neither the service account nor the context of the kubeconfig has one; set kubernetesNamespace';
+  throw new KubeError('KubeConfigInvalid', message);
 }
 
 const ROLE_MESSAGES: Readonly<Record<Role, string>> = {
@@ -39,6 +44,7 @@ const HOLDING = 'read or write the Lease';
 class KubernetesReplica implements Replica {
   readonly #ground: BrokerGround;
   readonly #api: ApiServer;
+  readonly #namespace: string;
   /** The name for people, and what tells this process from its own earlier lives. */
   readonly #identity: string;
   readonly #resources: PeerResources;
@@ -48,10 +54,11 @@ class KubernetesReplica implements Replica {
   #leader: string | undefined;
   #running: Promise<unknown> = Promise.resolve();
 
-  constructor(ground: BrokerGround, api: ApiServer) {
+  constructor(ground: BrokerGround, api: ApiServer, namespace: string) {
     const { config, trustDomain, spire, endpoint, log, metrics } = ground;
     this.#ground = ground;
     this.#api = api;
+    this.#namespace = namespace;
     this.#failures = new FailureLog(log, systemClock);
     this.#identity = `${config.replicaIdentity ?? hostname()}_${randomUUID()}`;
     this.#resources = new PeerResources({
@@ -113,7 +120,8 @@ class KubernetesReplica implements Replica {
   });
 
   #elect(lead: (term: AbortSignal) => Promise<void>, signal: AbortSignal): Promise<void> {
-    const { leaseName: name, kubernetesNamespace: namespace = '', leaseDurationSeconds } = this.#ground.config;
+    const { leaseName: name, leaseDurationSeconds } = this.#ground.config;
+    const namespace = this.#namespace;
     const options = {
       times: electionTimes(leaseDurationSeconds * 1_000),
       ...{ api: this.#api, clock: systemClock, random: Math.random, name, namespace, identity: this.#identity },

@@ -42,6 +42,8 @@ export interface WatchRequest {
 
 /** Every call has a deadline and a limit of bytes and rejects with `KubeError`; none retries by itself. */
 export interface ApiServer {
+  /** Ours, where it is known: of our pod, or of the kubeconfig's context. */
+  readonly namespace: string | undefined;
   /** Undefined when there is no such object. */
   get(ref: ObjectRef, options?: CallOptions): Promise<KubeObject | undefined>;
   /** All pages, as of one resourceVersion. `KubeGone` when paging took too long: begin again. */
@@ -86,8 +88,8 @@ export interface ApiServerOptions {
 
 /** @throws KubeError `KubeConfigInvalid`; asks the API server nothing yet */
 export async function openApiServer({ access, clock, timeoutMs }: ApiServerOptions): Promise<ApiServer> {
-  const requester = new Requester(await accessOf(access), clock, timeoutMs);
-  return apiServerOver(requester);
+  const found = await accessOf(access);
+  return apiServerOver(new Requester(found, clock, timeoutMs), found.namespace);
 }
 
 function accessOf(access: ApiServerOptions['access']): Promise<ApiAccess> {
@@ -100,7 +102,7 @@ function accessOf(access: ApiServerOptions['access']): Promise<ApiAccess> {
   return 'path' in access ? kubeconfigAccess(access) : serviceAccountAccess(access);
 }
 
-function apiServerOver(requester: Requester): ApiServer {
+function apiServerOver(requester: Requester, namespace: string | undefined): ApiServer {
   const write = async (attempt: Attempt, call: ApiCall, options: CallOptions | undefined) =>
     objectOf(attempt, await requester.json(attempt, call, options));
   const serverSideApply = (
@@ -124,6 +126,8 @@ function apiServerOver(requester: Requester): ApiServer {
     return write(attemptOf('patch', ref), { ...call, method: 'PATCH' }, options);
   };
   return {
+    namespace,
+
     async get(ref, options) {
       const attempt = attemptOf('get', ref);
       try {
