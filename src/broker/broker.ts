@@ -58,6 +58,8 @@ export interface BrokerParts {
   readonly cluster?: ClusterParts;
   /** See `PlanLimits.upkeepOnly`; asked at each pass. Default: never. */
   readonly isUpkeepOnly?: () => boolean;
+  /** Asked before each step; after a no, nothing more is written. Default: always. */
+  readonly mayWrite?: () => boolean;
   /** Calls `sweep` on its schedule until the signal aborts: everything in SPIRE is read again, in case it drifted. */
   readonly scheduleSweeps: (sweep: () => Promise<void>, signal: AbortSignal) => void;
   readonly clock?: Clock;
@@ -221,6 +223,7 @@ export class Broker {
 
   async #pass(): Promise<{ readonly failed: boolean }> {
     const startedAtMs = this.#clock.now().getTime();
+    const { mayWrite = () => true } = this.#parts;
     try {
       const report = await runPass({
         board: this.#board,
@@ -229,10 +232,11 @@ export class Broker {
         gatherer: this.#gatherer,
         exclusive: this.#exclusive,
         limits: { ...this.#parts.settings.plan, upkeepOnly: this.#parts.isUpkeepOnly?.() ?? false },
+        mayWrite,
         signal: this.#stop.signal,
       });
       // What our own end cut off says nothing of SPIRE: another replica may be writing status by now.
-      if (this.#stop.signal.aborted) return { failed: false };
+      if (this.#stop.signal.aborted || !mayWrite()) return { failed: false };
       this.#lastPass = report;
       this.#gatherers.noteApplied(report);
       this.#follower.notePass(report);

@@ -76,7 +76,7 @@ class KubernetesReplica implements Replica {
     });
     this.#terms = new Terms({
       elect: (lead, signal) => this.#elect(lead, signal),
-      makeBroker: (role) => this.#makeBroker(role),
+      makeBroker: (role, mayWrite) => this.#makeBroker(role, mayWrite),
       standby: new Standby({ trustDomain, spire, clock: systemClock, onOwnBundle: endpoint.publish }),
       clock: systemClock,
       ownBundlePollMs: config.ownBundlePollMs,
@@ -119,7 +119,7 @@ class KubernetesReplica implements Replica {
     }),
   });
 
-  #elect(lead: (term: AbortSignal) => Promise<void>, signal: AbortSignal): Promise<void> {
+  #elect(lead: Parameters<typeof runElection>[1], signal: AbortSignal): Promise<void> {
     const { leaseName: name, leaseDurationSeconds } = this.#ground.config;
     const namespace = this.#namespace;
     const options = {
@@ -144,12 +144,13 @@ class KubernetesReplica implements Replica {
     return runElection(options, lead, signal);
   }
 
-  #makeBroker(role: Exclude<Role, 'Standby'>): WorkingBroker {
+  #makeBroker(role: Exclude<Role, 'Standby'>, mayWrite: () => boolean): WorkingBroker {
     const declaredBy = {
       peers: this.#resources,
       readBootstrap: (peer: Peer) => this.#readBootstrap(peer),
       cluster: clusterParts(this.#ground, this.#api),
       isUpkeepOnly: () => role === 'Isolated',
+      mayWrite,
     };
     if (role === 'Isolated') return createBroker(this.#ground, declaredBy);
     const ended = new AbortController();

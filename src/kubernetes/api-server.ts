@@ -55,7 +55,7 @@ export interface ApiServer {
    */
   apply(resource: Resource, object: ObjectBody, options?: CallOptions): Promise<KubeObject>;
   /**
-   * The same of the status alone. It goes to whatever has the name, also with another UID; with a
+   * The same of the status alone, and by force: nobody else has anything to say there. It goes to whatever has the name, also with another UID; with a
    * `metadata.resourceVersion`, `KubeConflict` when that is not the newest. `KubeNotFound` when there is no object.
    */
   applyStatus(resource: Resource, object: ObjectBody, options?: CallOptions): Promise<KubeObject>;
@@ -115,7 +115,7 @@ function apiServerOver(requester: Requester, namespace: string | undefined): Api
     const call: ApiCall = {
       method: 'PATCH',
       path: objectPath(ref, subresource),
-      query: { fieldManager: FIELD_MANAGER, force: 'false' },
+      query: { fieldManager: FIELD_MANAGER, force: String(subresource === 'status') },
       body: bodyOf(resource, object),
       contentType: 'application/apply-patch+yaml',
     };

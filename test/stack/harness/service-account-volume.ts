@@ -23,7 +23,7 @@ export function serviceAccountVolume(directory: string): ServiceAccountVolume {
       written += 1;
       const next = `..${String(written).padStart(4, '0')}`;
       mkdirSync(join(directory, next), { recursive: true });
-      for (const [name, text] of Object.entries(files)) {
+      for (const [name, text] of Object.entries<string>({ ...files })) {
         writeFileSync(join(directory, next, name), text, { mode: 0o600 });
         if (current === undefined) symlinkSync(join('..data', name), join(directory, name));
       }
