@@ -180,11 +180,6 @@ const FAULTS: readonly (readonly [sentence: string, given: Given, fault: RegExp]
     { argv: ['--kubernetes', 'in-cluster', '--kubernetes-namespace', 'spire'] },
     /^--kubernetes: .*KUBERNETES_SERVICE_HOST is not set/,
   ],
-  [
-    'Kubernetes without the namespace of the Lease',
-    { argv: ['--kubernetes', 'kubeconfig', '--kubeconfig', 'a'] },
-    /^--kubernetes: needs kubernetesNamespace/,
-  ],
   ['a ConfigMap without namespace', { argv: ['--controller-manager-config', 'a'] }, /must be namespace\/name/],
   ['a Lease that Kubernetes cannot name', { argv: ['--lease-name', 'A_b'] }, /must be a name of Kubernetes/],
   ['https_web without a key', { argv: ['--serve-web-address', 'a:1', '--serve-web-cert-file', 'c'] }, /KeyFile too$/],

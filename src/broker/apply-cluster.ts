@@ -21,6 +21,7 @@ export interface ClusterWriters {
 
 interface UpdateParts {
   readonly cluster: ClusterWriters | undefined;
+  readonly mayWrite: () => boolean;
   readonly signal: AbortSignal;
 }
 
@@ -28,12 +29,12 @@ interface UpdateParts {
 export async function updateClusterSpiffeIds(
   changes: readonly ClusterSpiffeIdChange[],
   failed: ReadonlySet<TrustDomain>,
-  { cluster, signal }: UpdateParts,
+  { cluster, mayWrite, signal }: UpdateParts,
 ): Promise<StepOutcome[]> {
   const outcomes: StepOutcome[] = [];
   for (const change of changes) {
     const trustDomains = [...change.add, ...change.remove].filter((name) => !failed.has(name));
-    if (trustDomains.length === 0 || cluster === undefined || signal.aborted) continue;
+    if (trustDomains.length === 0 || cluster === undefined || signal.aborted || !mayWrite()) continue;
     const outcome = { kind: 'UpdateClusterSpiffeIds', trustDomains, subject: change.object.name } as const;
     try {
       const after = clusterSpiffeIdAfter(change, failed);

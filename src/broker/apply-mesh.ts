@@ -8,6 +8,7 @@ export interface ApplyMeshParts {
   readonly objects: Omit<MeshObjects, 'watch'>;
   /** What the API server answered after a write: the object now, or undefined for a deleted one. */
   readonly noteObject: (ref: MeshObjectRef, object: MeshObject | undefined) => void;
+  readonly mayWrite: () => boolean;
   readonly signal: AbortSignal;
 }
 
@@ -15,7 +16,7 @@ export interface ApplyMeshParts {
 export async function applyMeshSteps(steps: readonly MeshStep[], parts: ApplyMeshParts): Promise<MeshStepOutcome[]> {
   const outcomes: MeshStepOutcome[] = [];
   for (const step of steps) {
-    if (parts.signal.aborted) break;
+    if (parts.signal.aborted || !parts.mayWrite()) break;
     try {
       parts.noteObject(step.ref, await runStep(step, parts));
       outcomes.push({ step, error: undefined });

@@ -15,6 +15,8 @@ export interface ApplyParts {
   readonly cluster: ClusterWriters | undefined;
   /** What SPIRE answered after a write: its content now, or undefined for a deleted bundle. */
   readonly noteStored: (trustDomain: TrustDomain, bundle: Bundle | undefined) => void;
+  /** Asked before each step; after a no, nothing more is done. */
+  readonly mayWrite: () => boolean;
   readonly signal: AbortSignal;
 }
 
@@ -23,7 +25,7 @@ export async function applySteps(steps: readonly Step[], parts: ApplyParts): Pro
   const outcomes: StepOutcome[] = [];
   const failed = new Set<TrustDomain>();
   for (const batch of batched(steps)) {
-    if (parts.signal.aborted) break;
+    if (parts.signal.aborted || !parts.mayWrite()) break;
     const results = await runBatch(batch, failed, parts);
     for (const name of failedNames(results)) failed.add(name);
     outcomes.push(...results);

@@ -64,6 +64,8 @@ export interface BrokerParts {
   readonly mesh?: MeshParts;
   /** See `PlanLimits.upkeepOnly`; asked at each pass. Default: never. */
   readonly isUpkeepOnly?: () => boolean;
+  /** Asked before each step; after a no, nothing more is written. Default: always. */
+  readonly mayWrite?: () => boolean;
   /** Calls `sweep` on its schedule until the signal aborts: everything in SPIRE is read again, in case it drifted. */
   readonly scheduleSweeps: (sweep: () => Promise<void>, signal: AbortSignal) => void;
   readonly clock?: Clock;
@@ -221,10 +223,10 @@ export class Broker {
   }
 
   #makeMeshKeeper(mesh: MeshParts): MeshKeeper {
-    const { trustDomain, observer, isUpkeepOnly = () => false } = this.#parts;
+    const { trustDomain, observer, isUpkeepOnly = () => false, mayWrite = () => true } = this.#parts;
     return new MeshKeeper({
       ...mesh,
-      ...{ trustDomain, board: this.#board, clock: this.#clock, isUpkeepOnly },
+      ...{ trustDomain, board: this.#board, clock: this.#clock, isUpkeepOnly, mayWrite },
       onReport: (report) => {
         observer.meshLooked(report);
       },
@@ -236,6 +238,7 @@ export class Broker {
 
   async #pass(): Promise<{ readonly failed: boolean }> {
     const startedAtMs = this.#clock.now().getTime();
+    const { mayWrite = () => true } = this.#parts;
     try {
       const report = await runPass({
         board: this.#board,
@@ -244,10 +247,11 @@ export class Broker {
         gatherer: this.#gatherer,
         exclusive: this.#exclusive,
         limits: { ...this.#parts.settings.plan, upkeepOnly: this.#parts.isUpkeepOnly?.() ?? false },
+        mayWrite,
         signal: this.#stop.signal,
       });
       // What our own end cut off says nothing of SPIRE: another replica may be writing status by now.
-      if (this.#stop.signal.aborted) return { failed: false };
+      if (this.#stop.signal.aborted || !mayWrite()) return { failed: false };
       this.#lastPass = report;
       this.#gatherers.noteApplied(report);
       this.#follower.notePass(report);

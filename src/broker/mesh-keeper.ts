@@ -52,6 +52,8 @@ export interface MeshKeeperParts extends MeshParts {
   readonly clock: Clock;
   /** Nothing is written while it says so; see `PlanLimits.upkeepOnly`. */
   readonly isUpkeepOnly: () => boolean;
+  /** Asked before each write. */
+  readonly mayWrite: () => boolean;
   readonly onReport: (report: MeshReport) => void;
   /** A fault of this program. */
   readonly onFault: (error: Error) => void;
@@ -134,7 +136,7 @@ export class MeshKeeper {
   }
 
   async #pass(): Promise<{ readonly failed: boolean }> {
-    const { objects, isUpkeepOnly, board, clock, onReport } = this.#parts;
+    const { objects, isUpkeepOnly, mayWrite, board, clock, onReport } = this.#parts;
     if (isUpkeepOnly()) return { failed: false };
     try {
       const facts = this.#facts();
@@ -144,6 +146,7 @@ export class MeshKeeper {
         noteObject: (ref, object) => {
           this.#follower.note(ref, object);
         },
+        mayWrite,
         signal: this.#stop.signal,
       });
       this.#memory = rememberMesh(facts, plan, outcomes);

@@ -16,6 +16,8 @@ export interface PassParts {
   readonly gatherer: SpireGatherer;
   readonly exclusive: Exclusive;
   readonly limits: PlanLimits;
+  /** Asked before each step. */
+  readonly mayWrite: () => boolean;
   readonly signal: AbortSignal;
 }
 
@@ -33,6 +35,7 @@ export async function runPass({
   gatherer,
   exclusive,
   limits,
+  mayWrite,
   signal,
 }: PassParts): Promise<PassReport> {
   const report = await exclusive.run(async () => {
@@ -44,6 +47,7 @@ export async function runPass({
       noteStored: (trustDomain, bundle) => {
         board.noteStored(trustDomain, bundle);
       },
+      mayWrite,
       signal,
     });
     return { facts, plan, outcomes };

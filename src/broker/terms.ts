@@ -17,10 +17,13 @@ export interface WorkingBroker extends Pick<Broker, 'stop' | 'status' | 'refresh
   readonly start: (signal: AbortSignal) => Promise<void>;
 }
 
+type Lead = (term: AbortSignal, isHeld: () => boolean) => Promise<void>;
+
 export interface TermsParts {
   /** Runs `lead` each time we lead, until the signal given to it aborts; ends when `signal` does. */
-  readonly elect: (lead: (term: AbortSignal) => Promise<void>, signal: AbortSignal) => Promise<void>;
-  readonly makeBroker: (role: Exclude<Role, 'Standby'>) => WorkingBroker;
+  readonly elect: (lead: Lead, signal: AbortSignal) => Promise<void>;
+  /** `mayWrite` is asked before each write. */
+  readonly makeBroker: (role: Exclude<Role, 'Standby'>, mayWrite: () => boolean) => WorkingBroker;
   readonly standby: Pick<Standby, 'look' | 'status'>;
   readonly clock: Clock;
   readonly ownBundlePollMs: number;
@@ -58,7 +61,7 @@ export class Terms {
       if (this.#broker === undefined) await standby.look(signal);
     });
     try {
-      await elect((term) => this.#lead(term, signal), signal);
+      await elect((term, isHeld) => this.#lead(term, isHeld, signal), signal);
     } finally {
       await this.#endIsolation();
       await watching;
@@ -88,10 +91,10 @@ export class Terms {
     this.#broker?.refreshAll();
   }
 
-  async #lead(term: AbortSignal, signal: AbortSignal): Promise<void> {
+  async #lead(term: AbortSignal, isHeld: () => boolean, signal: AbortSignal): Promise<void> {
     this.#leads = true;
     await this.#endIsolation();
-    await this.#work('Leader', term);
+    await this.#work('Leader', term, isHeld);
     this.#leads = false;
     // A term that ends while the Lease can be read was taken over.
     if (signal.aborted || !this.#lostSight) {
@@ -103,7 +106,7 @@ export class Terms {
   }
 
   async #goOnAlone(signal: AbortSignal): Promise<void> {
-    await this.#work('Isolated', signal);
+    await this.#work('Isolated', signal, () => true);
     if (!this.#leads) this.#become('Standby', undefined);
   }
 
@@ -113,9 +116,9 @@ export class Terms {
     this.#isolation = undefined;
   }
 
-  async #work(role: Exclude<Role, 'Standby'>, signal: AbortSignal): Promise<void> {
+  async #work(role: Exclude<Role, 'Standby'>, signal: AbortSignal, mayWrite: () => boolean): Promise<void> {
     this.#lostSight = false;
-    const broker = this.#parts.makeBroker(role);
+    const broker = this.#parts.makeBroker(role, mayWrite);
     this.#become(role, broker);
     try {
       await broker.start(signal);

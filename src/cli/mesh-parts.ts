@@ -16,7 +16,11 @@ const FLIP_WINDOW_MS = 10 * 60_000;
 /** Undefined: nothing is written for a mesh. */
 export function meshParts(
   api: ApiServer,
-  { config, onFault }: { readonly config: Config; readonly onFault: (error: unknown) => void },
+  {
+    config,
+    namespace,
+    onFault,
+  }: { readonly config: Config; readonly namespace: string; readonly onFault: (error: unknown) => void },
 ): MeshParts | undefined {
   if (config.istio === 'off') return undefined;
   const { istioNamespace, istiodDebugUrl, istiodTokenFile, spireAgentSocket, spireAgentConfig } = config;
@@ -35,16 +39,17 @@ export function meshParts(
             ...{ url: istiodDebugUrl, clock },
             ...(istiodTokenFile !== undefined && { readToken: () => readFile(istiodTokenFile, 'utf8') }),
           }),
-    settings: meshSettings(config),
+    settings: meshSettings(config, namespace),
   };
 }
 
-export function meshSettings(config: Config): MeshSettings {
+/** `namespace`: ours. */
+function meshSettings(config: Config, namespace: string): MeshSettings {
   return {
     istioNamespace: config.istioNamespace,
     configMap: config.istioConfigMap,
     revisions: config.istioRevisions,
-    namespace: config.kubernetesNamespace ?? config.istioNamespace,
+    namespace,
     target: config.istio === 'patch-base' ? 'PatchBase' : 'SharedConfigMap',
     listIntervalMs: config.istioListIntervalSeconds * 1_000,
     listSchedule: config.istioListSchedule,

@@ -5,8 +5,10 @@ import { openApiServer, type ApiServer } from '../kubernetes/api-server.ts';
 
 /** @throws KubeError `KubeConfigInvalid` */
 export function openKubernetes(config: Config): Promise<ApiServer> {
-  const { kubernetes, kubeconfig: path, kubeconfigContext: context, apiServerAddress, kubernetesTimeoutMs } = config;
+  const { kubernetes, kubeconfig: path, kubeconfigContext: context, kubernetesTimeoutMs } = config;
+  const { apiServerAddress: address, serviceAccountDirectory: directory } = config;
   const file = path === undefined ? undefined : { path, ...(context !== undefined && { context }) };
-  const access = kubernetes === 'kubeconfig' ? file : apiServerAddress;
+  const account = address === undefined ? undefined : { ...address, directory };
+  const access = kubernetes === 'kubeconfig' ? file : account;
   return openApiServer({ access, clock: systemClock, timeoutMs: kubernetesTimeoutMs });
 }

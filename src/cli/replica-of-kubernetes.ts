@@ -9,7 +9,7 @@ import { systemClock } from '../federation/clock.ts';
 import type { Peer } from '../federation/relationship.ts';
 import type { ApiServer } from '../kubernetes/api-server.ts';
 import { electionTimes, runElection } from '../kubernetes/election.ts';
-import type { KubeError } from '../kubernetes/kube-error.ts';
+import { KubeError } from '../kubernetes/kube-error.ts';
 import { PeerDuties } from '../kubernetes/peer-duties.ts';
 import { PeerResources } from '../kubernetes/peer-resources.ts';
 import { clusterParts } from './cluster-parts.ts';
@@ -22,7 +22,12 @@ import { readBootstrap } from './wiring.ts';
 
 export async function replicaOfKubernetes(ground: BrokerGround): Promise<Replica> {
   const api = await openKubernetes(ground.config);
-  return new KubernetesReplica(ground, api);
+  const namespace = ground.config.kubernetesNamespace ?? api.namespace;
+  if (namespace !== undefined) return new KubernetesReplica(ground, api, namespace);
+  api.close();
+  const message =
+    'the namespace of the Lease is not known: neither the service account nor the context of the kubeconfig has one; set kubernetesNamespace';
+  throw new KubeError('KubeConfigInvalid', message);
 }
 
 const ROLE_MESSAGES: Readonly<Record<Role, string>> = {
@@ -40,6 +45,7 @@ const HOLDING = 'read or write the Lease';
 class KubernetesReplica implements Replica {
   readonly #ground: BrokerGround;
   readonly #api: ApiServer;
+  readonly #namespace: string;
   /** The name for people, and what tells this process from its own earlier lives. */
   readonly #identity: string;
   readonly #resources: PeerResources;
@@ -49,10 +55,11 @@ class KubernetesReplica implements Replica {
   #leader: string | undefined;
   #running: Promise<unknown> = Promise.resolve();
 
-  constructor(ground: BrokerGround, api: ApiServer) {
+  constructor(ground: BrokerGround, api: ApiServer, namespace: string) {
     const { config, trustDomain, spire, endpoint, log, metrics } = ground;
     this.#ground = ground;
     this.#api = api;
+    this.#namespace = namespace;
     this.#failures = new FailureLog(log, systemClock);
     this.#identity = `${config.replicaIdentity ?? hostname()}_${randomUUID()}`;
     this.#resources = new PeerResources({
@@ -70,7 +77,7 @@ class KubernetesReplica implements Replica {
     });
     this.#terms = new Terms({
       elect: (lead, signal) => this.#elect(lead, signal),
-      makeBroker: (role) => this.#makeBroker(role),
+      makeBroker: (role, mayWrite) => this.#makeBroker(role, mayWrite),
       standby: new Standby({ trustDomain, spire, clock: systemClock, onOwnBundle: endpoint.publish }),
       clock: systemClock,
       ownBundlePollMs: config.ownBundlePollMs,
@@ -117,8 +124,9 @@ class KubernetesReplica implements Replica {
     },
   });
 
-  #elect(lead: (term: AbortSignal) => Promise<void>, signal: AbortSignal): Promise<void> {
-    const { leaseName: name, kubernetesNamespace: namespace = '', leaseDurationSeconds } = this.#ground.config;
+  #elect(lead: Parameters<typeof runElection>[1], signal: AbortSignal): Promise<void> {
+    const { leaseName: name, leaseDurationSeconds } = this.#ground.config;
+    const namespace = this.#namespace;
     const options = {
       times: electionTimes(leaseDurationSeconds * 1_000),
       ...{ api: this.#api, clock: systemClock, random: Math.random, name, namespace, identity: this.#identity },
@@ -141,18 +149,23 @@ class KubernetesReplica implements Replica {
     return runElection(options, lead, signal);
   }
 
-  #makeBroker(role: Exclude<Role, 'Standby'>): WorkingBroker {
+  #makeBroker(role: Exclude<Role, 'Standby'>, mayWrite: () => boolean): WorkingBroker {
     const notTakenUp = (what: string) => (error: unknown) => {
       this.#ground.log.error({ err: error }, `${what} were not taken up by a fault of this program`);
     };
     const cluster = { ...this.#ground, onFault: notTakenUp('objects of spire-controller-manager') };
-    const mesh = meshParts(this.#api, { ...this.#ground, onFault: notTakenUp('objects of the mesh') });
+    const mesh = meshParts(this.#api, {
+      ...this.#ground,
+      namespace: this.#namespace,
+      onFault: notTakenUp('objects of the mesh'),
+    });
     const declaredBy = {
       peers: this.#resources,
       readBootstrap: (peer: Peer) => this.#readBootstrap(peer),
       cluster: clusterParts(this.#api, cluster),
       ...(mesh !== undefined && { mesh }),
       isUpkeepOnly: () => role === 'Isolated',
+      mayWrite,
     };
     if (role === 'Isolated') return createBroker(this.#ground, declaredBy);
     const ended = new AbortController();

@@ -162,10 +162,14 @@ function judgeStored({ plan: { peer, otherWriter }, facts, outcomes }: Condition
   if (failed !== undefined) return failed;
   if (peer.suspend === 'Revoke') return no('Revoked', 'the bundle was taken away');
   const held = facts.stored.value.get(peer.trustDomain);
-  const { controllerManager } = facts;
+  const { controllerManager, federatedTrustDomains } = facts;
   if (held === undefined && controllerManager?.state === 'Unreadable') {
     const message = `no peer is taken up before it is known whether spire-controller-manager would undo that: ${controllerManager.message}`;
     return unknown(controllerManager.reason, message);
+  }
+  if (held === undefined && peer.mode === 'Delegate' && federatedTrustDomains?.state === 'Unreadable') {
+    const message = `mode Delegate is declared to spire-controller-manager only when its ClusterFederatedTrustDomains can be seen: ${federatedTrustDomains.message}`;
+    return unknown(federatedTrustDomains.reason, message);
   }
   if (held === undefined || held.x509Authorities.length === 0) {
     const fetch = facts.fetched.get(peer.trustDomain);

@@ -15,7 +15,9 @@ export function judgeEntryLinks({ plan: { peer }, facts, outcomes, entriesFedera
   if (ownsAllEntries(besideUs(facts.controllerManager))) return no('ControllerManagerOwnsEntries', OWNS_ENTRIES);
   const obstacle =
     failureOf(outcomes, ['UpdateClusterSpiffeIds', 'UpdateEntries']) ??
-    (peer.suspend === 'Active' ? (clusterSpiffeIdObstacle(peer, facts) ?? entryObstacle(peer, facts)) : undefined);
+    (peer.suspend === 'Active'
+      ? (clusterSpiffeIdObstacle(peer, facts, entriesFederated) ?? entryObstacle(peer, facts))
+      : undefined);
   if (obstacle !== undefined) return obstacle;
   const { entrySelectors, clusterSpiffeIds } = peer;
   if (entrySelectors.length === 0 && clusterSpiffeIds === undefined) {
@@ -27,7 +29,11 @@ export function judgeEntryLinks({ plan: { peer }, facts, outcomes, entriesFedera
 }
 
 /** Why no ClusterSPIFFEID can be made to name the peer. */
-function clusterSpiffeIdObstacle({ clusterSpiffeIds: selector }: Peer, facts: Facts): Judgement | undefined {
+function clusterSpiffeIdObstacle(
+  { clusterSpiffeIds: selector }: Peer,
+  facts: Facts,
+  entriesFederated: number,
+): Judgement | undefined {
   if (selector === undefined) return undefined;
   const { clusterSpiffeIds, controllerManager } = facts;
   if (clusterSpiffeIds === undefined) {
@@ -36,7 +42,10 @@ function clusterSpiffeIdObstacle({ clusterSpiffeIds: selector }: Peer, facts: Fa
       'federatesWith.clusterSPIFFEIDs is given, but the API server serves no ClusterSPIFFEIDs; install spire-controller-manager, or choose federatesWith.entries',
     );
   }
-  if (clusterSpiffeIds.state === 'Unreadable') return unknown(clusterSpiffeIds.reason, clusterSpiffeIds.message);
+  if (clusterSpiffeIds.state === 'Unreadable') {
+    const message = `${entriesFederated} entries name this peer and stay as they are; whether all that should do cannot be seen: ${clusterSpiffeIds.message}`;
+    return unknown(clusterSpiffeIds.reason, message);
+  }
   if (controllerManager?.state === 'Unreadable') {
     const message = `no ClusterSPIFFEID is changed before it is known which ones serve our SPIRE: ${controllerManager.message}`;
     return unknown(controllerManager.reason, message);

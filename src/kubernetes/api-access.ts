@@ -11,6 +11,8 @@ export interface Credentials {
 export interface ApiAccess {
   /** Always https. */
   readonly server: URL;
+  /** Of our pod, or of the kubeconfig's context; undefined when that has none. */
+  readonly namespace: string | undefined;
   /** @throws KubeError `KubeConfigInvalid` when a file cannot be read or a credential plugin fails */
   readCredentials(): Promise<Credentials>;
   /** The API server answered 401: nothing of these credentials may come from a cache the next time. */

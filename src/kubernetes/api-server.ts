@@ -45,6 +45,8 @@ export interface ApplyOptions extends CallOptions {
 
 /** Every call has a deadline and a limit of bytes and rejects with `KubeError`; none retries by itself. */
 export interface ApiServer {
+  /** Ours, where it is known: of our pod, or of the kubeconfig's context. */
+  readonly namespace: string | undefined;
   /** Undefined when there is no such object. */
   get(ref: ObjectRef, options?: CallOptions): Promise<KubeObject | undefined>;
   /** All pages, as of one resourceVersion. `KubeGone` when paging took too long: begin again. */
@@ -59,8 +61,9 @@ export interface ApiServer {
    */
   apply(resource: Resource, object: ObjectBody, options?: ApplyOptions): Promise<KubeObject>;
   /**
-   * The same of the status alone, never by force. It goes to whatever has the name, also with another UID; with a
-   * `metadata.resourceVersion`, `KubeConflict` when that is not the newest. `KubeNotFound` when there is no object.
+   * The same of the status alone, and by force: nobody else has anything to say there. It goes to whatever has the
+   * name, also with another UID; with a `metadata.resourceVersion`, `KubeConflict` when that is not the newest.
+   * `KubeNotFound` when there is no object.
    */
   applyStatus(resource: Resource, object: ObjectBody, options?: CallOptions): Promise<KubeObject>;
   /** `KubeConflict` when its `metadata.resourceVersion`, which it must have, is not the newest. */
@@ -92,8 +95,8 @@ export interface ApiServerOptions {
 
 /** @throws KubeError `KubeConfigInvalid`; asks the API server nothing yet */
 export async function openApiServer({ access, clock, timeoutMs }: ApiServerOptions): Promise<ApiServer> {
-  const requester = new Requester(await accessOf(access), clock, timeoutMs);
-  return apiServerOver(requester);
+  const found = await accessOf(access);
+  return apiServerOver(new Requester(found, clock, timeoutMs), found.namespace);
 }
 
 function accessOf(access: ApiServerOptions['access']): Promise<ApiAccess> {
@@ -106,7 +109,7 @@ function accessOf(access: ApiServerOptions['access']): Promise<ApiAccess> {
   return 'path' in access ? kubeconfigAccess(access) : serviceAccountAccess(access);
 }
 
-function apiServerOver(requester: Requester): ApiServer {
+function apiServerOver(requester: Requester, namespace: string | undefined): ApiServer {
   const write = async (attempt: Attempt, call: ApiCall, options: CallOptions | undefined) =>
     objectOf(attempt, await requester.json(attempt, call, options));
   const serverSideApply = (
@@ -119,7 +122,7 @@ function apiServerOver(requester: Requester): ApiServer {
     const call: ApiCall = {
       method: 'PATCH',
       path: objectPath(ref, subresource),
-      query: { fieldManager: FIELD_MANAGER, force: String(takeBack) },
+      query: { fieldManager: FIELD_MANAGER, force: String(takeBack || subresource === 'status') },
       body: bodyOf(resource, object),
       contentType: 'application/apply-patch+yaml',
     };
@@ -130,6 +133,8 @@ function apiServerOver(requester: Requester): ApiServer {
     return write(attemptOf('patch', ref), { ...call, method: 'PATCH' }, options);
   };
   return {
+    namespace,
+
     async get(ref, options) {
       const attempt = attemptOf('get', ref);
       try {

@@ -16,6 +16,8 @@ export const CONTROLLER_MANAGER_CONFIG_KEY = 'controller-manager-config.yaml';
 
 /** Its ConfigMap takes effect with a restart of its pod only, so a rare look is enough. */
 const READ_EVERY_MS = 30_000;
+/** While its settings are not known no peer is taken up: what was missing is seen soon after it is there. */
+const READ_AGAIN_MS = 5_000;
 
 /** Which tells "no such object" from "no such resource". */
 const NO_OBJECT = 'fedbroker-preflight';
@@ -64,16 +66,18 @@ export class ControllerManagerConfig implements ControllerManagerSettings {
     const { clock } = this.#options;
     let reported = false;
     for (;;) {
+      let pauseMs = READ_EVERY_MS;
       try {
         report(await this.read(signal));
         reported = true;
       } catch (error) {
+        pauseMs = READ_AGAIN_MS;
         if (!(error instanceof KubeError) && !(error instanceof ControllerManagerError)) throw error;
         const passing = error instanceof KubeError && PASSING.has(error.code);
         if (!signal.aborted && !(passing && reported)) report(error);
       }
       if (signal.aborted) return;
-      await sleep(clock, READ_EVERY_MS, signal);
+      await sleep(clock, pauseMs, signal);
     }
   }
 

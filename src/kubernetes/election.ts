@@ -50,7 +50,8 @@ export interface ElectionOptions {
   readonly onError: (error: KubeError) => void;
 }
 
-type Lead = (signal: AbortSignal) => Promise<void>;
+/** `isHeld` is asked before each write: it knows earlier than the signal when the process was stopped for a while. */
+type Lead = (signal: AbortSignal, isHeld: () => boolean) => Promise<void>;
 
 /**
  * Leads whenever the Lease is ours, until `signal` aborts or `lead` returns. `lead` has to stop when its signal aborts:
@@ -119,7 +120,7 @@ class Election {
   async #serve({ tenure, lease }: Won, lead: Lead, signal: AbortSignal): Promise<'WorkDone' | 'TermOver'> {
     const { clock, random } = this.#options;
     const returned = new AbortController();
-    const work = settle(lead, tenure.signal).finally(() => {
+    const work = settle(lead, tenure).finally(() => {
       returned.abort();
     });
     const stop = AbortSignal.any([signal, tenure.signal, returned.signal]);
@@ -220,9 +221,9 @@ class Election {
   }
 }
 
-async function settle(lead: Lead, signal: AbortSignal): Promise<PromiseSettledResult<void>> {
+async function settle(lead: Lead, { signal, isHeld }: Tenure): Promise<PromiseSettledResult<void>> {
   try {
-    await lead(signal);
+    await lead(signal, isHeld);
     return { status: 'fulfilled', value: undefined };
   } catch (reason) {
     return { status: 'rejected', reason };

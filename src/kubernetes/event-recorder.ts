@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import type { Clock } from '../federation/clock.ts';
 import type { ApiServer } from './api-server.ts';
 import { cutToBytes } from './cut-text.ts';
+import { kubeErrorOfConnection, type KubeError } from './kube-error.ts';
 import { microTime } from './micro-time.ts';
 import type { KubeObject, ObjectBody, Resource } from './kube-object.ts';
 import { TokenBucket, type BucketSize } from './token-bucket.ts';
@@ -23,6 +24,8 @@ export interface EventRecorderOptions {
   readonly clock: Clock;
   /** Of this process. */
   readonly identity: string;
+  /** An event was not taken. */
+  readonly onError: (error: KubeError) => void;
 }
 
 export interface EventCounts {
@@ -100,10 +103,15 @@ export class EventRecorder {
       try {
         await this.#options.api.create(EVENTS, event, { signal });
         this.#created += 1;
-      } catch {
-        this.#failed += 1;
+      } catch (error) {
+        this.#noteFailure(error, signal);
       }
     }
+  }
+
+  #noteFailure(error: unknown, signal: AbortSignal): void {
+    this.#failed += 1;
+    if (!signal.aborted) this.#options.onError(kubeErrorOfConnection('creating an event', error));
   }
 
   #forgetOld(nowMs: number): void {

@@ -73,7 +73,7 @@ interface Reading {
   readonly statuses: readonly [first: number, last: number];
   /** Undefined: any. */
   readonly when?: (status: Status) => boolean;
-  readonly advice: (attempt: Attempt) => string;
+  readonly advice: (attempt: Attempt, status: Status) => string;
 }
 
 /** Read from the top; the first row that fits decides. */
@@ -87,7 +87,8 @@ const READINGS: readonly Reading[] = [
   {
     code: 'KubeForbidden',
     statuses: [403, 403],
-    advice: (attempt) => `this is not allowed to us; grant verb "${attempt.verb}" on resource "${grantOf(attempt)}"`,
+    advice: (attempt, { message }) =>
+      `this is not allowed to us; grant verb "${deniedVerb(message) ?? attempt.verb}" on resource "${grantOf(attempt)}"`,
   },
   {
     code: 'KubeNotFound',
@@ -156,7 +157,7 @@ export function kubeErrorOfStatus(attempt: Attempt, status: Status): KubeError {
   const fits = ({ statuses: [first, last], when }: Reading) =>
     status.code >= first && status.code <= last && (when?.(status) ?? true);
   const { code, advice } = READINGS.find(fits) ?? NO_API_SERVER;
-  return new KubeError(code, `${describeAttempt(attempt)}: ${advice(attempt)} (${words(attempt, status)})`);
+  return new KubeError(code, `${describeAttempt(attempt)}: ${advice(attempt, status)} (${words(attempt, status)})`);
 }
 
 /** Answers that say nothing of what was sent. */
@@ -174,6 +175,11 @@ function words({ resource }: Attempt, { code, reason, message, causes = [] }: St
 
 function quote(text: string, maxCharacters: number): string {
   return JSON.stringify(text.length > maxCharacters ? `${text.slice(0, maxCharacters)}…` : text);
+}
+
+/** Server-side apply of what is not there yet is also a "create": the API server's text names the verb that is missing. */
+function deniedVerb(message = ''): string | undefined {
+  return VERBS.find((verb) => message.includes(` cannot ${verb} resource `));
 }
 
 /** As a Role has it: `leases`, `peertrustdomains/status`, with its group. */

@@ -21,6 +21,7 @@ export async function kubeconfigAccess(file: KubeconfigFile): Promise<ApiAccess>
   let forgotten = false;
   return {
     server,
+    namespace: config.getContextObject(config.getCurrentContext())?.namespace,
     async readCredentials() {
       if (forgotten) {
         config = await load(file);

@@ -76,7 +76,12 @@ export class PeerDuties {
         onError('write a status', error);
       },
     });
-    this.#events = new PeerEvents(options);
+    this.#events = new PeerEvents({
+      ...options,
+      onError: (error) => {
+        onError('tell of a transition in an event', error);
+      },
+    });
   }
 
   /** A pass of the broker has ended. */

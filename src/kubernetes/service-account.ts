@@ -5,24 +5,22 @@ import { join } from 'node:path';
 import type { ApiAccess } from './api-access.ts';
 import { KubeError } from './kube-error.ts';
 
-const SERVICE_ACCOUNT_DIRECTORY = '/var/run/secrets/kubernetes.io/serviceaccount';
-
 export interface ServiceAccount {
   /** `KUBERNETES_SERVICE_HOST`. */
   readonly host: string;
   /** `KUBERNETES_SERVICE_PORT`. */
   readonly port: number;
-  /** Holds `token` and `ca.crt`; by default where Kubernetes mounts them. */
-  readonly directory?: string;
+  /** Holds `token`, `ca.crt` and, where there is one, `namespace`. */
+  readonly directory: string;
 }
 
 /**
- * Both files are read for every request: they are small, requests are few, and a rotated token or CA needs no watching.
+ * Token and CA are read for every request: they are small, requests are few, and a rotated token or CA needs no watching.
  *
  * @throws KubeError `KubeConfigInvalid`
  */
 export async function serviceAccountAccess(account: ServiceAccount): Promise<ApiAccess> {
-  const { host, port, directory = SERVICE_ACCOUNT_DIRECTORY } = account;
+  const { host, port, directory } = account;
   const address = `https://${isIPv6(host) ? `[${host}]` : host}:${port}`;
   if (!URL.canParse(address)) {
     throw new KubeError('KubeConfigInvalid', `${JSON.stringify(address)} is not the address of an API server`);
@@ -34,6 +32,10 @@ export async function serviceAccountAccess(account: ServiceAccount): Promise<Api
       return { tls: { ca: [ca] }, headers: { authorization: `Bearer ${token.trim()}` } };
     },
     forgetCredentials: () => undefined,
+    namespace: await readFile(join(directory, 'namespace'), 'utf8').then(
+      (text) => text.trim() || undefined,
+      () => undefined,
+    ),
   };
   await access.readCredentials();
   return access;

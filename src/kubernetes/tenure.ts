@@ -7,6 +7,7 @@ export class Tenure {
   readonly #renewDeadlineMs: number;
   readonly #over = new AbortController();
   #cancelDeadline: Cancel = () => undefined;
+  #untilMs = 0;
 
   constructor(clock: Clock, renewDeadlineMs: number) {
     this.#clock = clock;
@@ -18,8 +19,18 @@ export class Tenure {
     return this.#over.signal;
   }
 
+  /**
+   * Asked before a write: a process that was stopped and goes on handles what came in before its timers, so the clock
+   * decides. The tenure is over when it says no.
+   */
+  isHeld = (): boolean => {
+    if (this.#clock.now().getTime() >= this.#untilMs) this.end();
+    return !this.signal.aborted;
+  };
+
   /** Prolongs the tenure if `write` succeeds, counted from now: others count from when they see what it wrote. */
   async hold(write: () => Promise<KubeObject>): Promise<KubeObject> {
+    const untilMs = this.#clock.now().getTime() + this.#renewDeadlineMs;
     const cancel = this.#clock.after(this.#renewDeadlineMs, () => {
       this.end();
     });
@@ -27,6 +38,7 @@ export class Tenure {
       const lease = await write();
       this.#cancelDeadline();
       this.#cancelDeadline = cancel;
+      this.#untilMs = untilMs;
       if (this.signal.aborted) cancel();
       return lease;
     } catch (error) {

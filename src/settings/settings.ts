@@ -52,7 +52,16 @@ const rows = {
   apiServerAddress: row('none', or('none', listenAddress), 'Address of the API server for `in-cluster`.', inPod),
   kubeconfig: row('none', or('none', filePath), 'The kubeconfig file; read again when its credentials are refused.'),
   kubeconfigContext: row('current', or('current', contextName), 'Context of the kubeconfig file.'),
-  kubernetesNamespace: row('none', or('none', objectName), 'Namespace of the Lease, which is that of our pod.'),
+  serviceAccountDirectory: row(
+    '/var/run/secrets/kubernetes.io/serviceaccount',
+    filePath,
+    'Where `in-cluster` finds `token`, `ca.crt` and `namespace`, read anew for every request; another one for a projected volume of your own.',
+  ),
+  kubernetesNamespace: row(
+    'own',
+    or('own', objectName),
+    'Namespace of the Lease. Our own is that of the service account, or of the kubeconfig’s context.',
+  ),
   leaseName: row(
     'fedbroker',
     objectName,
@@ -259,11 +268,6 @@ export const settingsRules: readonly SettingsRule[] = [
     settings: ['kubernetes', 'apiServerAddress'],
     holds: (config) => config.kubernetes !== 'in-cluster' || config.apiServerAddress !== undefined,
     message: 'is "in-cluster", but KUBERNETES_SERVICE_HOST is not set: outside of a pod use "kubeconfig"',
-  },
-  {
-    settings: ['kubernetes', 'kubernetesNamespace'],
-    holds: (config) => config.kubernetes === 'off' || config.kubernetesNamespace !== undefined,
-    message: 'needs kubernetesNamespace, where the Lease is kept',
   },
   {
     settings: ['istio', 'kubernetes'],

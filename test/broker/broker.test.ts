@@ -62,6 +62,16 @@ describe('a broker beside SPIRE', () => {
     assert.equal(await side.revision(entry), revision);
   });
 
+  it('writes nothing more from the moment at which it may not, also in the middle of a pass', async () => {
+    const entry = await side.createEntry('/pay/api');
+    side.declare([web(WEST, { entrySelectors: selecting('/**') })]);
+    const mayWrite = () => side.dev.record.writes().filter(({ rpc }) => rpc === 'BatchSetFederatedBundle').length === 0;
+    await side.startBroker(source, { mayWrite });
+    await until('the bundle is stored', async () => (await stored(WEST)) !== undefined);
+    await pause(150);
+    assert.deepEqual(await side.links(entry), []);
+  });
+
   it('links an entry that is created later', async () => {
     side.declare([web(WEST, { entrySelectors: selecting('/**') })]);
     await side.startBroker(source);

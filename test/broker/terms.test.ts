@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, it } from 'node:test';
 import type { BrokerStatus } from '../../src/broker/status.ts';
-import { Terms, type Role } from '../../src/broker/terms.ts';
+import { Terms, type Role, type TermsParts } from '../../src/broker/terms.ts';
 import { parseTrustDomain } from '../../src/bundle/trust-domain.ts';
 import { untilAborted } from '../../src/federation/clock.ts';
 import { FakeClock } from '../fakes/fake-clock.ts';
@@ -30,12 +30,12 @@ beforeEach(() => {
   clock = new FakeClock();
   end = new AbortController();
   const lost: AbortController[] = [];
-  let lead: ((term: AbortSignal) => Promise<void>) | undefined;
+  let lead: Parameters<TermsParts['elect']>[0] | undefined;
   let term = Promise.resolve();
   win = () => {
     const controller = new AbortController();
     lost.push(controller);
-    term = term.then(() => lead?.(AbortSignal.any([controller.signal, end.signal])));
+    term = term.then(() => lead?.(AbortSignal.any([controller.signal, end.signal]), () => true));
     return controller;
   };
   terms = new Terms({

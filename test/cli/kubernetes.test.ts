@@ -76,14 +76,7 @@ describe('with --kubernetes kubeconfig', () => {
     const kubeconfig = join(folder, 'kubeconfig');
     writeFileSync(kubeconfig, kubeconfigOf(fake));
     const settings = ['--spire-socket', side.dev.socketPath, '--kubernetes', 'kubeconfig', '--kubeconfig', kubeconfig];
-    const program = [
-      '--import',
-      'tsx',
-      join(ROOT, 'src/main.ts'),
-      ...args,
-      ...settings,
-      '--kubernetes-namespace=spire',
-    ];
+    const program = ['--import', 'tsx', join(ROOT, 'src/main.ts'), ...args, ...settings];
     return new Promise((resolve) => {
       execFile(process.execPath, program, { cwd: ROOT }, (error, stdout, stderr) => {
         resolve({ exitCode: error === null ? 0 : Number(error.code), stdout, stderr });
@@ -127,6 +120,13 @@ describe('with --kubernetes kubeconfig', () => {
     const { exitCode, stdout, stderr } = await fedbroker('plan');
     assert.equal(exitCode, 0, stderr);
     assert.match(stdout, /^create {3}relationship with north\.example/m);
+  });
+
+  it('run says that it needs a namespace for its Lease, which plan does without', async () => {
+    const endpoints = ['--serve-spiffe-address=off', '--admin-address=off'];
+    const { exitCode, stderr } = await fedbroker('run', ...endpoints);
+    assert.equal(exitCode, 1);
+    assert.match(stderr, /^fedbroker run: KubeConfigInvalid: the namespace of the Lease .* set kubernetesNamespace/);
   });
 
   it('plan names the objects that do not count, plans the others, and exits 1', async () => {

@@ -1,7 +1,11 @@
 // Does the broker get the rights its adapters use, each in a role of its own, and nothing wider?
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ROOT } from './dockerfile.ts';
 import { ALL_RIGHTS, readManifests, rightsOf } from './manifest.ts';
+import { RIGHT_ROWS, rightsIn, rightsTable } from './right-rows.ts';
 
 const EXAMPLES = [
   'deploy/rbac/bootstrap.yaml',
@@ -13,13 +17,13 @@ const ALL = [...ALL_RIGHTS, ...EXAMPLES];
 /** A change here is a change of what an operator trusts the broker with: docs/kubernetes.md has the same table. */
 const ALLOWED: Readonly<Record<string, string>> = {
   'ClusterRole spire-federation-broker-peers':
-    'peertrustdomains.fedbroker.dev(*): get list patch watch; peertrustdomains/status.fedbroker.dev(*): patch',
+    'peertrustdomains.fedbroker.dev(*): list patch watch; peertrustdomains/status.fedbroker.dev(*): patch',
   'Role spire-federation-broker-events': 'events.events.k8s.io(*): create',
   'Role spire-federation-broker-lease':
     'leases.coordination.k8s.io(*): create; leases.coordination.k8s.io(fedbroker): get update',
   'ClusterRole spire-federation-broker-cluster-spiffeids': 'clusterspiffeids.spire.spiffe.io(*): get list patch watch',
   'ClusterRole spire-federation-broker-federated-trust-domains':
-    'clusterfederatedtrustdomains.spire.spiffe.io(*): create delete get list patch watch',
+    'clusterfederatedtrustdomains.spire.spiffe.io(*): create delete list patch watch',
   'Role spire-federation-broker-controller-manager-config': 'configmaps.(spire-controller-manager): get',
 };
 
@@ -56,6 +60,19 @@ describe('the rights of the broker', () => {
       });
     });
   }
+
+  it('are each known by what stops without them, and no other is', () => {
+    const files = readdirSync(join(ROOT, 'deploy/rbac'), { recursive: true, encoding: 'utf8' });
+    const roles = files.filter((file) => file.endsWith('.yaml') && !file.endsWith('kustomization.yaml'));
+    const rows = RIGHT_ROWS.map(({ file, resource, verb }) => `${file} ${resource} ${verb}`);
+    assert.deepEqual(rows.sort(), roles.flatMap(rightsIn).sort());
+  });
+
+  it('are in the guide with what stops without them, and where that is seen', () => {
+    const plain = (text: string) => text.replaceAll(/ {2,}/g, ' ').replaceAll(/-{2,}/g, '-');
+    const guide = plain(readFileSync(join(ROOT, 'docs/kubernetes.md'), 'utf8'));
+    assert.ok(guide.includes(rightsTable()), `docs/kubernetes.md must have this table:\n${rightsTable()}`);
+  });
 
   it('never let it change a Secret or a ConfigMap, or read one of all namespaces', () => {
     const roles = readManifests(...ALL).filter(({ rules }) =>

@@ -42,6 +42,7 @@ async function writeConfig({ cluster, user, currentContext = 'lab' }: Parts = {}
     users: [{ name: 'broker', user: user ?? { token: 'first-token' } }],
     contexts: [
       { name: 'lab', context: { cluster: 'lab', user: 'broker' } },
+      { name: 'here', context: { cluster: 'lab', user: 'broker', namespace: 'spire' } },
       { name: 'nobody', context: { cluster: 'lab' } },
     ],
   };
@@ -63,6 +64,12 @@ describe('a kubeconfig', () => {
   it('names the cluster, its CA and a token', async () => {
     await writeConfig();
     await lists();
+  });
+
+  it('names our namespace where its context has one', async () => {
+    await writeConfig();
+    const [without, within] = [await open(), await open('here')];
+    assert.deepEqual([without.namespace, within.namespace], [undefined, 'spire']);
   });
 
   it('can get its token from a credential plugin', async () => {
@@ -100,7 +107,7 @@ describe('a kubeconfig', () => {
 
 describe('a kubeconfig is refused', () => {
   const rows: readonly (readonly [sentence: string, parts: Parts, context: string | undefined, says: RegExp])[] = [
-    ['without a context', { currentContext: '' }, undefined, /context "" names no cluster; it has lab, nobody/],
+    ['without a context', { currentContext: '' }, undefined, /context "" names no cluster; it has lab, here, nobody/],
     ['with a context that it does not have', {}, 'other', /context "other" names no cluster/],
     ['with a context without a user', {}, 'nobody', /names no user/],
     [

@@ -12,6 +12,7 @@ import { badGateway } from '../fakes/fake-api-faults.ts';
 import { startFakeApiServer, type FakeApiServer } from '../fakes/fake-api-server.ts';
 import type { ServedResource, StoredObject } from '../fakes/fake-api-store.ts';
 import { FakeClock } from '../fakes/fake-clock.ts';
+import type { KubeError } from '../../src/kubernetes/kube-error.ts';
 import { conditions, declared, refused, reported, reportOn, root } from './declared-west.ts';
 
 const EVENTS: ServedResource = {
@@ -29,19 +30,21 @@ let events: PeerEvents;
 let stop: AbortController;
 let running: Promise<void>;
 let calls: Set<Promise<unknown>>;
+let errors: KubeError[];
+const onError = (error: KubeError) => void errors.push(error);
 
 beforeEach(async () => {
   fake = await startFakeApiServer();
   api = await openApiServer({ access: await fake.serviceAccount(), clock: systemClock, timeoutMs: 5_000 });
   clock = new FakeClock();
-  [stop, calls] = [new AbortController(), new Set()];
+  [stop, calls, errors] = [new AbortController(), new Set(), []];
   const create: ApiServer['create'] = (...args) => {
     const call = api.create(...args);
     const done = call.catch(() => undefined).finally(() => calls.delete(done));
     calls.add(done);
     return call;
   };
-  events = new PeerEvents({ api: { create }, clock, identity: 'broker-0' });
+  events = new PeerEvents({ api: { create }, clock, identity: 'broker-0', onError });
   running = events.run(stop.signal);
 });
 afterEach(async () => {
@@ -132,7 +135,7 @@ describe('the events of an object', () => {
 
   it('are not repeated by a new leader, who reads the status', async () => {
     await update([reported()]);
-    const next = new PeerEvents({ api, clock, identity: 'broker-1' });
+    const next = new PeerEvents({ api, clock, identity: 'broker-1', onError });
     const status = {
       conditions: conditions().map((each) => ({ ...each, lastTransitionTime: '2030-01-01T00:00:00Z' })),
       bundle: reported().bundle,
@@ -248,6 +251,10 @@ describe('the events of an object', () => {
     fake.fail(({ verb }) => verb === 'create', badGateway);
     assert.deepEqual(await update([reported()]), ['Normal Ready: Ready is done']);
     assert.deepEqual(events.counts, { created: 1, failed: 1, dropped: 0 });
+    assert.deepEqual(
+      errors.map(({ code }) => code),
+      ['KubeServerError'],
+    );
   });
 
   it('keep to the lengths that the API server takes', async () => {

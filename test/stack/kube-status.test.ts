@@ -41,8 +41,9 @@ describe('the status of peers on a real API server', () => {
     await untilServed(server, 'peertrustdomains.fedbroker.dev');
     const access = { path: server.kubeconfigPath };
     api = await openApiServer({ access, clock: systemClock, timeoutMs: 10_000 });
-    const options = { api, clock: systemClock, random: Math.random, identity: 'broker-0', handledOf: () => ({}) };
-    writer = new PeerStatusWriter({ ...options, onError: (error) => errors.push(error) });
+    const onError = (error: KubeError) => void errors.push(error);
+    const options = { api, clock: systemClock, random: Math.random, identity: 'broker-0', onError };
+    writer = new PeerStatusWriter({ ...options, handledOf: () => ({}) });
     events = new PeerEvents(options);
     const stop = new AbortController();
     const running = Promise.all([writer.run(stop.signal), events.run(stop.signal)]);
