@@ -19,6 +19,13 @@ export interface Workload {
   readonly entryId?: string;
 }
 
+export interface SpireAgentOptions {
+  /** Tells the agents beside one server apart. Default `agent`. */
+  readonly name?: string;
+  /** What Envoys ask for to get every bundle, `ROOTCA` beside Istio. Default: SPIRE's own, `ALL`. */
+  readonly sdsAllBundlesName?: string;
+}
+
 export type JwtValidation =
   { readonly ok: true; readonly spiffeId: string } | { readonly ok: false; readonly reason: string };
 
@@ -47,7 +54,11 @@ export interface SpireAgent {
 }
 
 /** Resolves when the agent is attested and answers its health check. Any number may run beside one server. */
-export async function startSpireAgent(cleanup: Cleanup, server: SpireServer, name = 'agent'): Promise<SpireAgent> {
+export async function startSpireAgent(
+  cleanup: Cleanup,
+  server: SpireServer,
+  { name = 'agent', sdsAllBundlesName }: SpireAgentOptions = {},
+): Promise<SpireAgent> {
   const program = programPath('spire', 'spire-agent');
   const folder = join(server.folder, name);
   const dataFolder = join(folder, 'data');
@@ -69,6 +80,7 @@ export async function startSpireAgent(cleanup: Cleanup, server: SpireServer, nam
       SOCKET_PATH: socketPath,
       DATA_DIR: dataFolder,
       LOG_LEVEL: 'DEBUG',
+      SDS: sdsAllBundlesName === undefined ? '' : renderConfig('istio-sds.conf', { ALL_BUNDLES_NAME: sdsAllBundlesName }),
       NODE_CERTIFICATE_PATH: file('node.pem', node.certificatePem),
       NODE_PRIVATE_KEY_PATH: file('node-key.pem', node.privateKeyPem),
     }),
