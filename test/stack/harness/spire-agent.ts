@@ -80,7 +80,8 @@ export async function startSpireAgent(
       SOCKET_PATH: socketPath,
       DATA_DIR: dataFolder,
       LOG_LEVEL: 'DEBUG',
-      SDS: sdsAllBundlesName === undefined ? '' : renderConfig('istio-sds.conf', { ALL_BUNDLES_NAME: sdsAllBundlesName }),
+      SDS:
+        sdsAllBundlesName === undefined ? '' : renderConfig('istio-sds.conf', { ALL_BUNDLES_NAME: sdsAllBundlesName }),
       NODE_CERTIFICATE_PATH: file('node.pem', node.certificatePem),
       NODE_PRIVATE_KEY_PATH: file('node-key.pem', node.privateKeyPem),
     }),
