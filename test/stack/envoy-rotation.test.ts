@@ -11,8 +11,7 @@ import { gateway, requestByTls, sidecar } from './harness/envoy-config.ts';
 import { startEnvoy } from './harness/envoy.ts';
 import { startFederatedPair, type FederatedSide } from './harness/federated-pair.ts';
 import { freePort } from './harness/free-ports.ts';
-import { localAuthority } from './harness/local-authority.ts';
-import { fingerprintOf } from './harness/x509-context.ts';
+import { rotateRoot } from './harness/rotate-root.ts';
 
 const ROTATIONS = 3;
 const NORTH = parseTrustDomain('north.test');
@@ -65,26 +64,6 @@ describe('two real Envoys, each beside its trust domain’s agent', () => {
   });
   after(() => cleanup.run());
 
-  /** As an operator leads a rotation: a root is used only when the other side's workloads hold it. */
-  async function rotate(own: FederatedSide, other: FederatedSide): Promise<void> {
-    const authority = localAuthority(own.server, 'x509');
-    const known = new Set((await own.agent.fetchX509()).roots.map(fingerprintOf));
-    await authority.prepare();
-    const holds = (roots: readonly Parameters<typeof fingerprintOf>[0][] | undefined) =>
-      roots?.some((root) => !known.has(fingerprintOf(root))) === true;
-    await Promise.all([
-      other.agent.waitForX509(({ federatedRoots }) => holds(federatedRoots.get(own.trustDomain))),
-      own.agent.waitForX509(({ roots }) => holds(roots)),
-    ]);
-    await authority.activate();
-    const before = (await own.agent.fetchX509()).svid.chainPem;
-    await authority.taint();
-    await own.agent.waitForX509(({ svid }) => svid.chainPem !== before);
-    // Envoy takes the new SVID from the agent within half a second.
-    await pause(2_000);
-    await authority.revoke();
-  }
-
   it(`pass every request through ${ROTATIONS} rotations on both sides, each by a handshake of its own`, async (context) => {
     const statuses = new Map<number, number>();
     const rotated = new AbortController();
@@ -96,8 +75,8 @@ describe('two real Envoys, each beside its trust domain’s agent', () => {
       }
     })();
     for (let rotation = 0; rotation < ROTATIONS; rotation++) {
-      await rotate(east, west);
-      await rotate(west, east);
+      await rotateRoot(east, west);
+      await rotateRoot(west, east);
     }
     rotated.abort();
     await requests;

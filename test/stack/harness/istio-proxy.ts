@@ -4,6 +4,7 @@ import type { Cleanup } from './cleanup.ts';
 import { agentCluster, agentSecret } from './envoy-config.ts';
 import { envoyFiles } from './envoy-files.ts';
 import { type Envoy, startEnvoy } from './envoy.ts';
+import { eventually } from './eventually.ts';
 import {
   type Inbound,
   type Outbound,
@@ -39,8 +40,22 @@ export interface Sidecar {
   readonly listenerWrites: () => number;
   /** How many certificates it asked istiod for: one at the start, and one for every change of the PEMs. */
   readonly certificateRequests: () => number;
-  /** What `ROOTCA` holds; undefined beside SPIRE. */
-  readonly rootsPem: () => string | undefined;
+  /** Until Envoy's `ROOTCA` is what the agent makes of exactly these PEMs of mesh config. Not beside SPIRE. */
+  waitForAnchors(anchors: readonly string[]): Promise<void>;
+}
+
+interface SecretsDump {
+  readonly configs: readonly {
+    readonly name: string;
+    readonly secret: { readonly validation_context?: { readonly trusted_ca: { readonly inline_bytes: string } } };
+  }[];
+}
+
+/** The roots by which it judges now: what it refused is not among them. */
+async function activeRoots(envoy: Envoy): Promise<string | undefined> {
+  const dump = JSON.parse(await envoy.admin('/config_dump?resource=dynamic_active_secrets')) as SecretsDump;
+  const roots = dump.configs.find(({ name }) => name === ROOTS)?.secret.validation_context;
+  return roots === undefined ? undefined : Buffer.from(roots.trusted_ca.inline_bytes, 'base64').toString();
 }
 
 /** Resolves when Envoy has its certificate and roots and listens. */
@@ -63,7 +78,7 @@ export async function startSidecar(cleanup: Cleanup, istiod: Istiod, options: Si
     files.writeCertificate(OWN_CERTIFICATE, certificate);
   };
   let updates: Promise<void> = Promise.resolve();
-  istiod.connect((push) => {
+  istiod.connect(cleanup, (push) => {
     files.writeListeners(sidecarListeners(secretOf, push.sanPrefixes, { inbound, outbound }));
     updates = updates.then(() => updateAgent(push));
   });
@@ -80,6 +95,10 @@ export async function startSidecar(cleanup: Cleanup, istiod: Istiod, options: Si
     envoy,
     listenerWrites: files.listenerWrites,
     certificateRequests: () => requests,
-    rootsPem: () => rootsPem,
+    waitForAnchors: async (anchors) => {
+      if (certifier.by === 'spire') throw new Error(`${name} takes its roots from SPIRE`);
+      const expected = mergedRoots(certifier.root.pem, anchors);
+      await eventually(`${name} has the roots expected`, async () => (await activeRoots(envoy)) === expected);
+    },
   };
 }

@@ -36,8 +36,8 @@ export interface Istiod {
   readonly log: () => readonly string[];
   readonly pushes: () => number;
   readonly current: () => Push;
-  /** At once, and after every push. */
-  connect(proxy: (push: Push) => void): void;
+  /** At once, and after every push until the cleanup. */
+  connect(cleanup: Cleanup, proxy: (push: Push) => void): void;
   /** As a new pod, with the objects as they are. Throws when it would not start; its proxies keep what they have. */
   restart(): void;
 }
@@ -49,7 +49,7 @@ export async function startIstiod(
   { revision, sharedMeshConfig, isMultiRoot = true }: IstiodOptions,
 ): Promise<Istiod> {
   const sources: { -readonly [name in keyof MeshSources]: MeshSources[name] } = {};
-  const proxies: ((push: Push) => void)[] = [];
+  const proxies = new Set<(push: Push) => void>();
   const log: string[] = [];
   let pushes = 0;
   let merged: MergedMesh | undefined;
@@ -110,8 +110,11 @@ export async function startIstiod(
     log: () => log,
     pushes: () => pushes,
     current: () => push!,
-    connect: (proxy) => {
-      proxies.push(proxy);
+    connect: (proxyCleanup, proxy) => {
+      proxies.add(proxy);
+      proxyCleanup.add(() => {
+        proxies.delete(proxy);
+      });
       proxy(push!);
     },
     restart: () => {
