@@ -15,6 +15,8 @@ export interface EnvoyFiles {
   writeListeners(listeners: readonly Json[]): void;
   /** How many times listeners were written: it stays the same as long as no listener has to change. */
   readonly listenerWrites: () => number;
+  /** A listener that waits for this secret accepts nobody. */
+  writeNothing(name: string): void;
   /** `trusted_ca`, whatever is in it. */
   writeRoots(name: string, pem: string): void;
   writeCertificate(name: string, certificate: { readonly pem: string; readonly keyPem: string }): void;
@@ -29,8 +31,11 @@ export function envoyFiles(folder: string): EnvoyFiles {
   let listenerWrites = 0;
   const secretPath = (name: string): string => join(xds, `${encodeURIComponent(name)}.json`);
   const source = (path: string): Json => ({ resource_api_version: 'V3', path_config_source: { path } });
+  const writeResources = (name: string, resources: readonly Json[]): void => {
+    replaceFile(secretPath(name), JSON.stringify({ resources }));
+  };
   const writeSecret = (name: string, fields: Json): void => {
-    replaceFile(secretPath(name), JSON.stringify({ resources: [{ '@type': SECRET, name, ...fields }] }));
+    writeResources(name, [{ '@type': SECRET, name, ...fields }]);
   };
   return {
     dynamicResources: { lds_config: source(listenersPath) },
@@ -43,6 +48,9 @@ export function envoyFiles(folder: string): EnvoyFiles {
       listenerWrites++;
     },
     listenerWrites: () => listenerWrites,
+    writeNothing: (name) => {
+      writeResources(name, []);
+    },
     writeRoots: (name, pem) => {
       writeSecret(name, { validation_context: { trusted_ca: inline(pem) } });
     },
