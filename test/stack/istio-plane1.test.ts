@@ -3,21 +3,20 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { stringify } from 'yaml';
-import { serializeBundle } from '../../src/bundle/bundle-document.ts';
-import { parseTrustDomain, type TrustDomain } from '../../src/bundle/trust-domain.ts';
-import { makeRoot, makeSvid, type Issued } from '../fakes/fake-ca.ts';
-import { startEndpoint } from '../fakes/hostile-endpoint.ts';
+import { parseTrustDomain } from '../../src/bundle/trust-domain.ts';
 import { Cleanup } from './harness/cleanup.ts';
 import { requestByTls } from './harness/envoy-config.ts';
 import { eventually } from './harness/eventually.ts';
 import { startFederatedPair, type FederatedSide } from './harness/federated-pair.ts';
 import { freePort } from './harness/free-ports.ts';
+import { startHeldTrustDomain, type HeldTrustDomain } from './harness/held-trust-domain.ts';
 import { holdStream, startEcho } from './harness/held-stream.ts';
 import type { Inbound, Outbound } from './harness/istio-envoy.ts';
 import { startSidecar, type Sidecar } from './harness/istio-proxy.ts';
 import { type Istiod, startIstiod } from './harness/istiod.ts';
 import { type KubeApiServer, startKubeApiServer } from './harness/kube-api-server.ts';
 import { rotateRoot } from './harness/rotate-root.ts';
+import { ISTIO_NAMESPACE, writeMesh } from './harness/write-mesh.ts';
 
 const ROTATIONS = 3;
 const NORTH = parseTrustDomain('north.test');
@@ -40,7 +39,7 @@ describe('two real sidecars as Istio configures them, certified by SPIRE', () =>
   let kube: KubeApiServer;
   let east: Side;
   let west: Side;
-  let northRoot: Issued;
+  let north: HeldTrustDomain;
 
   before(async () => {
     const [pair, apiServer] = await Promise.all([
@@ -48,10 +47,11 @@ describe('two real sidecars as Istio configures them, certified by SPIRE', () =>
       startKubeApiServer(cleanup, { name: 'mesh' }),
     ]);
     kube = apiServer;
-    await kube.kubectl(['create', 'namespace', 'istio-system']);
+    await kube.kubectl(['create', 'namespace', ISTIO_NAMESPACE]);
     const [eastSide, westSide] = pair;
-    northRoot = await makeRoot(NORTH);
-    westSide.broker.declare('north', await declarationWithRoot(northRoot, NORTH));
+    north = await startHeldTrustDomain(cleanup, NORTH);
+    const federatesWith = { entries: [{ spiffeID: 'spiffe://west.test/workload' }] };
+    westSide.broker.declare('north', { ...north.declaration, federatesWith });
     await Promise.all([
       eastSide.agent.waitForX509(({ federatedRoots }) => federatedRoots.has('west.test')),
       westSide.agent.waitForX509(({ federatedRoots }) => federatedRoots.has('east.test') && federatedRoots.has(NORTH)),
@@ -61,26 +61,6 @@ describe('two real sidecars as Istio configures them, certified by SPIRE', () =>
     west = await startSide(westSide, 'west', ['east.test', NORTH], inbounds.west, inbounds.east);
   });
   after(() => cleanup.run());
-
-  /** A trust domain whose authority is in the test's hands, so that it can sign what no honest one would. */
-  async function declarationWithRoot(root: Issued, trustDomain: TrustDomain): Promise<Record<string, unknown>> {
-    const endpointSPIFFEID = `spiffe://${trustDomain}/federation-broker`;
-    const document = serializeBundle(
-      { trustDomain, x509Authorities: [root.der], jwtAuthorities: [], sequenceNumber: 1n, refreshHintSeconds: 300 },
-      { refreshHintSeconds: 300 },
-    );
-    const endpoint = await startEndpoint(await makeSvid(root, endpointSPIFFEID), (_request, response) =>
-      response.writeHead(200, { 'content-type': 'application/json' }).end(document),
-    );
-    cleanup.add(() => endpoint.close());
-    return {
-      trustDomain,
-      bundleEndpointURL: endpoint.url,
-      bundleEndpointProfile: { type: 'https_spiffe', endpointSPIFFEID },
-      trustDomainBundle: { inline: document.toString() },
-      federatesWith: { entries: [{ spiffeID: 'spiffe://west.test/workload' }] },
-    };
-  }
 
   async function inboundPorts(): Promise<Inbound> {
     return { httpPort: await freePort(), tcpPort: await freePort(), tcpUpstreamPort: await startEcho(cleanup) };
@@ -95,8 +75,8 @@ describe('two real sidecars as Istio configures them, certified by SPIRE', () =>
   ): Promise<Side> {
     // One API server holds both meshes, each as a revision of istiod.
     const sharedMeshConfig = `istio-federation-${name}`;
-    await apply(`istio-${name}`, stringify({ trustDomain: side.trustDomain }));
-    await apply(sharedMeshConfig, contentFor(peers));
+    await writeMesh(kube, `istio-${name}`, stringify({ trustDomain: side.trustDomain }));
+    await writeMesh(kube, sharedMeshConfig, contentFor(peers));
     const istiod = await startIstiod(cleanup, kube, { revision: name, sharedMeshConfig });
     const outbound: Outbound = {
       httpPort: await freePort(),
@@ -109,20 +89,9 @@ describe('two real sidecars as Istio configures them, certified by SPIRE', () =>
     return { ...side, istiod, sidecar, inbound, outbound };
   }
 
-  async function apply(name: string, mesh: string): Promise<void> {
-    const metadata = { name, namespace: 'istio-system' };
-    const configMap = { apiVersion: 'v1', kind: 'ConfigMap', metadata, data: { mesh } };
-    await kube.kubectl(['apply', '--server-side', '--filename=-'], { input: JSON.stringify(configMap) });
-  }
-
   async function statusOfCall({ outbound }: Side): Promise<number> {
     const url = `http://127.0.0.1:${outbound.httpPort}/`;
     return (await fetch(url, { signal: AbortSignal.timeout(5_000) })).status;
-  }
-
-  async function leaf(id: string) {
-    const { pem, keyPem } = await makeSvid(northRoot, id);
-    return { chainPem: pem, keyPem };
   }
 
   it(`pass every request both ways, and keep a stream each way, through ${ROTATIONS} rotations on both sides`, async (context) => {
@@ -156,16 +125,25 @@ describe('two real sidecars as Istio configures them, certified by SPIRE', () =>
   });
 
   it('refuse a leaf of one peer’s authority that claims the name of another, and accept its own', async () => {
-    assert.equal(await requestByTls(west.inbound.httpPort, await leaf(`spiffe://${NORTH}/workload`)), OK);
+    assert.equal(await requestByTls(west.inbound.httpPort, await north.leaf(`spiffe://${NORTH}/workload`)), OK);
     for (const forged of ['spiffe://east.test/workload', 'spiffe://west.test/workload']) {
-      await assert.rejects(requestByTls(west.inbound.httpPort, await leaf(forged)));
+      await assert.rejects(requestByTls(west.inbound.httpPort, await north.leaf(forged)));
     }
   });
 
+  // Envoy's SPIFFE validator looks for the bundle by the first URI alone. SPIRE issues no such leaf, a hostile CA can.
+  it('accept a leaf with two URIs by the first of them: what SPIFFE forbids and Envoy does not refuse', async () => {
+    const [own, forged] = [`spiffe://${NORTH}/workload`, 'spiffe://west.test/workload'];
+    const ownFirst = await north.leaf(own, { uris: [own, forged] });
+    assert.equal(await requestByTls(west.inbound.httpPort, ownFirst), OK);
+    const forgedFirst = await north.leaf(own, { uris: [forged, own] });
+    await assert.rejects(requestByTls(west.inbound.httpPort, forgedFirst));
+  });
+
   it('refuse a peer that SPIRE vouches for as long as the mesh does not list its trust domain', async () => {
-    await apply('istio-federation-west', contentFor(['east.test']));
+    await writeMesh(kube, 'istio-federation-west', contentFor(['east.test']));
     await eventually('it is refused', async () => {
-      await assert.rejects(requestByTls(west.inbound.httpPort, await leaf(`spiffe://${NORTH}/workload`)));
+      await assert.rejects(requestByTls(west.inbound.httpPort, await north.leaf(`spiffe://${NORTH}/workload`)));
       return true;
     });
     assert.equal(await statusOfCall(east), 200);

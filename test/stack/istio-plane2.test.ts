@@ -15,12 +15,13 @@ import { holdStream, startEcho } from './harness/held-stream.ts';
 import { DRAIN_SECONDS, startSidecar, type Sidecar } from './harness/istio-proxy.ts';
 import { type Istiod, startIstiod } from './harness/istiod.ts';
 import { type KubeApiServer, startKubeApiServer } from './harness/kube-api-server.ts';
+import { ISTIO_NAMESPACE, writeMesh } from './harness/write-mesh.ts';
 
 const ROTATIONS = 3;
 const EAST = parseTrustDomain('east.test');
 const WEST = parseTrustDomain('west.test');
 const NORTH = parseTrustDomain('north.test');
-const SHARED = { name: 'istio-federation', namespace: 'istio-system' };
+const SHARED = 'istio-federation';
 const OK = 'HTTP/1.1 200 OK';
 
 type Mode = 'Constrained' | 'Flat';
@@ -77,10 +78,10 @@ describe('a sidecar certified by istiod', () => {
 
   before(async () => {
     kube = await startKubeApiServer(cleanup, { name: 'mesh' });
-    await kube.kubectl(['create', 'namespace', 'istio-system']);
-    await apply('istio', stringify({ trustDomain: EAST }));
+    await kube.kubectl(['create', 'namespace', ISTIO_NAMESPACE]);
+    await writeMesh(kube, 'istio', stringify({ trustDomain: EAST }));
     [meshRoot, westRoot] = [await makeRoot(EAST), await makeRoot(WEST)];
-    istiod = await startIstiod(cleanup, kube, { sharedMeshConfig: SHARED.name });
+    istiod = await startIstiod(cleanup, kube, { sharedMeshConfig: SHARED });
     inbound.httpPort = await freePort();
     inbound.tcpPort = await freePort();
     inbound.tcpUpstreamPort = await startEcho(cleanup);
@@ -89,16 +90,10 @@ describe('a sidecar certified by istiod', () => {
   });
   after(() => cleanup.run());
 
-  async function apply(name: string, mesh: string): Promise<void> {
-    const metadata = { name, namespace: SHARED.namespace };
-    const configMap = { apiVersion: 'v1', kind: 'ConfigMap', metadata, data: { mesh } };
-    await kube.kubectl(['apply', '--server-side', '--filename=-'], { input: JSON.stringify(configMap) });
-  }
-
   /** Until the sidecar judges by it. */
   async function publish(...peers: readonly PublishedPeer[]): Promise<void> {
     const { mesh, pems } = contentFor(peers);
-    await apply(SHARED.name, mesh);
+    await writeMesh(kube, SHARED, mesh);
     await sidecar.waitForAnchors(pems);
     await eventually('istiod pushed the trust domains', () =>
       peers.every(({ trustDomain }) => istiod.current().sanPrefixes.includes(`spiffe://${trustDomain}/`)),
@@ -157,6 +152,14 @@ describe('a sidecar certified by istiod', () => {
       assert.equal(sidecar.listenerWrites(), writes);
       assert.equal(await sidecar.envoy.admin('/config_dump?resource=dynamic_listeners'), listenersBefore);
       assert.equal(sidecar.certificateRequests(), requests + 2 * ROTATIONS);
+    });
+
+    it('hears the same from an istiod that starts anew', () => {
+      const writes = sidecar.listenerWrites();
+      const before = istiod.current();
+      istiod.restart();
+      assert.deepEqual(istiod.current(), before);
+      assert.equal(sidecar.listenerWrites(), writes);
     });
 
     it('writes its listeners once for another trust domain, and drains what is open', async () => {

@@ -9,6 +9,7 @@ import { type Istiod, startIstiod } from './harness/istiod.ts';
 import { type KubeApiServer, startKubeApiServer } from './harness/kube-api-server.ts';
 import type { CaCertificate } from './harness/mesh-config.ts';
 import { mergedRoots } from './harness/trust-anchors.ts';
+import { ISTIO_NAMESPACE, writeMesh } from './harness/write-mesh.ts';
 
 const OWN = { trustDomain: 'east.test' };
 
@@ -21,30 +22,20 @@ describe('the stand-in for istiod', () => {
 
   before(async () => {
     kube = await startKubeApiServer(cleanup);
-    await kube.kubectl(['create', 'namespace', 'istio-system']);
+    await kube.kubectl(['create', 'namespace', ISTIO_NAMESPACE]);
     [one, two] = [(await makeRoot('one.test')).pem, (await makeRoot('two.test')).pem];
-    await writeMesh('istio', stringify(OWN));
-    await writeMesh('shared', '');
+    await writeMesh(kube, 'istio', stringify(OWN));
+    await writeMesh(kube, 'shared', '');
     istiod = await startIstiod(cleanup, kube, { sharedMeshConfig: 'shared' });
   });
   after(() => cleanup.run());
 
   beforeEach(async () => {
-    await writeMesh('istio', stringify(OWN));
-    await writeMesh('shared', share({ trustDomains: ['one.test'] }, { pem: one }));
+    await writeMesh(kube, 'istio', stringify(OWN));
+    await writeMesh(kube, 'shared', share({ trustDomains: ['one.test'] }, { pem: one }));
     await pushed(['east.test', 'one.test'], [one]);
     istiod.restart();
   });
-
-  async function writeMesh(name: string, mesh: string): Promise<void> {
-    const configMap = {
-      apiVersion: 'v1',
-      kind: 'ConfigMap',
-      metadata: { name, namespace: 'istio-system' },
-      data: { mesh },
-    };
-    await kube.kubectl(['apply', '--server-side', '--filename=-'], { input: JSON.stringify(configMap) });
-  }
 
   function share(...caCertificates: readonly CaCertificate[]): string {
     return stringify({ caCertificates });
@@ -70,40 +61,46 @@ describe('the stand-in for istiod', () => {
   }
 
   it('shows a change in /debug/mesh before it pushes it', async () => {
-    await writeMesh('shared', share({ pem: two }));
+    await writeMesh(kube, 'shared', share({ pem: two }));
     await eventually('it is there', async () => (await debugMesh()).caCertificates[0]?.pem === two, { intervalMs: 2 });
     await pushed(['east.test'], [two]);
   });
 
   it('pushes nothing for a changed comment or an identical apply', async () => {
     const pushesBefore = istiod.pushes();
-    await writeMesh('shared', `# a comment\n${share({ trustDomains: ['one.test'] }, { pem: one })}`);
-    await writeMesh('shared', share({ trustDomains: ['one.test'] }, { pem: one }));
-    await writeMesh('shared', share({ trustDomains: ['one.test'] }, { pem: two }));
+    await writeMesh(kube, 'shared', `# a comment\n${share({ trustDomains: ['one.test'] }, { pem: one })}`);
+    await writeMesh(kube, 'shared', share({ trustDomains: ['one.test'] }, { pem: one }));
+    await writeMesh(kube, 'shared', share({ trustDomains: ['one.test'] }, { pem: two }));
     await pushed(['east.test', 'one.test'], [two]);
     assert.equal(istiod.pushes(), pushesBefore + 1);
   });
 
   it('lets the base’s caCertificates win whole, also when they are empty', async () => {
-    await writeMesh('istio', stringify({ ...OWN, caCertificates: [] }));
+    await writeMesh(kube, 'istio', stringify({ ...OWN, caCertificates: [] }));
     await pushed(['east.test'], []);
-    await writeMesh('istio', stringify({ ...OWN, caCertificates: [{ pem: two }] }));
+    await writeMesh(kube, 'istio', stringify({ ...OWN, caCertificates: [{ pem: two }] }));
     await pushed(['east.test'], [two]);
-    await writeMesh('istio', `${stringify(OWN)}caCertificates:\n`);
+    await writeMesh(kube, 'istio', `${stringify(OWN)}caCertificates:\n`);
     await pushed(['east.test', 'one.test'], [one]);
   });
 
   it('loses every shared entry when the shared ConfigMap is deleted, empty, or without its key', async () => {
-    await kube.kubectl(['delete', 'configmap', 'shared', '--namespace=istio-system']);
+    await kube.kubectl(['delete', 'configmap', 'shared', `--namespace=${ISTIO_NAMESPACE}`]);
     await pushed(['east.test'], []);
-    await writeMesh('shared', share({ pem: two }));
+    await writeMesh(kube, 'shared', share({ pem: two }));
     await pushed(['east.test'], [two]);
-    await writeMesh('shared', '');
+    await writeMesh(kube, 'shared', '');
     await pushed(['east.test'], []);
-    await writeMesh('shared', share({ pem: two }));
+    await writeMesh(kube, 'shared', share({ pem: two }));
     await pushed(['east.test'], [two]);
-    const data = { metadata: { name: 'shared', namespace: 'istio-system' }, data: { other: 'x', mesh: null } };
-    await kube.kubectl(['patch', 'configmap', 'shared', '--namespace=istio-system', `--patch=${JSON.stringify(data)}`]);
+    const data = { data: { other: 'x', mesh: null } };
+    await kube.kubectl([
+      'patch',
+      'configmap',
+      'shared',
+      `--namespace=${ISTIO_NAMESPACE}`,
+      `--patch=${JSON.stringify(data)}`,
+    ]);
     await pushed(['east.test'], []);
   });
 
@@ -114,28 +111,29 @@ describe('the stand-in for istiod', () => {
       'trustDomainAliases: x',
       'caCertificates: [{trustDomains: [1]}]',
     ]) {
-      await writeMesh('shared', share({ trustDomains: ['one.test'] }, { pem: one }));
+      await writeMesh(kube, 'shared', share({ trustDomains: ['one.test'] }, { pem: one }));
       await pushed(['east.test', 'one.test'], [one]);
       const good = fault.startsWith('ca') ? '' : share({ trustDomains: ['one.test'] }, { pem: one });
-      await writeMesh('shared', `${good}${fault}\n`);
+      await writeMesh(kube, 'shared', `${good}${fault}\n`);
       await pushed(['east.test'], []);
     }
   });
 
   it('keeps the shared entries, and loses the base’s settings, for a YAML error in the base', async () => {
-    await writeMesh('istio', 'trustDomain: [');
+    await writeMesh(kube, 'istio', 'trustDomain: [');
     await pushed(['cluster.local', 'one.test'], [one]);
   });
 
   it('complains about an invalid alias and applies it, tolerates an unknown field, and joins the aliases', async () => {
-    await writeMesh('istio', stringify({ ...OWN, trustDomainAliases: ['old.test'] }));
-    await writeMesh('shared', stringify({ trustDomainAliases: ['under_score'], nobodyKnows: 1 }));
+    await writeMesh(kube, 'istio', stringify({ ...OWN, trustDomainAliases: ['old.test'] }));
+    await writeMesh(kube, 'shared', stringify({ trustDomainAliases: ['under_score'], nobodyKnows: 1 }));
     await pushed(['east.test', 'under_score', 'old.test'], []);
     assert.match(istiod.log().join('\n'), /ignoring: .*under_score/);
   });
 
   it('takes trust domains as they are written, in the order written, each once', async () => {
     await writeMesh(
+      kube,
       'shared',
       share({ trustDomains: ['b.test', 'UPPER.test', 'a b'] }, { trustDomains: ['a_b', 'b.test'] }),
     );
@@ -144,15 +142,15 @@ describe('the stand-in for istiod', () => {
 
   it('delivers a text once, and the same certificate as another text twice', async () => {
     const wrapped = one.replace(/\n(?=[^-])/g, '').replace(/(-----BEGIN CERTIFICATE-----)/, '$1\n');
-    await writeMesh('shared', share({ pem: one }, { pem: one }, { pem: '', trustDomains: ['one.test'] }));
+    await writeMesh(kube, 'shared', share({ pem: one }, { pem: one }, { pem: '', trustDomains: ['one.test'] }));
     await pushed(['east.test', 'one.test'], [one]);
-    await writeMesh('shared', share({ pem: one }, { pem: wrapped }));
+    await writeMesh(kube, 'shared', share({ pem: one }, { pem: wrapped }));
     await pushed(['east.test'], [one, wrapped]);
   });
 
   it('delivers a CA that has expired, and what follows the first block', async () => {
     const expired = await makeRoot('one.test', { notAfter: new Date('2021-01-01T00:00:00Z') });
-    await writeMesh('shared', share({ pem: expired.pem }, { pem: `${two}garbage` }));
+    await writeMesh(kube, 'shared', share({ pem: expired.pem }, { pem: `${two}garbage` }));
     await pushed(['east.test'], [expired.pem, `${two}garbage`]);
     assert.match(mergedRoots(one, istiod.current().trustAnchors ?? []), /^garbage$/m);
   });
@@ -165,7 +163,7 @@ describe('the stand-in for istiod', () => {
       [leaf.pem, /certificate is not a CA certificate/],
     ];
     for (const [index, [pem, message]] of bad.entries()) {
-      await writeMesh('shared', share({ trustDomains: [`bad${index}.test`] }, { pem: two }, { pem }));
+      await writeMesh(kube, 'shared', share({ trustDomains: [`bad${index}.test`] }, { pem: two }, { pem }));
       await pushed(['east.test', `bad${index}.test`], [one]);
       assert.match(istiod.log().at(-1) ?? '', message);
       assert.ok((await debugMesh()).caCertificates.some((entry) => entry.pem === pem));
@@ -174,7 +172,7 @@ describe('the stand-in for istiod', () => {
       istiod.restart();
     }, /failed to create discovery service: .*certificate is not a CA certificate/);
     await assert.rejects(startIstiod(cleanup, kube, { sharedMeshConfig: 'shared' }), /not a CA certificate/);
-    await writeMesh('shared', share({ pem: two }));
+    await writeMesh(kube, 'shared', share({ pem: two }));
     await eventually('it starts again', () => {
       istiod.restart();
       return true;
@@ -183,14 +181,14 @@ describe('the stand-in for istiod', () => {
   });
 
   it('without the multi-root flag hands out no PEM, and minds none, but accepts the trust domains', async () => {
-    await writeMesh('shared', share({ trustDomains: ['two.test'] }, { pem: 'nothing' }));
+    await writeMesh(kube, 'shared', share({ trustDomains: ['two.test'] }, { pem: 'nothing' }));
     const other = await startIstiod(cleanup, kube, { sharedMeshConfig: 'shared', isMultiRoot: false });
     const { sanPrefixes, trustAnchors } = other.current();
     assert.deepEqual([sanPrefixes.at(-1), trustAnchors], ['spiffe://two.test/', undefined]);
   });
 
   it('reads the ConfigMap of its revision', async () => {
-    await writeMesh('istio-canary', stringify({ trustDomain: 'canary.test' }));
+    await writeMesh(kube, 'istio-canary', stringify({ trustDomain: 'canary.test' }));
     const canary = await startIstiod(cleanup, kube, { revision: 'canary', sharedMeshConfig: 'shared-canary' });
     assert.deepEqual(canary.current().sanPrefixes, ['spiffe://canary.test/']);
   });

@@ -6,10 +6,10 @@ import { followObject } from './follow-object.ts';
 import type { KubeApiServer } from './kube-api-server.ts';
 import { inboundSanPrefixes, isSameConfig, mergeMeshConfig, type MergedMesh, type MeshSources } from './mesh-config.ts';
 import { TrustAnchorError, verifiedAnchors } from './trust-anchors.ts';
+import { ISTIO_NAMESPACE } from './write-mesh.ts';
 
 /** istiod waits this long for more of the same before it pushes (PILOT_DEBOUNCE_AFTER). */
 const DEBOUNCE_MS = 100;
-const NAMESPACE = 'istio-system';
 
 export interface IstiodOptions {
   /** `istio-<revision>` is its base ConfigMap; default `istio`. */
@@ -93,10 +93,15 @@ export async function startIstiod(
     }, DEBOUNCE_MS);
   };
   const follow = (source: keyof MeshSources, name: string): Promise<void> =>
-    followObject(cleanup, kube.kubeconfigPath, { resource: 'configmaps', namespace: NAMESPACE, name }, (configMap) => {
-      sources[source] = configMap?.data?.['mesh'];
-      onChange();
-    });
+    followObject(
+      cleanup,
+      kube.kubeconfigPath,
+      { resource: 'configmaps', namespace: ISTIO_NAMESPACE, name },
+      (configMap) => {
+        sources[source] = configMap?.data?.['mesh'];
+        onChange();
+      },
+    );
   await follow('base', revision === undefined ? 'istio' : `istio-${revision}`);
   await follow('shared', sharedMeshConfig);
   cleanup.add(() => {

@@ -107,6 +107,11 @@ export function inboundSanPrefixes({ trustDomain, trustDomainAliases, caCertific
   return [...names].filter((name) => name !== '').map((name) => `spiffe://${name}/`);
 }
 
+/** Whether istiod has anything to push: a changed comment is no change. */
+export function isSameConfig(one: MeshConfig, other: MeshConfig): boolean {
+  return isDeepStrictEqual(one, other);
+}
+
 /** A sentence when it cannot be read. */
 function parseFields(text: string): Fields | string {
   const document = parseDocument(text);
@@ -139,9 +144,4 @@ function strings(value: unknown): readonly string[] {
 
 function objects(value: unknown): readonly Fields[] {
   return (value ?? []) as readonly Fields[];
-}
-
-/** Whether istiod has anything to push: a changed comment is no change. */
-export function isSameConfig(one: MeshConfig, other: MeshConfig): boolean {
-  return isDeepStrictEqual(one, other);
 }

@@ -24,6 +24,8 @@ export interface SpireAgentOptions {
   readonly name?: string;
   /** What Envoys ask for to get every bundle, `ROOTCA` beside Istio. Default: SPIRE's own, `ALL`. */
   readonly sdsAllBundlesName?: string;
+  /** `disable_spiffe_cert_validation`: roots come as one list, and not at all where all bundles are asked for. */
+  readonly sdsValidatorDisabled?: boolean;
 }
 
 export type JwtValidation =
@@ -57,9 +59,10 @@ export interface SpireAgent {
 export async function startSpireAgent(
   cleanup: Cleanup,
   server: SpireServer,
-  { name = 'agent', sdsAllBundlesName }: SpireAgentOptions = {},
+  options: SpireAgentOptions = {},
 ): Promise<SpireAgent> {
   const program = programPath('spire', 'spire-agent');
+  const { name = 'agent' } = options;
   const folder = join(server.folder, name);
   const dataFolder = join(folder, 'data');
   const socketPath = join(folder, 'agent.sock');
@@ -80,8 +83,7 @@ export async function startSpireAgent(
       SOCKET_PATH: socketPath,
       DATA_DIR: dataFolder,
       LOG_LEVEL: 'DEBUG',
-      SDS:
-        sdsAllBundlesName === undefined ? '' : renderConfig('istio-sds.conf', { ALL_BUNDLES_NAME: sdsAllBundlesName }),
+      SDS: sdsBlock(options),
       NODE_CERTIFICATE_PATH: file('node.pem', node.certificatePem),
       NODE_PRIVATE_KEY_PATH: file('node-key.pem', node.privateKeyPem),
     }),
@@ -145,6 +147,15 @@ export async function startSpireAgent(
       child = await start();
     },
   };
+}
+
+/** An agent's configuration may hold one such block, or none. */
+function sdsBlock({ sdsAllBundlesName, sdsValidatorDisabled = false }: SpireAgentOptions): string {
+  const names =
+    sdsAllBundlesName === undefined ? '' : renderConfig('istio-sds.conf', { ALL_BUNDLES_NAME: sdsAllBundlesName });
+  if (!sdsValidatorDisabled) return names;
+  const block = names === '' ? 'sds {\n}\n' : names;
+  return block.replace(/\}\s*$/, '    disable_spiffe_cert_validation = true\n}\n');
 }
 
 interface JwtAnswer {
