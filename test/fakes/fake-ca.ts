@@ -19,7 +19,6 @@ export interface CertificateOptions {
   readonly uris?: readonly string[];
   readonly dnsNames?: readonly string[];
   readonly ipAddresses?: readonly string[];
-  readonly emailAddresses?: readonly string[];
   readonly isCa?: boolean;
   /** Undefined in the map: no keyUsage extension at all. */
   readonly keyUsage?: x509.KeyUsageFlags | 'None';
@@ -97,7 +96,6 @@ async function extensions(options: CertificateOptions, keys: CryptoKeyPair): Pro
     ...(options.uris ?? []).map((value) => ({ type: 'url' as const, value })),
     ...(options.dnsNames ?? []).map((value) => ({ type: 'dns' as const, value })),
     ...(options.ipAddresses ?? []).map((value) => ({ type: 'ip' as const, value })),
-    ...(options.emailAddresses ?? []).map((value) => ({ type: 'email' as const, value })),
   ];
   const isCa = options.isCa ?? false;
   const usage: x509.KeyUsageFlags | 'None' =

@@ -64,7 +64,7 @@ const FORGERIES: Readonly<Record<string, CertificateOptions>> = {
   'two URIs, its own and one of ours': { uris: [ORDERS, OURS] },
   'two URIs, one of ours and its own': { uris: [OURS, ORDERS] },
   'a DNS name with the text of one of ours': { uris: [], dnsNames: [OURS] },
-  'an e-mail address with the text of one of ours': { uris: [], emailAddresses: [OURS] },
+  'an e-mail address with the text of one of ours': { uris: [], otherNames: [{ type: 'email', value: OURS }] },
 };
 
 describe('a sidecar certified by istiod', () => {
