@@ -6,6 +6,7 @@ import type { DeclarationPlace } from './declaration-place.ts';
 import { bootstrapField, objectName } from './declared-bootstrap.ts';
 import { bundleEndpointProfile, bundleEndpointUrl, webPki } from './declared-endpoint.ts';
 import { federatesWithField } from './declared-links.ts';
+import { meshField } from './declared-mesh.ts';
 import { parseDurationSeconds } from './duration.ts';
 import type { Peer } from './relationship.ts';
 
@@ -45,30 +46,6 @@ const metadata = section({
   resourceVersion: setByApiServer,
   uid: setByApiServer,
 });
-
-const istio = section({
-  anchors: z
-    .enum(['SpireSds', 'Constrained', 'Flat', 'None'])
-    .describe(
-      'Where the mesh gets the peer’s roots. SpireSds: from the SPIRE agent, each for its own trust domain. ' +
-        'Constrained: in mesh config, with name constraints. Flat: in mesh config as they are. None: not at all.',
-    ),
-  acknowledgeRisk: z
-    .boolean()
-    .default(false)
-    .describe('Must be true with Flat: there the peer’s CA can vouch for any name, ours included.'),
-})
-  .superRefine(({ anchors, acknowledgeRisk }, context) => {
-    const fault = (path: string, message: string) => {
-      context.addIssue({ code: 'custom', path: [path], message });
-    };
-    if (anchors === 'Flat' && !acknowledgeRisk) {
-      fault('acknowledgeRisk', 'must be true with Flat: the peer’s CA could then vouch for any name, ours included');
-    } else if (anchors !== 'None') {
-      fault('anchors', 'needs the Istio adapter, which this broker does not have; only None is possible');
-    }
-  })
-  .describe('What the mesh of our trust domain accepts of the peer. Default: nothing is changed there.');
 
 const policy = section({
   onEmptyBundle: z
@@ -125,7 +102,7 @@ function specFields(place: DeclarationPlace) {
         'Own: the broker fetches the bundle and writes it to SPIRE. Delegate: SPIRE fetches, the broker watches.',
       ),
     federatesWith: federatesWithField(place).optional(),
-    istio: istio.optional(),
+    istio: meshField.optional(),
     policy: policy.prefault({}),
     suspend: z
       .literal([false, true, 'Revoke'])
@@ -172,6 +149,7 @@ function toPeerFields(fields: SpecFields): Omit<Peer, 'name'> {
     entrySelectors: fields.federatesWith?.entries ?? [],
     entryScope: fields.federatesWith?.scope ?? 'Additive',
     clusterSpiffeIds: fields.federatesWith?.clusterSPIFFEIDs,
+    mesh: fields.istio,
     policy: { ...policyFields, staleAfterSeconds: staleAfter },
     suspend: SUSPEND.get(fields.suspend) ?? 'Active',
     acceptDigest,

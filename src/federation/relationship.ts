@@ -43,6 +43,24 @@ export interface LabelRequirement {
   readonly values: readonly string[];
 }
 
+/** Where a mesh takes the roots of a peer from; `None`: its workloads do not meet this peer. */
+export type MeshAnchors = 'SpireSds' | 'Constrained' | 'Flat' | 'None';
+
+/** An object for the gateways at the edge, which holds the roots of this one peer. */
+export type GatewayCa =
+  /** Key `ca.crt`, in the broker's namespace: `configmap://<namespace>/<name>`, Istio 1.28 and later. */
+  | { readonly type: 'ConfigMap'; readonly name: string }
+  /** `<credentialName>-cacert` in the namespace of the gateway. */
+  | { readonly type: 'Secret'; readonly namespace: string; readonly credentialName: string };
+
+/** What the mesh of our trust domain accepts of a peer. */
+export interface MeshAcceptance {
+  readonly anchors: MeshAnchors;
+  /** Its name need not wait for others to be put on the mesh's list, which drains every listener, in one write. */
+  readonly urgent: boolean;
+  readonly gatewayCas: readonly GatewayCa[];
+}
+
 export interface PeerPolicy {
   /** An authenticated document with no keys: keep what is held and report, or take the peer's trust away. */
   readonly onEmptyBundle: 'Hold' | 'Revoke';
@@ -70,6 +88,8 @@ export interface Peer {
   readonly entryScope: 'Additive' | 'Exact';
   /** ClusterSPIFFEIDs of spire-controller-manager that may meet the peer; absent: none. */
   readonly clusterSpiffeIds: LabelSelector | undefined;
+  /** Absent: nothing of this peer is changed in a mesh. */
+  readonly mesh: MeshAcceptance | undefined;
   readonly policy: PeerPolicy;
   /** `Active`; `Paused`: nothing is fetched or changed; `Revoke`: trust is cut at once, links included. */
   readonly suspend: 'Active' | 'Paused' | 'Revoke';

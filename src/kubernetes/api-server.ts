@@ -1,9 +1,9 @@
 // What can be asked of the Kubernetes API server? The one interface all of src/kubernetes uses; each call is bounded.
 import type { Clock } from '../federation/clock.ts';
-import { listPageOf, objectOf, type ListPage } from './answers.ts';
+import { objectOf, type ListPage } from './answers.ts';
 import type { ApiAccess } from './api-access.ts';
 import type { ApiCall } from './api-connection.ts';
-import { answerInvalid, isKubeError, KubeError, type Attempt } from './kube-error.ts';
+import { isKubeError, KubeError, type Attempt } from './kube-error.ts';
 import { kubeconfigAccess, type KubeconfigFile } from './kubeconfig.ts';
 import {
   apiVersionOf,
@@ -16,15 +16,13 @@ import {
   type Resource,
   type Selection,
 } from './kube-object.ts';
+import { listPages, type PageOptions } from './list-pages.ts';
 import { Requester, type CallOptions } from './requester.ts';
 import { serviceAccountAccess, type ServiceAccount } from './service-account.ts';
 import { watchEvents, type WatchEvent } from './watch-stream.ts';
 
 /** Whose fields are ours in `metadata.managedFields`. */
 export const FIELD_MANAGER = 'spire-federation-broker';
-
-const PAGE_OBJECTS = 500;
-const MAX_PAGES = 1000;
 
 /** RFC 6902, the operations in use. */
 export type JsonPatchOperation =
@@ -40,20 +38,28 @@ export interface WatchRequest {
   readonly signal: AbortSignal;
 }
 
+export interface ApplyOptions extends CallOptions {
+  /** By force, for objects that no other manager may change. */
+  readonly takeBack?: boolean | undefined;
+}
+
 /** Every call has a deadline and a limit of bytes and rejects with `KubeError`; none retries by itself. */
 export interface ApiServer {
   /** Undefined when there is no such object. */
   get(ref: ObjectRef, options?: CallOptions): Promise<KubeObject | undefined>;
   /** All pages, as of one resourceVersion. `KubeGone` when paging took too long: begin again. */
   list(selection: Selection, options?: CallOptions): Promise<Pick<ListPage, 'items' | 'resourceVersion'>>;
+  /** The same page by page, for what is too much to hold at once. */
+  pages(selection: Selection, options?: PageOptions): AsyncIterable<readonly KubeObject[]>;
   create(resource: Resource, object: ObjectBody, options?: CallOptions): Promise<KubeObject>;
   /**
    * Server-side apply under our field manager: creates, or changes what `object` says and removes what an earlier apply
-   * said. Never by force: `KubeApplyConflict` names the other manager.
+   * said. `KubeApplyConflict` names the other manager where one says something else; only with `takeBack` is it
+   * replaced, and the field ours alone.
    */
-  apply(resource: Resource, object: ObjectBody, options?: CallOptions): Promise<KubeObject>;
+  apply(resource: Resource, object: ObjectBody, options?: ApplyOptions): Promise<KubeObject>;
   /**
-   * The same of the status alone. It goes to whatever has the name, also with another UID; with a
+   * The same of the status alone, never by force. It goes to whatever has the name, also with another UID; with a
    * `metadata.resourceVersion`, `KubeConflict` when that is not the newest. `KubeNotFound` when there is no object.
    */
   applyStatus(resource: Resource, object: ObjectBody, options?: CallOptions): Promise<KubeObject>;
@@ -107,13 +113,13 @@ function apiServerOver(requester: Requester): ApiServer {
     resource: Resource,
     object: ObjectBody,
     subresource: 'status' | undefined,
-    options: CallOptions | undefined,
+    { takeBack = false, ...options }: ApplyOptions = {},
   ) => {
     const ref = refOf(resource, object);
     const call: ApiCall = {
       method: 'PATCH',
       path: objectPath(ref, subresource),
-      query: { fieldManager: FIELD_MANAGER, force: 'false' },
+      query: { fieldManager: FIELD_MANAGER, force: String(takeBack) },
       body: bodyOf(resource, object),
       contentType: 'application/apply-patch+yaml',
     };
@@ -134,7 +140,19 @@ function apiServerOver(requester: Requester): ApiServer {
       }
     },
 
-    list: (selection, options) => listAllPages(requester, selection, options),
+    async list(selection, options) {
+      const items: KubeObject[] = [];
+      let resourceVersion = '';
+      for await (const page of listPages(requester, selection, options)) {
+        items.push(...page.items);
+        ({ resourceVersion } = page);
+      }
+      return { items, resourceVersion };
+    },
+
+    async *pages(selection, options) {
+      for await (const { items } of listPages(requester, selection, options)) yield items;
+    },
 
     create(resource, object, options) {
       const { namespace } = object.metadata;
@@ -201,25 +219,6 @@ function apiServerOver(requester: Requester): ApiServer {
       requester.close();
     },
   };
-}
-
-async function listAllPages(
-  requester: Requester,
-  selection: Selection,
-  options: CallOptions | undefined,
-): Promise<Pick<ListPage, 'items' | 'resourceVersion'>> {
-  const attempt = attemptOf('list', selection);
-  const items: KubeObject[] = [];
-  let next: string | undefined;
-  for (let pages = 0; pages < MAX_PAGES; pages += 1) {
-    const query = { ...queryOf(selection), limit: String(PAGE_OBJECTS), continue: next };
-    const call: ApiCall = { method: 'GET', path: collectionPath(selection), query };
-    const page = listPageOf(attempt, await requester.json(attempt, call, options));
-    items.push(...page.items);
-    if (page.continue === undefined) return { items, resourceVersion: page.resourceVersion };
-    next = page.continue;
-  }
-  throw answerInvalid(attempt, `it has more than ${MAX_PAGES} pages`);
 }
 
 function queryOf({ fieldSelector, labelSelector }: Selection) {

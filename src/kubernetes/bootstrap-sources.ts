@@ -8,7 +8,7 @@ import type { ApiServer } from './api-server.ts';
 import { bootstrapBytes, bootstrapRef, type ObjectSource } from './bootstrap-object.ts';
 import { KubeError } from './kube-error.ts';
 import type { KubeObject, ObjectRef } from './kube-object.ts';
-import { Reflector, type Objects } from './reflector.ts';
+import { watchObject } from './watch-object.ts';
 
 export interface BootstrapSourcesOptions {
   readonly api: Pick<ApiServer, 'list' | 'watch'>;
@@ -26,8 +26,8 @@ export interface BootstrapSourcesOptions {
 interface Watched {
   readonly stop: AbortController;
   readonly ended: Promise<void>;
-  /** As last read; undefined: never yet. */
-  objects: Objects | undefined;
+  /** As last read; undefined: never yet, or there is none. */
+  object: KubeObject | undefined;
 }
 
 export class BootstrapSources {
@@ -66,30 +66,24 @@ export class BootstrapSources {
     await Promise.all(ended);
   }
 
-  #start(id: string, { resource, namespace, name }: ObjectRef): void {
+  #start(id: string, ref: ObjectRef): void {
     const { api, clock, random, onError, onFault } = this.#options;
     const stop = new AbortController();
-    const selection = { resource, namespace, fieldSelector: `metadata.name=${name}` };
-    const reflector = new Reflector(selection, {
-      api,
-      clock,
-      random,
-      report: (what) => {
-        if (what instanceof KubeError) {
-          onError(what);
-          return;
-        }
-        watched.objects = what;
-        this.#compare(id);
-      },
-      onHandlerFault: onFault,
-    });
-    const watched: Watched = { stop, ended: reflector.run(stop.signal), objects: undefined };
+    const report = (found: KubeObject | KubeError | undefined) => {
+      if (found instanceof KubeError) {
+        onError(found);
+        return;
+      }
+      watched.object = found;
+      this.#compare(id);
+    };
+    const ended = watchObject(ref, { api, clock, random, report, onHandlerFault: onFault }, stop.signal);
+    const watched: Watched = { stop, ended, object: undefined };
     this.#watched.set(id, watched);
   }
 
   #compare(id: string): void {
-    const [object] = this.#watched.get(id)?.objects?.values() ?? [];
+    const object = this.#watched.get(id)?.object;
     if (object === undefined) return;
     for (const reference of this.#references.filter((each) => each.id === id)) {
       const digest = digestOf(object, reference.source);

@@ -8,9 +8,9 @@ import type {
   Report,
 } from '../federation/ports.ts';
 import type { BundleEndpointProfile } from '../federation/relationship.ts';
-import { FIELD_MANAGER } from './api-server.ts';
 import { isKubeError } from './kube-error.ts';
 import type { KubeObject, ObjectBody, Resource } from './kube-object.ts';
+import { isManagedByBroker, MANAGED_BY } from './managed-by.ts';
 import { fieldsOf, textOf } from './object-fields.ts';
 import { watchResource, type ResourceParts } from './watch-resource.ts';
 
@@ -21,9 +21,6 @@ export const CLUSTER_FEDERATED_TRUST_DOMAINS: Resource = {
   kind: 'ClusterFederatedTrustDomain',
   namespaced: false,
 };
-
-/** Of the objects that a broker made: no other is changed or deleted. */
-export const MANAGED_BY = { 'app.kubernetes.io/managed-by': FIELD_MANAGER } as const;
 
 /** What is written where a bundle has no hint of its own; SPIRE then asks as often as it does by default. */
 const DEFAULT_REFRESH_HINT_SECONDS = 300;
@@ -45,14 +42,13 @@ export class FederatedTrustDomainResources implements ClusterFederatedTrustDomai
     signal?: AbortSignal,
   ): Promise<ClusterFederatedTrustDomain> {
     const { api } = this.#parts;
-    const options = signal === undefined ? {} : { signal };
-    return federatedTrustDomainOf(await api.apply(CLUSTER_FEDERATED_TRUST_DOMAINS, bodyOf(declaration), options));
+    return federatedTrustDomainOf(await api.apply(CLUSTER_FEDERATED_TRUST_DOMAINS, bodyOf(declaration), { signal }));
   }
 
   async delete({ name, uid }: Pick<ClusterFederatedTrustDomain, 'name' | 'uid'>, signal?: AbortSignal): Promise<void> {
     const ref = { resource: CLUSTER_FEDERATED_TRUST_DOMAINS, name, uid };
     try {
-      await this.#parts.api.delete(ref, signal === undefined ? {} : { signal });
+      await this.#parts.api.delete(ref, { signal });
     } catch (error) {
       // Another object has taken its name; ours is gone.
       if (!isKubeError(error, 'KubeConflict')) throw error;
@@ -82,7 +78,7 @@ function bodyOf({ name, relationship, className, bootstrap }: FederatedTrustDoma
 }
 
 function federatedTrustDomainOf({ metadata, ...object }: KubeObject): ClusterFederatedTrustDomain {
-  const { name, uid = '', labels = {} } = metadata;
+  const { name, uid = '' } = metadata;
   const spec = fieldsOf(object['spec']);
   return {
     name,
@@ -92,7 +88,7 @@ function federatedTrustDomainOf({ metadata, ...object }: KubeObject): ClusterFed
     profile: profileOf(fieldsOf(spec['bundleEndpointProfile'])),
     className: textOf(spec['className']),
     carriesBundle: textOf(spec['trustDomainBundle']) !== undefined,
-    ours: Object.entries(MANAGED_BY).every(([key, value]) => labels[key] === value),
+    ours: isManagedByBroker(metadata),
   };
 }
 

@@ -133,6 +133,11 @@ export const RESOURCE_RULES: readonly ResourceRule[] = [
     fieldPath: '.acknowledgeRisk',
   },
   {
+    at: 'spec.istio.gatewayCAs[]',
+    rule: 'has(self.configMap) != has(self.secret)',
+    message: 'needs exactly one of configMap, secret',
+  },
+  {
     at: 'spec.policy.staleAfter',
     rule: `self.matches('^([0-9]{1,9}h)?([0-9]{1,9}m)?([0-9]{1,9}s)?$') && self.matches('[1-9]')`,
     message: 'is not a duration; write it like "30s", "5m" or "1h"',

@@ -7,7 +7,7 @@ import { isKubeError, KubeError, kubeErrorOfConnection } from './kube-error.ts';
 import { describeTarget, type KubeObject, type Selection } from './kube-object.ts';
 import type { WatchEvent } from './watch-stream.ts';
 
-/** By UID, without `metadata.managedFields`. */
+/** By UID, as `keep` left them. */
 export type Objects = ReadonlyMap<string, KubeObject>;
 
 export interface ReflectorOptions {
@@ -23,6 +23,8 @@ export interface ReflectorOptions {
   readonly report: (objects: Objects | KubeError) => void;
   /** `report` threw. It is told the same again with the next change or list. */
   readonly onHandlerFault: (error: unknown) => void;
+  /** What of an object is held in memory and reported; by default all but `metadata.managedFields`. */
+  readonly keep?: (object: KubeObject) => KubeObject;
 }
 
 /** Spread by a fifth to either side where many would fall into step. */
@@ -45,6 +47,7 @@ const PAUSES: Readonly<Record<WatchEnd, BackoffRange>> = {
 export class Reflector {
   readonly #selection: Selection;
   readonly #options: ReflectorOptions;
+  readonly #keep: (object: KubeObject) => KubeObject;
   #objects = new Map<string, KubeObject>();
   /** Where the watch goes on; undefined: list first. */
   #resourceVersion: string | undefined;
@@ -67,6 +70,7 @@ export class Reflector {
   constructor(selection: Selection, options: ReflectorOptions) {
     this.#selection = selection;
     this.#options = options;
+    this.#keep = options.keep ?? withoutManagedFields;
   }
 
   /** Of the last list, event or bookmark. */
@@ -156,7 +160,7 @@ export class Reflector {
     this.#listCount += 1;
     this.#relistAtMs = clock.now().getTime() + jittered(RELIST_MS, JITTER, random());
     this.#seen();
-    const listed = new Map(items.map((object) => [uidOf(object), stored(object)]));
+    const listed = new Map(items.map((object) => [uidOf(object), this.#keep(object)]));
     if (!sameVersions(this.#objects, listed)) this.#owesReport = true;
     this.#objects = listed;
     this.#resourceVersion = resourceVersion;
@@ -186,7 +190,7 @@ export class Reflector {
     if (type === 'BOOKMARK') return;
     const uid = uidOf(object);
     if (type === 'DELETED') this.#objects.delete(uid);
-    else this.#objects.set(uid, stored(object));
+    else this.#objects.set(uid, this.#keep(object));
     this.#owesReport = true;
   }
 
@@ -223,8 +227,8 @@ function uidOf({ metadata: { uid, namespace, name } }: KubeObject): string {
   return uid ?? `${namespace ?? ''}/${name}`;
 }
 
-/** Nobody reads who owns which field, and it is often the larger half of an object. */
-function stored(object: KubeObject): KubeObject {
+/** Few read who owns which field, and it is often the larger half of an object. */
+function withoutManagedFields(object: KubeObject): KubeObject {
   const { managedFields, ...metadata } = object.metadata;
   return managedFields === undefined ? object : { ...object, metadata };
 }

@@ -1,5 +1,7 @@
 // Which settings are there? One row each: everything else (flags, variables, file keys, documentation) follows from it.
 import { parseTrustDomain } from '../bundle/trust-domain.ts';
+import { istioRows } from './istio-settings.ts';
+import { row, type Inherited, type Setting } from './setting.ts';
 import {
   byteCount,
   cronExpression,
@@ -13,25 +15,7 @@ import {
   or,
   urlPath,
   wholeNumber,
-  type ValueForm,
 } from './value-form.ts';
-
-export interface Setting<T> {
-  /** As an operator would write it. */
-  readonly default: string;
-  readonly value: ValueForm<T>;
-  /** What it decides, in one or two sentences of Markdown. */
-  readonly doc: string;
-  /** Taken in place of the default. */
-  readonly inherited?: Inherited;
-}
-
-/** What others tell every program by variables of theirs. */
-export interface Inherited {
-  /** The variables, for people. */
-  readonly from: string;
-  readonly text: (environment: Readonly<Record<string, string | undefined>>) => string | undefined;
-}
 
 const inPod: Inherited = {
   from: 'KUBERNETES_SERVICE_HOST:KUBERNETES_SERVICE_PORT',
@@ -94,6 +78,7 @@ const rows = {
     wholeNumber({ min: 100, max: 60_000 }),
     'Deadline of one request to the API server.',
   ),
+  ...istioRows,
 
   refreshMinSeconds: row(
     '15',
@@ -210,10 +195,6 @@ const rows = {
   logFormat: row('json', oneOf('json', 'text'), 'One JSON object a line, or one line for people.'),
 };
 
-function row<T>(defaultText: string, value: ValueForm<T>, doc: string, inherited?: Inherited): Setting<T> {
-  return { default: defaultText, value, doc, ...(inherited !== undefined && { inherited }) };
-}
-
 export type SettingName = keyof typeof rows;
 
 /** The values of all settings. Undefined stands for a setting's word for absence, for example "off". */
@@ -283,5 +264,10 @@ export const settingsRules: readonly SettingsRule[] = [
     settings: ['kubernetes', 'kubernetesNamespace'],
     holds: (config) => config.kubernetes === 'off' || config.kubernetesNamespace !== undefined,
     message: 'needs kubernetesNamespace, where the Lease is kept',
+  },
+  {
+    settings: ['istio', 'kubernetes'],
+    holds: (config) => config.istio === 'off' || config.kubernetes !== 'off',
+    message: 'needs kubernetes, where Istio takes its configuration from; without it use "fedbroker render"',
   },
 ];

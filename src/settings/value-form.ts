@@ -104,6 +104,26 @@ export const objectPath: ValueForm<{ readonly namespace: string; readonly name: 
   },
 };
 
+/** Of istiod: labels of Kubernetes, separated by commas. */
+export const revisionNames: ValueForm<readonly string[]> = {
+  form: 'names of revisions separated by commas, like "default,1-30"',
+  read(text) {
+    const names = text.split(',').map((name) => name.trim());
+    if (!names.every((name) => /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(name))) throw new NotOfForm();
+    return [...new Set(names)].sort();
+  },
+};
+
+export const httpUrl: ValueForm<string> = {
+  form: 'a URL that starts with http:// or https://, without user, query or fragment',
+  read(text) {
+    if (!/^https?:/.test(text) || !URL.canParse(text)) throw new NotOfForm();
+    const { username, search, hash, href } = new URL(text);
+    if (`${username}${search}${hash}` !== '') throw new NotOfForm();
+    return href;
+  },
+};
+
 function textLike(pattern: RegExp, form: string): ValueForm<string> {
   return {
     form,

@@ -82,6 +82,17 @@ export function describeApplies(subject: () => Subject): void {
     );
   });
 
+  it('takes back by force what another wrote, and is the only one to say it then', async () => {
+    const { api, editAs } = subject();
+    const name = freshName();
+    await api.apply(BEACONS, beacon(name, { height: 3 }));
+    await editAs('kubectl-edit', beaconRef(name), { spec: { height: 5 } });
+    await assert.rejects(api.apply(BEACONS, beacon(name, { height: 3 })), kubeError('KubeApplyConflict'));
+    const { spec, metadata } = await api.apply(BEACONS, beacon(name, { height: 3 }), { takeBack: true });
+    const owners = metadata.managedFields as readonly { manager: string }[];
+    assert.deepEqual([spec, owners.map(({ manager }) => manager)], [{ colour: 'red', height: 3 }, [FIELD_MANAGER]]);
+  });
+
   it('is refused on an older version, and on another object of the name', async () => {
     const { api } = subject();
     const name = freshName();

@@ -42,7 +42,10 @@ export class FieldOwners {
       );
   }
 
-  /** `current` with what `manager` applies, and without what it applied before and no longer says. */
+  /**
+   * `current` with what `manager` applies, and without what it applied before and no longer says. What others say
+   * differently, they lose.
+   */
   applied(manager: string, current: Json, applied: Json, part: (topField: string) => boolean): Json {
     const result = structuredClone(current);
     const leaves = ownedLeaves(applied);
@@ -55,9 +58,11 @@ export class FieldOwners {
       this.#owners.delete(leaf);
       withLeaf(result, leaf, undefined);
     }
+    const held = ownedLeaves(current);
     for (const [leaf, value] of leaves) {
       withLeaf(result, leaf, value);
-      this.#owners.set(leaf, (this.#owners.get(leaf) ?? new Set<string>()).add(us));
+      const sharers = same(held.get(leaf), value) ? this.#owners.get(leaf) : undefined;
+      this.#owners.set(leaf, (sharers ?? new Set<string>()).add(us));
     }
     return result;
   }
@@ -92,6 +97,7 @@ function ownedLeaves(object: Json): Map<string, unknown> {
   const rest = without(object, 'apiVersion', 'kind', 'metadata');
   const leaves = leavesOf(Object.keys(metadata).length > 0 ? { ...rest, metadata } : rest);
   leaves.delete('[]');
+  for (const [leaf, value] of leaves) if (value === undefined) leaves.delete(leaf);
   return leaves;
 }
 

@@ -53,6 +53,7 @@ describe('a declaration without faults', () => {
       entrySelectors: [],
       entryScope: 'Additive',
       clusterSpiffeIds: undefined,
+      mesh: undefined,
       policy: { onEmptyBundle: 'Hold', onDisjointRoots: 'Accept', staleAfterSeconds: 3600 },
       suspend: 'Active',
       acceptDigest: undefined,
@@ -72,7 +73,11 @@ describe('a declaration without faults', () => {
             { parentID: 'spiffe://east.example/spire/agent/**', selectors: ['unix:uid:0', 'k8s:ns:pay'], hint: 'in' },
           ],
         },
-        istio: { anchors: 'None' },
+        istio: {
+          anchors: 'Constrained',
+          urgent: true,
+          gatewayCAs: [{ configMap: { name: 'west-ca' } }, { secret: { namespace: 'edge', credentialName: 'west' } }],
+        },
         policy: {
           onEmptyBundle: 'Revoke',
           onDisjointRoots: 'Hold',
@@ -103,6 +108,14 @@ describe('a declaration without faults', () => {
         hint: 'in',
       },
     ]);
+    assert.deepEqual(peer.mesh, {
+      anchors: 'Constrained',
+      urgent: true,
+      gatewayCas: [
+        { type: 'ConfigMap', name: 'west-ca' },
+        { type: 'Secret', namespace: 'edge', credentialName: 'west' },
+      ],
+    });
     assert.deepEqual(peer.policy, { onEmptyBundle: 'Revoke', onDisjointRoots: 'Hold', staleAfterSeconds: 5400 });
     assert.equal(peer.acceptDigest, 'ab'.repeat(32));
     assert.equal(peer.suspend, 'Revoke');
@@ -204,7 +217,7 @@ const FAULTS: readonly (readonly [sentence: string, document: unknown, fault: Re
     declaration({ federatesWith: { entries: [{ hint: 'a' }], clusterSPIFFEIDs: { matchLabels: {} } } }),
     /^spec\.federatesWith\.clusterSPIFFEIDs: needs Kubernetes: in a file/,
   ],
-  ['a mesh without an adapter', declaration({ istio: { anchors: 'SpireSds' } }), /anchors: needs the Istio adapter/],
+  ['a gateway CA without object', declaration({ istio: { anchors: 'None', gatewayCAs: [{}] } }), /exactly one of/],
   ['a mesh without a choice', declaration({ istio: {} }), /^spec\.istio\.anchors: is missing/],
   ['an entry selector without criterion', withEntry({}), /^spec\.federatesWith\.entries\.0: needs at least one of/],
   ['an empty list of entry selectors', declaration({ federatesWith: { entries: [] } }), /entries: must not be empty$/],

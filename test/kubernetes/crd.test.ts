@@ -96,6 +96,7 @@ describe('the definition', () => {
       'spec.mode': 'Own',
       'spec.federatesWith.scope': 'Additive',
       'spec.istio.acknowledgeRisk': false,
+      'spec.istio.urgent': false,
       'spec.policy': {},
       'spec.policy.onEmptyBundle': 'Hold',
       'spec.policy.onDisjointRoots': 'Accept',

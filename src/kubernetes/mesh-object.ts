@@ -1,0 +1,68 @@
+// How does a ConfigMap or Secret of the mesh look on the API, and who wrote into it? (core v1; FieldsV1 of metav1)
+import type { MeshObject, MeshObjectContent, MeshObjectRef } from '../federation/mesh-objects.ts';
+import { FIELD_MANAGER } from './api-server.ts';
+import { CONFIG_MAPS, SECRETS } from './core-resources.ts';
+import type { KubeObject, ObjectBody, ObjectRef, Resource } from './kube-object.ts';
+import { isManagedByBroker, MANAGED_BY } from './managed-by.ts';
+import { fieldsOf, textOf } from './object-fields.ts';
+
+type Kind = MeshObjectRef['kind'];
+
+const RESOURCES: Readonly<Record<Kind, Resource>> = { ConfigMap: CONFIG_MAPS, Secret: SECRETS };
+
+export function objectRefOf({ kind, namespace, name }: MeshObjectRef): ObjectRef {
+  return { resource: RESOURCES[kind], namespace, name };
+}
+
+/** A key whose value is no text is left out. */
+export function meshObjectOf(kind: Kind, { metadata, ...object }: KubeObject): MeshObject {
+  const { name, namespace = '', uid = '', resourceVersion = '', annotations = {}, managedFields = [] } = metadata;
+  const data = Object.entries(fieldsOf(object['data'])).flatMap(([key, value]): [string, string][] =>
+    typeof value === 'string' ? [[key, kind === 'Secret' ? decoded(value) : value]] : [],
+  );
+  return {
+    kind,
+    namespace,
+    name,
+    uid,
+    resourceVersion,
+    ours: isManagedByBroker(metadata),
+    data: Object.fromEntries(data),
+    annotations,
+    otherManagers: otherManagersOf(managedFields),
+  };
+}
+
+/** What is applied: our label, the data and the annotations, and nothing else, so that nothing else is ours. */
+export function bodyOf(
+  { kind, namespace, name }: MeshObjectRef,
+  { data, annotations }: MeshObjectContent,
+  uid: string | undefined,
+): ObjectBody {
+  return {
+    metadata: {
+      name,
+      namespace,
+      ...(uid !== undefined && { uid }),
+      labels: MANAGED_BY,
+      ...(Object.keys(annotations).length > 0 && { annotations }),
+    },
+    data: Object.fromEntries(Object.entries(data).map(([key, text]) => [key, storedText(kind, text)])),
+  };
+}
+
+/** As `data` has it. Not `stringData`: the API server does not take away what an earlier apply said there. */
+export function storedText(kind: Kind, text: string): string {
+  return kind === 'Secret' ? Buffer.from(text).toString('base64') : text;
+}
+
+function decoded(base64: string): string {
+  return Buffer.from(base64, 'base64').toString();
+}
+
+function otherManagersOf(managedFields: readonly unknown[]): readonly string[] {
+  const entries = managedFields.map(fieldsOf);
+  const writers = entries.filter(({ fieldsV1 }) => 'f:data' in fieldsOf(fieldsV1));
+  const names = writers.flatMap(({ manager }) => textOf(manager) ?? []);
+  return [...new Set(names)].filter((name) => name !== FIELD_MANAGER).sort();
+}

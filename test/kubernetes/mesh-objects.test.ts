@@ -1,0 +1,195 @@
+// Do the mesh's objects say what we want, are they taken back when asked, and is nobody else's touched?
+import assert from 'node:assert/strict';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import { systemClock } from '../../src/federation/clock.ts';
+import type { MeshObject, MeshObjectRef } from '../../src/federation/mesh-objects.ts';
+import type { CodedError } from '../../src/federation/ports.ts';
+import { openApiServer, type ApiServer } from '../../src/kubernetes/api-server.ts';
+import { CONFIG_MAPS, SECRETS } from '../../src/kubernetes/core-resources.ts';
+import { MANAGED_BY } from '../../src/kubernetes/managed-by.ts';
+import { MeshResources } from '../../src/kubernetes/mesh-objects.ts';
+import { kubeError } from '../contract/kube-subject.ts';
+import { startFakeApiServer, type FakeApiServer } from '../fakes/fake-api-server.ts';
+
+const SHARED: MeshObjectRef = { kind: 'ConfigMap', namespace: 'istio-system', name: 'istio-federation' };
+const GATEWAY_CA: MeshObjectRef = { kind: 'Secret', namespace: 'edge', name: 'west-cacert' };
+const CONTENT = { data: { mesh: 'caCertificates: []\n' }, annotations: {} };
+
+describe('MeshResources', () => {
+  let kube: FakeApiServer;
+  let api: ApiServer;
+  let objects: MeshResources;
+
+  beforeEach(async () => {
+    kube = await startFakeApiServer();
+    api = await openApiServer({ access: await kube.serviceAccount(), clock: systemClock, timeoutMs: 5_000 });
+    const onFault = (error: unknown) => {
+      throw error;
+    };
+    objects = new MeshResources({ api, clock: systemClock, random: () => 0.1, onFault });
+  });
+  afterEach(async () => {
+    api.close();
+    await kube.close();
+  });
+
+  const resourceOf = ({ kind }: MeshObjectRef) => (kind === 'Secret' ? SECRETS : CONFIG_MAPS);
+  const stored = (ref: MeshObjectRef) => api.get({ ...ref, resource: resourceOf(ref) });
+  const writes = () => kube.store.changes.length;
+
+  /** As `kubectl edit` does it. */
+  const edit = (ref: MeshObjectRef, patch: object, manager = 'kubectl-edit') => {
+    const place = { ...ref, resource: resourceOf(ref), subresource: undefined };
+    kube.store.patch(place, 'application/merge-patch+json', patch, manager);
+  };
+
+  const createTheirs = (ref: MeshObjectRef, theirs: object = {}) =>
+    api.create(resourceOf(ref), { metadata: { name: ref.name, namespace: ref.namespace }, ...theirs });
+
+  it('creates it with our label and the data, and writes nothing the second time', async () => {
+    const created = await objects.apply(SHARED, CONTENT);
+    assert.deepEqual([created.ours, created.data, created.otherManagers], [true, CONTENT.data, []]);
+    assert.deepEqual((await stored(SHARED))?.metadata.labels, MANAGED_BY);
+    assert.equal((await objects.apply(SHARED, CONTENT)).resourceVersion, created.resourceVersion);
+    assert.equal(writes(), 1);
+  });
+
+  it('drops keys and annotations that it no longer says', async () => {
+    await objects.apply(SHARED, { data: { a: '1', b: '2' }, annotations: { 'fedbroker.dev/x': 'y' } });
+    const { data, annotations } = await objects.apply(SHARED, { data: { b: '2' }, annotations: {} });
+    assert.deepEqual([data, annotations], [{ b: '2' }, {}]);
+  });
+
+  it('keeps the text of a Secret in base64, and reads it as text', async () => {
+    const { data } = await objects.apply(GATEWAY_CA, { data: { 'ca.crt': 'PEM ü' }, annotations: {} });
+    assert.deepEqual(data, { 'ca.crt': 'PEM ü' });
+    assert.deepEqual((await stored(GATEWAY_CA))?.['data'], { 'ca.crt': Buffer.from('PEM ü').toString('base64') });
+  });
+
+  it('names who edited it, and takes it back only when asked', async () => {
+    await objects.apply(SHARED, CONTENT);
+    edit(SHARED, { data: { mesh: 'theirs' } });
+    await assert.rejects(objects.apply(SHARED, CONTENT), kubeError('KubeApplyConflict', 'kubectl-edit'));
+    assert.deepEqual((await stored(SHARED))?.['data'], { mesh: 'theirs' });
+    const { data, otherManagers } = await objects.apply(SHARED, CONTENT, { takeBack: true });
+    assert.deepEqual([data, otherManagers], [CONTENT.data, []]);
+  });
+
+  it('finds no conflict where somebody else has come to say the same', async () => {
+    await objects.apply(SHARED, CONTENT);
+    edit(SHARED, { data: { mesh: 'other' } });
+    edit(SHARED, { data: CONTENT.data });
+    assert.deepEqual((await objects.apply(SHARED, CONTENT)).otherManagers, ['kubectl-edit']);
+  });
+
+  it('names who added a key, and takes the key away only when asked', async () => {
+    await objects.apply(SHARED, CONTENT);
+    edit(SHARED, { data: { meshNetworks: 'theirs' } }, 'helm');
+    await assert.rejects(objects.apply(SHARED, CONTENT), kubeError('KubeApplyConflict', 'meshNetworks; "helm" wrote'));
+    const { data, otherManagers } = await objects.apply(SHARED, CONTENT, { takeBack: true });
+    assert.deepEqual([data, otherManagers], [CONTENT.data, []]);
+  });
+
+  it('never changes an object without our label, whatever is asked', async () => {
+    await createTheirs(SHARED, { data: { mesh: 'theirs' } });
+    for (const takeBack of [false, true]) {
+      const refused = kubeError('KubeAlreadyExists', /"istio-federation" in namespace "istio-system" is there without/);
+      await assert.rejects(objects.apply(SHARED, CONTENT, { takeBack }), refused);
+    }
+    const { uid = '' } = (await stored(SHARED))?.metadata ?? {};
+    await assert.rejects(objects.delete({ ...SHARED, uid }), kubeError('KubeAlreadyExists'));
+    assert.equal(writes(), 1);
+  });
+
+  it('does not force its way into an object that appears between its look and its write', async () => {
+    const racing: ApiServer = {
+      ...api,
+      apply: async (...call) => {
+        await createTheirs(SHARED, { data: { mesh: 'theirs' } });
+        return api.apply(...call);
+      },
+    };
+    const parts = { api: racing, clock: systemClock, random: Math.random, onFault: () => undefined };
+    const late = new MeshResources(parts).apply(SHARED, CONTENT, { takeBack: true });
+    await assert.rejects(late, kubeError('KubeApplyConflict'));
+    assert.equal(writes(), 1);
+  });
+
+  it('replaces one key of an object of others, and nothing beside it', async () => {
+    const theirs = { data: { mesh: 'rootNamespace: a\n', 'a/b~c': 'old' } };
+    const created = await createTheirs(SHARED, theirs);
+    edit(SHARED, { metadata: { labels: { app: 'istiod' } } });
+    const [object] = await reports(SHARED, 1);
+    const change = { key: 'a/b~c', text: 'new', annotations: { 'fedbroker.dev/entries': 'x' } };
+    const replaced = await objects.replaceKey(object as MeshObject, change);
+    assert.deepEqual(replaced.data, { mesh: 'rootNamespace: a\n', 'a/b~c': 'new' });
+    assert.deepEqual(
+      [replaced.annotations, replaced.ours, replaced.uid],
+      [change.annotations, false, created.metadata.uid],
+    );
+    const again = await objects.replaceKey(replaced, { ...change, text: 'newer', annotations: { b: 'y' } });
+    assert.deepEqual(again.annotations, { 'fedbroker.dev/entries': 'x', b: 'y' });
+  });
+
+  it('replaces no key of an object that has changed since', async () => {
+    await createTheirs(SHARED);
+    const [object] = await reports(SHARED, 1);
+    edit(SHARED, { data: { mesh: 'newer' } });
+    const change = { key: 'mesh', text: 'x', annotations: {} };
+    await assert.rejects(objects.replaceKey(object as MeshObject, change), kubeError('KubeConflict'));
+    assert.deepEqual((await stored(SHARED))?.['data'], { mesh: 'newer' });
+  });
+
+  it('writes the first key of an object that has none', async () => {
+    await createTheirs(GATEWAY_CA);
+    const [object] = await reports(GATEWAY_CA, 1);
+    const change = { key: 'mesh', text: 'x', annotations: {} };
+    assert.deepEqual((await objects.replaceKey(object as MeshObject, change)).data, { mesh: 'x' });
+  });
+
+  it('deletes only this very object', async () => {
+    const { uid } = await objects.apply(SHARED, CONTENT);
+    await objects.delete({ ...SHARED, uid: 'another' });
+    assert.notEqual(await stored(SHARED), undefined);
+    await objects.delete({ ...SHARED, uid });
+    assert.equal(await stored(SHARED), undefined);
+    await objects.delete({ ...SHARED, uid });
+  });
+
+  it('reports the one object at every change, who wrote into it, and its absence', async () => {
+    await objects.apply({ ...SHARED, name: 'neighbour' }, CONTENT);
+    const found = await reports(SHARED, 4, async (count) => {
+      if (count === 1) await objects.apply(SHARED, CONTENT);
+      if (count === 2) edit(SHARED, { data: { mesh: 'theirs' } });
+      if (count === 3) await api.delete({ ...SHARED, resource: CONFIG_MAPS });
+    });
+    const said = found.map((each) => each && 'data' in each && [each.data['mesh'], each.otherManagers]);
+    assert.deepEqual(said, [undefined, ['caCertificates: []\n', []], ['theirs', ['kubectl-edit']], undefined]);
+  });
+
+  it('reports what hinders it', async () => {
+    kube.isAllowed = () => false;
+    const [error] = await reports(SHARED, 1);
+    assert.equal((error as CodedError).code, 'KubeForbidden');
+  });
+
+  /** The first `count` reports; `after` each of them. */
+  function reports(ref: MeshObjectRef, count: number, after?: (soFar: number) => Promise<void>) {
+    const found: (MeshObject | CodedError | undefined)[] = [];
+    const stop = new AbortController();
+    return new Promise<typeof found>((resolve, reject) => {
+      void objects.watch(
+        ref,
+        (each) => {
+          found.push(each);
+          if (found.length < count) after?.(found.length).catch(reject);
+          else {
+            stop.abort();
+            resolve(found);
+          }
+        },
+        stop.signal,
+      );
+    });
+  }
+});

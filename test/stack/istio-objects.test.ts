@@ -1,0 +1,192 @@
+// Does a real API server keep the mesh's objects as we say, ours alone, and those of others untouched?
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { systemClock } from '../../src/federation/clock.ts';
+import type { MeshObject, MeshObjectRef } from '../../src/federation/mesh-objects.ts';
+import type { CodedError } from '../../src/federation/ports.ts';
+import { FIELD_MANAGER, openApiServer, type ApiServer } from '../../src/kubernetes/api-server.ts';
+import { CONFIG_MAPS } from '../../src/kubernetes/core-resources.ts';
+import { MeshResources } from '../../src/kubernetes/mesh-objects.ts';
+import { freshName, kubeError, NAMESPACE } from '../contract/kube-subject.ts';
+import { Cleanup } from './harness/cleanup.ts';
+import { eventually } from './harness/eventually.ts';
+import { startKubeApiServer, type KubeApiServer } from './harness/kube-api-server.ts';
+
+const CONTENT = { data: { mesh: 'caCertificates:\n  - trustDomains: [west.test]\n' }, annotations: {} };
+const OUR_LABEL = { 'f:metadata': { 'f:labels': { 'f:app.kubernetes.io/managed-by': {} } } };
+
+interface ShownObject {
+  readonly metadata: {
+    readonly uid: string;
+    readonly labels?: Readonly<Record<string, string>>;
+    readonly managedFields?: readonly {
+      readonly manager: string;
+      readonly operation: string;
+      readonly fieldsV1: object;
+    }[];
+  };
+  readonly type?: string;
+  readonly data?: Readonly<Record<string, string>>;
+}
+
+describe('the objects of the mesh on a real API server', () => {
+  const cleanup = new Cleanup();
+  let server: KubeApiServer;
+  let api: ApiServer;
+  let objects: MeshResources;
+
+  before(async () => {
+    server = await startKubeApiServer(cleanup, { name: 'mesh' });
+    api = await openApiServer({ access: { path: server.kubeconfigPath }, clock: systemClock, timeoutMs: 10_000 });
+    cleanup.add(() => {
+      api.close();
+    });
+    const onFault = (error: unknown) => {
+      throw error;
+    };
+    objects = new MeshResources({ api, clock: systemClock, random: () => 0.1, onFault });
+  });
+  after(() => cleanup.run());
+
+  const fresh = (kind: MeshObjectRef['kind'] = 'ConfigMap'): MeshObjectRef => {
+    return { kind, namespace: NAMESPACE, name: freshName() };
+  };
+  const shown = ({ kind, name }: MeshObjectRef) =>
+    server.kubectlJson<ShownObject>(['get', kind, name, '--show-managed-fields']);
+  const ownersOf = ({ metadata: { managedFields = [] } }: ShownObject) =>
+    managedFields.map(({ manager, operation, fieldsV1 }) => [manager, operation, fieldsV1]);
+  const editByHand = ({ kind, name }: MeshObjectRef, patch: object, manager = 'kubectl-edit') =>
+    server.kubectl(['patch', kind, name, '--type=merge', `--field-manager=${manager}`, '-p', JSON.stringify(patch)]);
+
+  /** What the watch of the object told, oldest first. */
+  function follow(ref: MeshObjectRef): readonly (MeshObject | CodedError | undefined)[] {
+    const told: (MeshObject | CodedError | undefined)[] = [];
+    const stop = new AbortController();
+    const running = objects.watch(ref, (found) => told.push(found), stop.signal);
+    cleanup.add(async () => {
+      stop.abort();
+      await running;
+    });
+    return told;
+  }
+
+  it('owns the key of our ConfigMap and our label, and nothing else', async () => {
+    const ref = fresh();
+    await objects.apply(ref, CONTENT);
+    const owned = { ...OUR_LABEL, 'f:data': { 'f:mesh': {} } };
+    assert.deepEqual(ownersOf(await shown(ref)), [[FIELD_MANAGER, 'Apply', owned]]);
+  });
+
+  it('owns the key of our Secret and our label, and nothing else', async () => {
+    const ref = fresh('Secret');
+    await objects.apply(ref, { data: { 'ca.crt': 'PEM' }, annotations: {} });
+    const secret = await shown(ref);
+    const owned = { ...OUR_LABEL, 'f:data': { 'f:ca.crt': {} } };
+    assert.deepEqual(ownersOf(secret), [[FIELD_MANAGER, 'Apply', owned]]);
+    assert.deepEqual([secret.type, secret.data], ['Opaque', { 'ca.crt': Buffer.from('PEM').toString('base64') }]);
+    const { data } = await objects.apply(ref, { data: { 'ca.crt': 'PEM 2' }, annotations: {} });
+    assert.deepEqual(data, { 'ca.crt': 'PEM 2' });
+  });
+
+  it('writes nothing when it says the same again', async () => {
+    const ref = fresh();
+    const { resourceVersion } = await objects.apply(ref, CONTENT);
+    assert.equal((await objects.apply(ref, CONTENT)).resourceVersion, resourceVersion);
+    assert.equal((await objects.apply(ref, CONTENT, { takeBack: true })).resourceVersion, resourceVersion);
+  });
+
+  it('sees who edits it, is refused, and has it back as it was when asked to take it back', async () => {
+    const ref = fresh();
+    await objects.apply(ref, CONTENT);
+    const ours = ownersOf(await shown(ref));
+    const told = follow(ref);
+    await editByHand(ref, { data: { mesh: 'theirs' } });
+    await eventually('the watch names the editor', () => {
+      const last = told.at(-1);
+      return last !== undefined && 'data' in last && last.otherManagers.includes('kubectl-edit');
+    });
+    await assert.rejects(objects.apply(ref, CONTENT), kubeError('KubeApplyConflict', 'kubectl-edit'));
+    const { data, otherManagers } = await objects.apply(ref, CONTENT, { takeBack: true });
+    assert.deepEqual([data, otherManagers], [CONTENT.data, []]);
+    assert.deepEqual(ownersOf(await shown(ref)), ours);
+  });
+
+  it('takes back what another applied by force, as Argo CD and Flux do', async () => {
+    const ref = fresh();
+    await objects.apply(ref, CONTENT);
+    const metadata = { name: ref.name, namespace: NAMESPACE };
+    const input = JSON.stringify({ apiVersion: 'v1', kind: 'ConfigMap', metadata, data: { mesh: 'theirs' } });
+    const flags = ['--server-side', '--force-conflicts', '--field-manager=argocd-controller'];
+    await server.kubectl(['apply', ...flags, '-f', '-'], { input });
+    await assert.rejects(objects.apply(ref, CONTENT), kubeError('KubeApplyConflict', 'argocd-controller'));
+    const { data, otherManagers } = await objects.apply(ref, CONTENT, { takeBack: true });
+    assert.deepEqual([data, otherManagers], [CONTENT.data, []]);
+  });
+
+  it('finds no conflict where an editor has come to say the same', async () => {
+    const ref = fresh();
+    await objects.apply(ref, CONTENT);
+    await editByHand(ref, { data: { mesh: 'theirs' } });
+    await editByHand(ref, { data: CONTENT.data });
+    assert.deepEqual((await objects.apply(ref, CONTENT)).data, CONTENT.data);
+  });
+
+  it('takes away a key that others added, when asked', async () => {
+    const ref = fresh();
+    await objects.apply(ref, CONTENT);
+    await editByHand(ref, { data: { meshNetworks: 'networks: {}' } }, 'helm');
+    await assert.rejects(objects.apply(ref, CONTENT), kubeError('KubeApplyConflict', '"helm"'));
+    const { data } = await objects.apply(ref, CONTENT, { takeBack: true });
+    assert.deepEqual(data, CONTENT.data);
+  });
+
+  it('sees its deletion at once, and restores it with the same bytes', async () => {
+    const ref = fresh();
+    const told = follow(ref);
+    await eventually('its absence is told', () => told.length === 1 && told[0] === undefined);
+    await objects.apply(ref, CONTENT);
+    await eventually('it is told', () => told.length === 2);
+    const before = await shown(ref);
+    await server.kubectl(['delete', 'configmap', ref.name]);
+    const deletedAt = performance.now();
+    await eventually('its absence is told again', () => told.length === 3 && told[2] === undefined);
+    await objects.apply(ref, CONTENT);
+    assert.ok(performance.now() - deletedAt < 2_000);
+    const restored = await shown(ref);
+    assert.deepEqual([restored.data, restored.metadata.labels], [before.data, before.metadata.labels]);
+  });
+
+  it('leaves an object without our label as it is, byte for byte', async () => {
+    const ref = fresh();
+    await server.kubectl(['create', 'configmap', ref.name, '--from-literal=other=1']);
+    const before = await shown(ref);
+    for (const takeBack of [false, true]) {
+      await assert.rejects(objects.apply(ref, CONTENT, { takeBack }), kubeError('KubeAlreadyExists', 'not ours'));
+    }
+    await assert.rejects(objects.delete({ ...ref, uid: before.metadata.uid }), kubeError('KubeAlreadyExists'));
+    assert.deepEqual(await shown(ref), before);
+  });
+
+  it('replaces one key of an object of others, unless it has changed since', async () => {
+    const ref = fresh();
+    await server.kubectl(['create', 'configmap', ref.name, '--from-literal=mesh=a', '--from-literal=meshNetworks=b']);
+    const told = follow(ref);
+    await eventually('it is told', () => told.length === 1);
+    const read = told[0] as MeshObject;
+    const change = { key: 'mesh', text: 'c', annotations: { 'fedbroker.dev/entries': 'd' } };
+    const { data, annotations } = await objects.replaceKey(read, change);
+    assert.deepEqual([data, annotations], [{ mesh: 'c', meshNetworks: 'b' }, change.annotations]);
+    await assert.rejects(objects.replaceKey(read, change), kubeError('KubeConflict'));
+  });
+
+  it('deletes only the very object that was meant', async () => {
+    const ref = fresh();
+    const first = await objects.apply(ref, CONTENT);
+    await objects.delete(first);
+    const second = await objects.apply(ref, CONTENT);
+    await objects.delete(first);
+    assert.equal((await shown(ref)).metadata.uid, second.uid);
+    await objects.delete(second);
+    assert.equal(await api.get({ ...ref, resource: CONFIG_MAPS }), undefined);
+  });
+});
