@@ -189,7 +189,11 @@ describe('a real Envoy with the mesh’s one list of CAs', () => {
   async function issue({ options, by = 'root' }: Case): Promise<ClientCertificate> {
     const issuer = { root: peerRoot, 'our root': ourRoot }[by as string] ?? peerIntermediate;
     const leaf = await makeCertificate(options, issuer);
-    const sent = [leaf, ...(issuer === peerIntermediate ? [issuer] : []), ...(by.endsWith('with the root') ? [peerRoot] : [])];
+    const sent = [
+      leaf,
+      ...(issuer === peerIntermediate ? [issuer] : []),
+      ...(by.endsWith('with the root') ? [peerRoot] : []),
+    ];
     return { chainPem: sent.map(({ pem }) => pem).join(''), keyPem: leaf.keyPem };
   }
 

@@ -1,6 +1,8 @@
 // Does an edge gateway accept at each server exactly the peer whose CA object that server names?
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { parseTrustDomain } from '../../src/bundle/trust-domain.ts';
+import { CA_KEY, gatewayCaContent } from '../../src/istio/gateway-ca-content.ts';
 import { makeRoot, makeSvid, type Issued } from '../fakes/fake-ca.ts';
 import { Cleanup } from './harness/cleanup.ts';
 import { requestByTls } from './harness/envoy-config.ts';
@@ -31,12 +33,10 @@ const SERVERS: Readonly<Record<Peer, Omit<ServerTls, 'mode' | 'subjectAltNames'>
   late: { credentialName: 'builtin://', caCertCredentialName: `configmap://${BROKER_NAMESPACE}/ca-late` },
 };
 
-/** What a peer's CA object holds under its key: the peer's roots as they are. */
-function contentFor(roots: readonly Issued[]): string {
-  return roots
-    .map(({ pem }) => pem)
-    .sort()
-    .join('');
+/** The data of a peer's CA object: the peer's roots as they are. */
+function contentFor(peer: Peer, roots: readonly Issued[]): Readonly<Record<string, string>> {
+  const ders = roots.map(({ der }) => der);
+  return gatewayCaContent(parseTrustDomain(`${peer}.test`), ders).data;
 }
 
 describe('an edge gateway with a server for each peer', () => {
@@ -54,7 +54,7 @@ describe('an edge gateway with a server for each peer', () => {
     for (const peer of Object.keys(ID) as Peer[]) {
       roots.set(peer, await makeRoot(`${peer}.test`));
       ports.set(peer, await freePort());
-      if (peer !== 'late') await writeCa(peer, contentFor([rootOf(peer)]));
+      if (peer !== 'late') await writeCa(peer, contentFor(peer, [rootOf(peer)]));
     }
     await apply(gatewayObject('MUTUAL'));
     const svid = await makeSvid(await makeRoot('east.test'), 'spiffe://east.test/ns/istio-ingress/sa/edge');
@@ -80,13 +80,13 @@ describe('an edge gateway with a server for each peer', () => {
     await kube.kubectl(['apply', '--server-side', '--filename=-'], { input: JSON.stringify(object) });
   }
 
-  async function writeCa(peer: Peer, pem: string): Promise<void> {
+  async function writeCa(peer: Peer, data: Readonly<Record<string, string>>): Promise<void> {
     if (peer === 'south') {
       const metadata = { name: 'south-cacert', namespace: GATEWAY.namespace };
-      return apply({ apiVersion: 'v1', kind: 'Secret', metadata, stringData: { cacert: pem } });
+      return apply({ apiVersion: 'v1', kind: 'Secret', metadata, stringData: data });
     }
     const metadata = { name: `ca-${peer}`, namespace: BROKER_NAMESPACE };
-    return apply({ apiVersion: 'v1', kind: 'ConfigMap', metadata, data: { 'ca.crt': pem } });
+    return apply({ apiVersion: 'v1', kind: 'ConfigMap', metadata, data });
   }
 
   /** To the server of `at`, with a leaf signed by `by` that says it is `id`. */
@@ -112,10 +112,10 @@ describe('an edge gateway with a server for each peer', () => {
   it('takes another root from the CA object, keeps the old one as long as it is there, and no listener changes', async () => {
     for (const peer of PEERS) {
       const next = await makeRoot(`${peer}.test`);
-      await writeCa(peer, contentFor([rootOf(peer), next]));
+      await writeCa(peer, contentFor(peer, [rootOf(peer), next]));
       await eventually('the new root counts', async () => (await request(peer, next, ID[peer])) === OK);
       assert.equal(await request(peer, rootOf(peer), ID[peer]), OK);
-      await writeCa(peer, contentFor([next]));
+      await writeCa(peer, contentFor(peer, [next]));
       await eventually('the old root is gone', () => isRefused(request(peer, rootOf(peer), ID[peer])));
       assert.equal(await request(peer, next, ID[peer]), OK);
       roots.set(peer, next);
@@ -126,18 +126,18 @@ describe('an edge gateway with a server for each peer', () => {
   it('keeps the roots it has when the CA object is garbage, empty or deleted', async () => {
     for (const content of ['garbage', '']) {
       const rejected = await rejectedSecrets();
-      await writeCa('west', content);
+      await writeCa('west', { [CA_KEY]: content });
       await eventually('Envoy refused it', async () => (await rejectedSecrets()) > rejected);
       assert.equal(await request('west', rootOf('west'), ID.west), OK);
     }
     await kube.kubectl(['delete', 'configmap', 'ca-west', `--namespace=${BROKER_NAMESPACE}`]);
     assert.equal(await request('west', rootOf('west'), ID.west), OK);
-    await writeCa('west', contentFor([rootOf('west')]));
+    await writeCa('west', contentFor('west', [rootOf('west')]));
   });
 
   it('accepts nobody at a server whose CA object is not there, until it is', async () => {
     await assert.rejects(request('late', rootOf('late'), ID.late));
-    await writeCa('late', contentFor([rootOf('late')]));
+    await writeCa('late', contentFor('late', [rootOf('late')]));
     await eventually('it is accepted', async () => (await request('late', rootOf('late'), ID.late)) === OK);
   });
 

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { stringify } from 'yaml';
-import { parseTrustDomain } from '../../src/bundle/trust-domain.ts';
+import { parseTrustDomain, type TrustDomain } from '../../src/bundle/trust-domain.ts';
+import { serializeMeshContent } from '../../src/istio/mesh-content.ts';
 import { Cleanup } from './harness/cleanup.ts';
 import { requestByTls } from './harness/envoy-config.ts';
 import { eventually } from './harness/eventually.ts';
@@ -19,6 +20,8 @@ import { rotateRoot } from './harness/rotate-root.ts';
 import { ISTIO_NAMESPACE, writeMesh } from './harness/write-mesh.ts';
 
 const ROTATIONS = 3;
+const EAST = parseTrustDomain('east.test');
+const WEST = parseTrustDomain('west.test');
 const NORTH = parseTrustDomain('north.test');
 const OK = 'HTTP/1.1 200 OK';
 
@@ -29,9 +32,9 @@ interface Side extends FederatedSide {
   readonly outbound: Outbound;
 }
 
-/** What the ConfigMap of a mesh on SPIRE holds for these peers: the value of its key `mesh`. */
-function contentFor(trustDomains: readonly string[]): string {
-  return stringify({ caCertificates: [{ trustDomains: [...trustDomains].sort() }] });
+/** The value of the ConfigMap's key `mesh` in a mesh on SPIRE: names alone. */
+function contentFor(trustDomains: readonly TrustDomain[]): string {
+  return serializeMeshContent({ trustDomains, anchors: [] });
 }
 
 describe('two real sidecars as Istio configures them, certified by SPIRE', () => {
@@ -43,7 +46,7 @@ describe('two real sidecars as Istio configures them, certified by SPIRE', () =>
 
   before(async () => {
     const [pair, apiServer] = await Promise.all([
-      startFederatedPair(cleanup, ['east.test', 'west.test'], { agent: { sdsAllBundlesName: 'ROOTCA' } }),
+      startFederatedPair(cleanup, [EAST, WEST], { agent: { sdsAllBundlesName: 'ROOTCA' } }),
       startKubeApiServer(cleanup, { name: 'mesh' }),
     ]);
     kube = apiServer;
@@ -57,8 +60,8 @@ describe('two real sidecars as Istio configures them, certified by SPIRE', () =>
       westSide.agent.waitForX509(({ federatedRoots }) => federatedRoots.has('east.test') && federatedRoots.has(NORTH)),
     ]);
     const inbounds = { east: await inboundPorts(), west: await inboundPorts() };
-    east = await startSide(eastSide, 'east', ['west.test'], inbounds.east, inbounds.west);
-    west = await startSide(westSide, 'west', ['east.test', NORTH], inbounds.west, inbounds.east);
+    east = await startSide(eastSide, 'east', [WEST], inbounds.east, inbounds.west);
+    west = await startSide(westSide, 'west', [EAST, NORTH], inbounds.west, inbounds.east);
   });
   after(() => cleanup.run());
 
@@ -69,7 +72,7 @@ describe('two real sidecars as Istio configures them, certified by SPIRE', () =>
   async function startSide(
     side: FederatedSide,
     name: string,
-    peers: readonly string[],
+    peers: readonly TrustDomain[],
     inbound: Inbound,
     peer: Inbound,
   ): Promise<Side> {
@@ -141,7 +144,7 @@ describe('two real sidecars as Istio configures them, certified by SPIRE', () =>
   });
 
   it('refuse a peer that SPIRE vouches for as long as the mesh does not list its trust domain', async () => {
-    await writeMesh(kube, 'istio-federation-west', contentFor(['east.test']));
+    await writeMesh(kube, 'istio-federation-west', contentFor([EAST]));
     await eventually('it is refused', async () => {
       await assert.rejects(requestByTls(west.inbound.httpPort, await north.leaf(`spiffe://${NORTH}/workload`)));
       return true;

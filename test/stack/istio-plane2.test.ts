@@ -4,8 +4,10 @@ import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { stringify } from 'yaml';
+import { toPem } from '../../src/bundle/certificate.ts';
 import { parseTrustDomain, type TrustDomain } from '../../src/bundle/trust-domain.ts';
-import { constrainedAnchor } from '../../src/istio/constrained-anchor.ts';
+import { serializeMeshContent } from '../../src/istio/mesh-content.ts';
+import { peerAnchors } from '../../src/istio/peer-anchors.ts';
 import { makeRoot, makeSvid, type CertificateOptions, type Issued } from '../fakes/fake-ca.ts';
 import { Cleanup } from './harness/cleanup.ts';
 import { requestByTls, type ClientCertificate } from './harness/envoy-config.ts';
@@ -33,26 +35,16 @@ interface PublishedPeer {
   readonly mode: Mode;
 }
 
-const PUBLISHED: Readonly<Record<Mode, (root: Uint8Array, trustDomain: TrustDomain) => Uint8Array>> = {
-  Constrained: constrainedAnchor,
-  Flat: (root) => root,
-};
-
-/** What the ConfigMap holds for these peers: the value of its key `mesh`, and the PEMs in it. */
+/** The value of the ConfigMap's key `mesh` for these peers, and the PEMs in it. */
 function contentFor(peers: readonly PublishedPeer[]): { readonly mesh: string; readonly pems: readonly string[] } {
-  const trustDomains = [...new Set(peers.map(({ trustDomain }) => trustDomain))].sort();
-  const pems = peers
-    .flatMap(({ trustDomain, roots, mode }) => roots.map(({ der }) => pemOf(PUBLISHED[mode](der, trustDomain))))
-    .sort();
-  return { mesh: stringify({ caCertificates: [{ trustDomains }, ...pems.map((pem) => ({ pem }))] }), pems };
-}
-
-function pemOf(der: Uint8Array): string {
-  const lines =
-    Buffer.from(der)
-      .toString('base64')
-      .match(/.{1,64}/g) ?? [];
-  return ['-----BEGIN CERTIFICATE-----', ...lines, '-----END CERTIFICATE-----', ''].join('\n');
+  const anchors = peers.flatMap(({ trustDomain, roots, mode }) => {
+    const ders = roots.map(({ der }) => der);
+    const published = peerAnchors(ders, trustDomain, mode);
+    assert.equal(published.kind, 'Anchors');
+    return published.ders;
+  });
+  const trustDomains = peers.map(({ trustDomain }) => trustDomain);
+  return { mesh: serializeMeshContent({ trustDomains, anchors }), pems: anchors.map(toPem) };
 }
 
 const ORDERS = `spiffe://${WEST}/ns/shop/sa/orders`;

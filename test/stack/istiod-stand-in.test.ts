@@ -1,7 +1,9 @@
-// Does the stand-in for istiod do what was measured on istiod 1.29.6? Each test is one of those measurements.
+// Do the stand-in for istiod, and the broker's simulation of it, do what was measured on istiod 1.29.6? A test each.
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { stringify } from 'yaml';
+import { trustBundleFault } from '../../src/istio/candidate.ts';
+import { inboundPrefixes, mergeMesh } from '../../src/istio/mesh-merge.ts';
 import { makeCertificate, makeRoot } from '../fakes/fake-ca.ts';
 import { Cleanup } from './harness/cleanup.ts';
 import { eventually } from './harness/eventually.ts';
@@ -16,6 +18,7 @@ const OWN = { trustDomain: 'east.test' };
 describe('the stand-in for istiod', () => {
   const cleanup = new Cleanup();
   let kube: KubeApiServer;
+  const sources: { base: string | undefined; shared: string | undefined } = { base: undefined, shared: undefined };
   let istiod: Istiod;
   let one: string;
   let two: string;
@@ -24,23 +27,40 @@ describe('the stand-in for istiod', () => {
     kube = await startKubeApiServer(cleanup);
     await kube.kubectl(['create', 'namespace', ISTIO_NAMESPACE]);
     [one, two] = [(await makeRoot('one.test')).pem, (await makeRoot('two.test')).pem];
-    await writeMesh(kube, 'istio', stringify(OWN));
-    await writeMesh(kube, 'shared', '');
+    await write('istio', stringify(OWN));
+    await write('shared', '');
     istiod = await startIstiod(cleanup, kube, { sharedMeshConfig: 'shared' });
   });
   after(() => cleanup.run());
 
   beforeEach(async () => {
-    await writeMesh(kube, 'istio', stringify(OWN));
-    await writeMesh(kube, 'shared', share({ trustDomains: ['one.test'] }, { pem: one }));
+    await write('istio', stringify(OWN));
+    await write('shared', share({ trustDomains: ['one.test'] }, { pem: one }));
     await pushed(['east.test', 'one.test'], [one]);
     istiod.restart();
   });
+
+  async function write(name: 'istio' | 'shared', mesh: string): Promise<void> {
+    sources[name === 'istio' ? 'base' : 'shared'] = mesh;
+    await writeMesh(kube, name, mesh);
+  }
+
+  async function takeKeyAway(): Promise<void> {
+    sources.shared = undefined;
+    const patch = JSON.stringify({ data: { other: 'x', mesh: null } });
+    await kube.kubectl(['patch', 'configmap', 'shared', `--namespace=${ISTIO_NAMESPACE}`, `--patch=${patch}`]);
+  }
+
+  async function deleteShared(): Promise<void> {
+    sources.shared = undefined;
+    await kube.kubectl(['delete', 'configmap', 'shared', `--namespace=${ISTIO_NAMESPACE}`]);
+  }
 
   function share(...caCertificates: readonly CaCertificate[]): string {
     return stringify({ caCertificates });
   }
 
+  /** And the broker's own simulation says the same. */
   function pushed(trustDomains: readonly string[], anchors: readonly string[]): Promise<void> {
     return eventually('istiod pushed it', () => {
       const { sanPrefixes, trustAnchors } = istiod.current();
@@ -49,6 +69,7 @@ describe('the stand-in for istiod', () => {
         trustDomains.map((name) => `spiffe://${name}/`),
       );
       assert.deepEqual(trustAnchors, [...anchors].sort());
+      assert.deepEqual(inboundPrefixes(mergeMesh(sources)), sanPrefixes);
       return true;
     }).then(() => undefined);
   }
@@ -61,79 +82,71 @@ describe('the stand-in for istiod', () => {
   }
 
   it('shows a change in /debug/mesh before it pushes it', async () => {
-    await writeMesh(kube, 'shared', share({ pem: two }));
+    await write('shared', share({ pem: two }));
     await eventually('it is there', async () => (await debugMesh()).caCertificates[0]?.pem === two, { intervalMs: 2 });
     await pushed(['east.test'], [two]);
   });
 
   it('pushes nothing for a changed comment or an identical apply', async () => {
     const pushesBefore = istiod.pushes();
-    await writeMesh(kube, 'shared', `# a comment\n${share({ trustDomains: ['one.test'] }, { pem: one })}`);
-    await writeMesh(kube, 'shared', share({ trustDomains: ['one.test'] }, { pem: one }));
-    await writeMesh(kube, 'shared', share({ trustDomains: ['one.test'] }, { pem: two }));
+    await write('shared', `# a comment\n${share({ trustDomains: ['one.test'] }, { pem: one })}`);
+    await write('shared', share({ trustDomains: ['one.test'] }, { pem: one }));
+    await write('shared', share({ trustDomains: ['one.test'] }, { pem: two }));
     await pushed(['east.test', 'one.test'], [two]);
     assert.equal(istiod.pushes(), pushesBefore + 1);
   });
 
   it('lets the base’s caCertificates win whole, also when they are empty', async () => {
-    await writeMesh(kube, 'istio', stringify({ ...OWN, caCertificates: [] }));
+    await write('istio', stringify({ ...OWN, caCertificates: [] }));
     await pushed(['east.test'], []);
-    await writeMesh(kube, 'istio', stringify({ ...OWN, caCertificates: [{ pem: two }] }));
+    await write('istio', stringify({ ...OWN, caCertificates: [{ pem: two }] }));
     await pushed(['east.test'], [two]);
-    await writeMesh(kube, 'istio', `${stringify(OWN)}caCertificates:\n`);
+    await write('istio', `${stringify(OWN)}caCertificates:\n`);
     await pushed(['east.test', 'one.test'], [one]);
   });
 
   it('loses every shared entry when the shared ConfigMap is deleted, empty, or without its key', async () => {
-    await kube.kubectl(['delete', 'configmap', 'shared', `--namespace=${ISTIO_NAMESPACE}`]);
+    await deleteShared();
     await pushed(['east.test'], []);
-    await writeMesh(kube, 'shared', share({ pem: two }));
+    await write('shared', share({ pem: two }));
     await pushed(['east.test'], [two]);
-    await writeMesh(kube, 'shared', '');
+    await write('shared', '');
     await pushed(['east.test'], []);
-    await writeMesh(kube, 'shared', share({ pem: two }));
+    await write('shared', share({ pem: two }));
     await pushed(['east.test'], [two]);
-    const data = { data: { other: 'x', mesh: null } };
-    await kube.kubectl([
-      'patch',
-      'configmap',
-      'shared',
-      `--namespace=${ISTIO_NAMESPACE}`,
-      `--patch=${JSON.stringify(data)}`,
-    ]);
+    await takeKeyAway();
     await pushed(['east.test'], []);
   });
 
   it('ignores the whole shared config for a YAML error or a wrong type anywhere in it', async () => {
     for (const fault of [
       'a: [',
-      'accessLogFile: 7',
+      'defaultConfig: 7',
       'trustDomainAliases: x',
       'caCertificates: [{trustDomains: [1]}]',
     ]) {
-      await writeMesh(kube, 'shared', share({ trustDomains: ['one.test'] }, { pem: one }));
+      await write('shared', share({ trustDomains: ['one.test'] }, { pem: one }));
       await pushed(['east.test', 'one.test'], [one]);
       const good = fault.startsWith('ca') ? '' : share({ trustDomains: ['one.test'] }, { pem: one });
-      await writeMesh(kube, 'shared', `${good}${fault}\n`);
+      await write('shared', `${good}${fault}\n`);
       await pushed(['east.test'], []);
     }
   });
 
   it('keeps the shared entries, and loses the base’s settings, for a YAML error in the base', async () => {
-    await writeMesh(kube, 'istio', 'trustDomain: [');
+    await write('istio', 'trustDomain: [');
     await pushed(['cluster.local', 'one.test'], [one]);
   });
 
   it('complains about an invalid alias and applies it, tolerates an unknown field, and joins the aliases', async () => {
-    await writeMesh(kube, 'istio', stringify({ ...OWN, trustDomainAliases: ['old.test'] }));
-    await writeMesh(kube, 'shared', stringify({ trustDomainAliases: ['under_score'], nobodyKnows: 1 }));
+    await write('istio', stringify({ ...OWN, trustDomainAliases: ['old.test'] }));
+    await write('shared', stringify({ trustDomainAliases: ['under_score'], nobodyKnows: 1 }));
     await pushed(['east.test', 'under_score', 'old.test'], []);
     assert.match(istiod.log().join('\n'), /ignoring: .*under_score/);
   });
 
   it('takes trust domains as they are written, in the order written, each once', async () => {
-    await writeMesh(
-      kube,
+    await write(
       'shared',
       share({ trustDomains: ['b.test', 'UPPER.test', 'a b'] }, { trustDomains: ['a_b', 'b.test'] }),
     );
@@ -142,16 +155,17 @@ describe('the stand-in for istiod', () => {
 
   it('delivers a text once, and the same certificate as another text twice', async () => {
     const wrapped = one.replace(/\n(?=[^-])/g, '').replace(/(-----BEGIN CERTIFICATE-----)/, '$1\n');
-    await writeMesh(kube, 'shared', share({ pem: one }, { pem: one }, { pem: '', trustDomains: ['one.test'] }));
+    await write('shared', share({ pem: one }, { pem: one }, { pem: '', trustDomains: ['one.test'] }));
     await pushed(['east.test', 'one.test'], [one]);
-    await writeMesh(kube, 'shared', share({ pem: one }, { pem: wrapped }));
+    await write('shared', share({ pem: one }, { pem: wrapped }));
     await pushed(['east.test'], [one, wrapped]);
   });
 
   it('delivers a CA that has expired, and what follows the first block', async () => {
     const expired = await makeRoot('one.test', { notAfter: new Date('2021-01-01T00:00:00Z') });
-    await writeMesh(kube, 'shared', share({ pem: expired.pem }, { pem: `${two}garbage` }));
+    await write('shared', share({ pem: expired.pem }, { pem: `${two}garbage` }));
     await pushed(['east.test'], [expired.pem, `${two}garbage`]);
+    assert.equal(trustBundleFault(mergeMesh(sources)), undefined);
     assert.match(mergedRoots(one, istiod.current().trustAnchors ?? []), /^garbage$/m);
   });
 
@@ -163,16 +177,17 @@ describe('the stand-in for istiod', () => {
       [leaf.pem, /certificate is not a CA certificate/],
     ];
     for (const [index, [pem, message]] of bad.entries()) {
-      await writeMesh(kube, 'shared', share({ trustDomains: [`bad${index}.test`] }, { pem: two }, { pem }));
+      await write('shared', share({ trustDomains: [`bad${index}.test`] }, { pem: two }, { pem }));
       await pushed(['east.test', `bad${index}.test`], [one]);
       assert.match(istiod.log().at(-1) ?? '', message);
+      assert.notEqual(trustBundleFault(mergeMesh(sources)), undefined);
       assert.ok((await debugMesh()).caCertificates.some((entry) => entry.pem === pem));
     }
     assert.throws(() => {
       istiod.restart();
     }, /failed to create discovery service: .*certificate is not a CA certificate/);
     await assert.rejects(startIstiod(cleanup, kube, { sharedMeshConfig: 'shared' }), /not a CA certificate/);
-    await writeMesh(kube, 'shared', share({ pem: two }));
+    await write('shared', share({ pem: two }));
     await eventually('it starts again', () => {
       istiod.restart();
       return true;
@@ -181,7 +196,7 @@ describe('the stand-in for istiod', () => {
   });
 
   it('without the multi-root flag hands out no PEM, and minds none, but accepts the trust domains', async () => {
-    await writeMesh(kube, 'shared', share({ trustDomains: ['two.test'] }, { pem: 'nothing' }));
+    await write('shared', share({ trustDomains: ['two.test'] }, { pem: 'nothing' }));
     const other = await startIstiod(cleanup, kube, { sharedMeshConfig: 'shared', isMultiRoot: false });
     const { sanPrefixes, trustAnchors } = other.current();
     assert.deepEqual([sanPrefixes.at(-1), trustAnchors], ['spiffe://two.test/', undefined]);
