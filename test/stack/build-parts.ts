@@ -1,8 +1,8 @@
 // Are the programs of other projects there that the tests run? Builds or installs each that is not, once a machine.
 import { spawn } from 'node:child_process';
-import { mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { ENVOY_REQUIREMENTS, isBuilt, PARTS, STACK_FOLDER, type Part, type PartKey } from './parts.ts';
+import { ENVOY_REQUIREMENTS, isBuilt, ISTIO_CRDS, PARTS, STACK_FOLDER, type Part, type PartKey } from './parts.ts';
 
 /** A part cannot be had; the message says what to do. */
 export class PartError extends Error {
@@ -19,6 +19,7 @@ const BUILDS: Readonly<Record<PartKey, Build>> = {
   kubernetes: (into) => buildTools('kubernetes', into),
   etcd: buildEtcd,
   helm: (into) => buildTools('helm', into),
+  istio: copyIstioCrds,
 };
 
 /** Builds what is missing, one part after the other. Throws {@link PartError} for the first that cannot be had. */
@@ -74,6 +75,18 @@ async function buildTools(folder: string, into: string): Promise<void> {
 async function buildEtcd(into: string): Promise<void> {
   await buildTools('etcd', into);
   renameSync(join(into, 'server'), join(into, 'etcd'));
+}
+
+/** Nothing is built: the module has the file, and Go checks it against `go.sum`. */
+async function copyIstioCrds(into: string): Promise<void> {
+  const answer = await run(
+    'go',
+    ['mod', 'download', '-json', 'istio.io/api'],
+    'go mod download failed; the module comes from the Go module proxy, check that it can be reached',
+    { cwd: join(STACK_FOLDER, 'istio') },
+  );
+  const { Dir: moduleFolder } = JSON.parse(answer) as { readonly Dir: string };
+  copyFileSync(join(moduleFolder, 'kubernetes', ISTIO_CRDS), join(into, ISTIO_CRDS));
 }
 
 interface GoBuild {

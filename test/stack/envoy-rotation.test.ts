@@ -2,17 +2,14 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
-import { serializeBundle } from '../../src/bundle/bundle-document.ts';
 import { parseTrustDomain } from '../../src/bundle/trust-domain.ts';
-import { makeRoot, makeSvid, type Issued } from '../fakes/fake-ca.ts';
-import { startEndpoint } from '../fakes/hostile-endpoint.ts';
 import { Cleanup } from './harness/cleanup.ts';
 import { gateway, requestByTls, sidecar } from './harness/envoy-config.ts';
 import { startEnvoy } from './harness/envoy.ts';
 import { startFederatedPair, type FederatedSide } from './harness/federated-pair.ts';
 import { freePort } from './harness/free-ports.ts';
-import { localAuthority } from './harness/local-authority.ts';
-import { fingerprintOf } from './harness/x509-context.ts';
+import { startHeldTrustDomain, type HeldTrustDomain } from './harness/held-trust-domain.ts';
+import { rotateRoot } from './harness/rotate-root.ts';
 
 const ROTATIONS = 3;
 const NORTH = parseTrustDomain('north.test');
@@ -21,36 +18,15 @@ describe('two real Envoys, each beside its trust domain’s agent', () => {
   const cleanup = new Cleanup();
   let east: FederatedSide;
   let west: FederatedSide;
-  let northRoot: Issued;
+  let north: HeldTrustDomain;
   let gatewayPort: number;
   let sidecarUrl: string;
 
   before(async () => {
     [east, west] = await startFederatedPair(cleanup, ['east.test', 'west.test']);
-    // A third trust domain whose authority is in the test's hands, so that it can sign what no honest one would.
-    northRoot = await makeRoot(NORTH);
-    const northId = `spiffe://${NORTH}/federation-broker`;
-    const document = serializeBundle(
-      {
-        trustDomain: NORTH,
-        x509Authorities: [northRoot.der],
-        jwtAuthorities: [],
-        sequenceNumber: 1n,
-        refreshHintSeconds: 300,
-      },
-      { refreshHintSeconds: 300 },
-    );
-    const endpoint = await startEndpoint(await makeSvid(northRoot, northId), (_request, response) =>
-      response.writeHead(200, { 'content-type': 'application/json' }).end(document),
-    );
-    cleanup.add(() => endpoint.close());
-    west.broker.declare('north', {
-      trustDomain: NORTH,
-      bundleEndpointURL: endpoint.url,
-      bundleEndpointProfile: { type: 'https_spiffe', endpointSPIFFEID: northId },
-      trustDomainBundle: { inline: document.toString() },
-      federatesWith: { entries: [{ spiffeID: 'spiffe://west.test/workload' }] },
-    });
+    north = await startHeldTrustDomain(cleanup, NORTH);
+    const federatesWith = { entries: [{ spiffeID: 'spiffe://west.test/workload' }] };
+    west.broker.declare('north', { ...north.declaration, federatesWith });
     await Promise.all([
       east.agent.waitForX509(({ federatedRoots }) => federatedRoots.has('west.test')),
       west.agent.waitForX509(({ federatedRoots }) => federatedRoots.has('east.test') && federatedRoots.has(NORTH)),
@@ -65,26 +41,6 @@ describe('two real Envoys, each beside its trust domain’s agent', () => {
   });
   after(() => cleanup.run());
 
-  /** As an operator leads a rotation: a root is used only when the other side's workloads hold it. */
-  async function rotate(own: FederatedSide, other: FederatedSide): Promise<void> {
-    const authority = localAuthority(own.server, 'x509');
-    const known = new Set((await own.agent.fetchX509()).roots.map(fingerprintOf));
-    await authority.prepare();
-    const holds = (roots: readonly Parameters<typeof fingerprintOf>[0][] | undefined) =>
-      roots?.some((root) => !known.has(fingerprintOf(root))) === true;
-    await Promise.all([
-      other.agent.waitForX509(({ federatedRoots }) => holds(federatedRoots.get(own.trustDomain))),
-      own.agent.waitForX509(({ roots }) => holds(roots)),
-    ]);
-    await authority.activate();
-    const before = (await own.agent.fetchX509()).svid.chainPem;
-    await authority.taint();
-    await own.agent.waitForX509(({ svid }) => svid.chainPem !== before);
-    // Envoy takes the new SVID from the agent within half a second.
-    await pause(2_000);
-    await authority.revoke();
-  }
-
   it(`pass every request through ${ROTATIONS} rotations on both sides, each by a handshake of its own`, async (context) => {
     const statuses = new Map<number, number>();
     const rotated = new AbortController();
@@ -96,8 +52,8 @@ describe('two real Envoys, each beside its trust domain’s agent', () => {
       }
     })();
     for (let rotation = 0; rotation < ROTATIONS; rotation++) {
-      await rotate(east, west);
-      await rotate(west, east);
+      await rotateRoot(east, west);
+      await rotateRoot(west, east);
     }
     rotated.abort();
     await requests;
@@ -106,13 +62,9 @@ describe('two real Envoys, each beside its trust domain’s agent', () => {
   });
 
   it('refuse a leaf of one peer’s authority that claims the name of another, and accept its own', async () => {
-    const leaf = async (id: string) => {
-      const { pem, keyPem } = await makeSvid(northRoot, id);
-      return { chainPem: pem, keyPem };
-    };
-    assert.equal(await requestByTls(gatewayPort, await leaf(`spiffe://${NORTH}/workload`)), 'HTTP/1.1 200 OK');
+    assert.equal(await requestByTls(gatewayPort, await north.leaf(`spiffe://${NORTH}/workload`)), 'HTTP/1.1 200 OK');
     for (const forged of ['spiffe://east.test/workload', 'spiffe://west.test/workload']) {
-      await assert.rejects(requestByTls(gatewayPort, await leaf(forged)));
+      await assert.rejects(requestByTls(gatewayPort, await north.leaf(forged)));
     }
   });
 });

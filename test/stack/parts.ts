@@ -13,14 +13,15 @@ export interface Part {
   readonly name: string;
   /** Where it is once it is built. The name holds a digest of what it is made from: a change makes another folder. */
   readonly folder: string;
-  /** File names in the folder. */
+  /** File names in the folder; one that is no program is read as it is. */
   readonly programs: readonly string[];
 }
 
-export type PartKey = 'spire' | 'oracle' | 'envoy' | 'kubernetes' | 'etcd' | 'helm';
+export type PartKey = 'spire' | 'oracle' | 'envoy' | 'kubernetes' | 'etcd' | 'helm' | 'istio';
 
 const GO_MODULE = ['go.mod', 'go.sum'];
 export const ENVOY_REQUIREMENTS = 'envoy-requirements.txt';
+export const ISTIO_CRDS = 'customresourcedefinitions.gen.yaml';
 
 export const PARTS: Readonly<Record<PartKey, Part>> = {
   spire: part('SPIRE 1.15.3', 'spire', ['spire-server', 'spire-agent'], [...GO_MODULE, 'ejbca-stub']),
@@ -29,6 +30,7 @@ export const PARTS: Readonly<Record<PartKey, Part>> = {
   kubernetes: part('Kubernetes 1.36.3', 'kubernetes', ['kube-apiserver', 'kubectl'], ['kubernetes']),
   etcd: part('etcd 3.6.8', 'etcd', ['etcd'], ['etcd']),
   helm: part('Helm 3.19.0', 'helm', ['helm'], ['helm']),
+  istio: part('Istio 1.31.1 CRDs', 'istio', [ISTIO_CRDS], ['istio']),
 };
 
 /** Path of a part's program. Throws when it is not built yet. */

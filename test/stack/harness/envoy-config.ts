@@ -1,57 +1,29 @@
 // How is a real Envoy told to take its SVID and its peers' roots from the SPIRE agent beside it? (SDS, SPIFFE validator)
 import { connect } from 'node:tls';
+import { cluster, httpManager, httpOptions, type Json, listener, typed } from './envoy-resources.ts';
 
 const AGENT_CLUSTER = 'spire_agent';
 
-type Json = Readonly<Record<string, unknown>>;
-
 /** The agent's SDS: a SPIFFE ID names its SVID, `ALL` the SPIFFE validator with every bundle. */
-function secret(name: string): Json {
+export function agentSecret(name: string): Json {
   const grpc_services = [{ envoy_grpc: { cluster_name: AGENT_CLUSTER } }];
   const api_config_source = { api_type: 'GRPC', transport_api_version: 'V3', grpc_services };
   return { name, sds_config: { resource_api_version: 'V3', api_config_source } };
-}
-
-function typed(name: string, fields: object): { readonly name: string; readonly typed_config: Json } {
-  return { name, typed_config: { '@type': `type.googleapis.com/envoy.extensions.${name}`, ...fields } };
 }
 
 /** Its own SVID, and whoever a bundle vouches for; with `peerId` only that one. */
 function tlsContext(spiffeId: string, peerId?: string): Json {
   const match = { san_type: 'URI', matcher: { exact: peerId } };
   return {
-    tls_certificate_sds_secret_configs: [secret(spiffeId)],
+    tls_certificate_sds_secret_configs: [agentSecret(spiffeId)],
     combined_validation_context: {
       default_validation_context: peerId === undefined ? {} : { match_typed_subject_alt_names: [match] },
-      validation_context_sds_secret_config: secret('ALL'),
+      validation_context_sds_secret_config: agentSecret('ALL'),
     },
   };
 }
 
-function httpManager(name: string, route: Json): Json {
-  return typed('filters.network.http_connection_manager.v3.HttpConnectionManager', {
-    stat_prefix: name,
-    http_filters: [typed('filters.http.router.v3.Router', {})],
-    route_config: { virtual_hosts: [{ name: 'all', domains: ['*'], routes: [{ match: { prefix: '/' }, ...route }] }] },
-  });
-}
-
-function listener(name: string, port: number, chain: Json): Json {
-  const address = { socket_address: { address: '127.0.0.1', port_value: port } };
-  return { name, stat_prefix: name, address, filter_chains: [chain] };
-}
-
-function cluster(name: string, address: Json, fields: Json = {}): Json {
-  const endpoints = [{ lb_endpoints: [{ endpoint: { address } }] }];
-  return { name, load_assignment: { cluster_name: name, endpoints }, ...fields };
-}
-
-function httpOptions(options: Json): Json {
-  const { name, typed_config } = typed('upstreams.http.v3.HttpProtocolOptions', options);
-  return { typed_extension_protocol_options: { [`envoy.extensions.${name}`]: typed_config } };
-}
-
-function agentCluster(agentSocketPath: string): Json {
+export function agentCluster(agentSocketPath: string): Json {
   const http2 = httpOptions({ explicit_http_config: { http2_protocol_options: {} } });
   return cluster(AGENT_CLUSTER, { pipe: { path: agentSocketPath } }, http2);
 }

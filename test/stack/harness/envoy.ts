@@ -22,12 +22,14 @@ export interface Envoy {
 
 /**
  * `bootstrap` is Envoy's bootstrap configuration without `admin`, which is added on a free port of 127.0.0.1. Resolves
- * when Envoy says that it is live: secrets it waits for have come, or their `initial_fetch_timeout` is over.
+ * when Envoy says that it is live: secrets it waits for have come, or their `initial_fetch_timeout` is over. `options` are
+ * of its command line, for example `--drain-time-s`.
  */
 export async function startEnvoy(
   cleanup: Cleanup,
   bootstrap: Readonly<Record<string, unknown>>,
   name = 'envoy',
+  options: readonly string[] = [],
 ): Promise<Envoy> {
   const folder = tempFolder(cleanup, name);
   const adminPort = await freePort();
@@ -41,7 +43,7 @@ export async function startEnvoy(
     name,
     program: programPath('envoy', 'envoy'),
     // Hot restart shares memory between the Envoys of one machine.
-    args: ['-c', configPath, '--disable-hot-restart', '--concurrency', '1', '--log-level', 'info'],
+    args: ['-c', configPath, '--disable-hot-restart', '--concurrency', '1', '--log-level', 'info', ...options],
     logPath: join(folder, 'envoy.log'),
     isReady: async () => (await get('/ready')).ok,
   });

@@ -1,7 +1,7 @@
 // What do most tests start from? Two trust domains that federate through their brokers, each with a workload.
 import { declarationOf, startBroker, type Broker, type BrokerFlags } from './broker.ts';
 import type { Cleanup } from './cleanup.ts';
-import { startSpireAgent, type SpireAgent } from './spire-agent.ts';
+import { startSpireAgent, type SpireAgent, type SpireAgentOptions } from './spire-agent.ts';
 import { startSpireServer, type SpireServer, type SpireServerOptions } from './spire-server.ts';
 
 export interface FederatedSide {
@@ -15,6 +15,7 @@ export interface FederatedSide {
 
 export interface PairOptions {
   readonly server?: SpireServerOptions;
+  readonly agent?: SpireAgentOptions;
   readonly flags?: BrokerFlags;
   /** Merged into both declarations. */
   readonly spec?: Readonly<Record<string, unknown>>;
@@ -24,11 +25,11 @@ export interface PairOptions {
 export async function startFederatedPair(
   cleanup: Cleanup,
   [eastName, westName]: readonly [string, string],
-  { server = {}, flags = {}, spec = {} }: PairOptions = {},
+  { spec = {}, ...options }: PairOptions = {},
 ): Promise<readonly [FederatedSide, FederatedSide]> {
   const [east, west] = await Promise.all([
-    startSide(cleanup, eastName, server, flags),
-    startSide(cleanup, westName, server, flags),
+    startSide(cleanup, eastName, options),
+    startSide(cleanup, westName, options),
   ]);
   await Promise.all([federate(east, west, spec), federate(west, east, spec)]);
   await Promise.all([east.broker.waitForPeer(westName), west.broker.waitForPeer(eastName)]);
@@ -38,13 +39,12 @@ export async function startFederatedPair(
 async function startSide(
   cleanup: Cleanup,
   trustDomain: string,
-  options: SpireServerOptions,
-  flags: BrokerFlags,
+  options: Omit<PairOptions, 'spec'>,
 ): Promise<FederatedSide> {
-  const server = await startSpireServer(cleanup, trustDomain, options);
-  const agent = await startSpireAgent(cleanup, server);
+  const server = await startSpireServer(cleanup, trustDomain, options.server);
+  const agent = await startSpireAgent(cleanup, server, options.agent);
   const entryId = await agent.registerWorkload({ path: '/workload' });
-  return { trustDomain, server, agent, broker: await startBroker(cleanup, server, flags), entryId };
+  return { trustDomain, server, agent, broker: await startBroker(cleanup, server, options.flags), entryId };
 }
 
 async function federate(

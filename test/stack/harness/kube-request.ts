@@ -23,22 +23,28 @@ export interface KubeAnswer {
   readonly body: string;
 }
 
-/** One request on one connection, as the user of the kubeconfig; resolves when the whole answer is there. */
-export function kubeRequest(kubeconfigPath: string, { path, body, ...options }: KubeRequest): Promise<KubeAnswer> {
+/** Where the API server is, and what makes a TLS connection to it that of the kubeconfig's user. */
+export function kubeConnection(kubeconfigPath: string): {
+  readonly server: string;
+  readonly options: Pick<RequestOptions, 'ca' | 'cert' | 'key'>;
+  readonly headers: Readonly<Record<string, string>>;
+} {
   const config = JSON.parse(readFileSync(kubeconfigPath, 'utf8')) as Kubeconfig;
   const { server, 'certificate-authority-data': ca } = config.clusters[0].cluster;
   const { authorization, ...identity } = credentials(config.users[0].user);
+  const headers = { accept: 'application/json', ...(authorization === undefined ? {} : { authorization }) };
+  return { server, options: { ca: fromBase64(ca), ...identity }, headers };
+}
+
+/** One request on one connection, as the user of the kubeconfig; resolves when the whole answer is there. */
+export function kubeRequest(kubeconfigPath: string, { path, body, ...options }: KubeRequest): Promise<KubeAnswer> {
+  const connection = kubeConnection(kubeconfigPath);
   const text = typeof body === 'object' ? JSON.stringify(body) : body;
   return new Promise((resolve, reject) => {
-    const sent = request(new URL(path, server), {
+    const sent = request(new URL(path, connection.server), {
       method: options.method ?? 'GET',
-      headers: {
-        accept: 'application/json',
-        ...(text === undefined ? {} : contentHeaders(text, options.contentType)),
-        ...(authorization === undefined ? {} : { authorization }),
-      },
-      ca: fromBase64(ca),
-      ...identity,
+      headers: { ...connection.headers, ...(text === undefined ? {} : contentHeaders(text, options.contentType)) },
+      ...connection.options,
       agent: false,
       signal: AbortSignal.timeout(options.timeoutMs ?? 30_000),
     });
