@@ -4,6 +4,7 @@
 export type AnchorErrorCode =
   | 'TrustDomainNotConstrainable'
   | 'RootMayNotSign'
+  | 'RootNotPortable'
   | 'RootExtensionUnknown'
   | 'RootNameConstraintsUnreadable'
   | 'RootExcludesTrustDomain';

@@ -1,6 +1,15 @@
 // Which bytes stand at which place of a certificate? (RFC 5280 §4.1; for those that are taken over as they are)
+import { BundleError } from '../bundle/bundle-error.ts';
 import { readCertificate } from '../bundle/certificate.ts';
-import { contentOf, DER_TAG, readBoolean, readDer, readDerValues, readObjectIdentifier } from '../bundle/der.ts';
+import {
+  contentOf,
+  DER_TAG,
+  DerError,
+  readBoolean,
+  readDer,
+  readDerValues,
+  readObjectIdentifier,
+} from '../bundle/der.ts';
 import { encodeDer } from './write-der.ts';
 
 export interface CertificateParts {
@@ -17,8 +26,6 @@ export interface Extension {
   readonly isCritical: boolean;
   /** What the OCTET STRING holds. */
   readonly value: Uint8Array;
-  /** The whole extension. */
-  readonly der: Uint8Array;
 }
 
 /** Tags of the optional values at the beginning and the end of a TBSCertificate. */
@@ -26,8 +33,17 @@ const TAG = { version: 0xa0, extensions: 0xa3 } as const;
 
 /** @throws BundleError `CertificateMalformed` */
 export function certificateParts(certificate: Uint8Array): CertificateParts {
-  // Refuses, with a message for people, whatever would not be DER below.
+  // Judges what is not read here, and says it in words for people.
   readCertificate(certificate);
+  try {
+    return readParts(certificate);
+  } catch (error) {
+    if (!(error instanceof DerError)) throw error;
+    throw new BundleError('CertificateMalformed', `the certificate cannot be read: ${error.message}`, { cause: error });
+  }
+}
+
+function readParts(certificate: Uint8Array): CertificateParts {
   const [body] = readDerValues(readDer(certificate, DER_TAG.sequence));
   const values = readDerValues(contentOf(body, DER_TAG.sequence));
   // After an optional version: serialNumber, signature, issuer, validity, subject, subjectPublicKeyInfo.
@@ -50,7 +66,6 @@ function readExtensions(content: Uint8Array): readonly Extension[] {
       id: readObjectIdentifier(contentOf(id, DER_TAG.objectIdentifier)),
       isCritical: critical?.tag === DER_TAG.boolean && readBoolean(critical.content),
       value: contentOf(parts.at(-1), DER_TAG.octetString),
-      der: encodeDer(extension.tag, extension.content),
     };
   });
 }

@@ -4,9 +4,10 @@ import { readCertificate } from '../bundle/certificate.ts';
 import { DER_TAG } from '../bundle/der.ts';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
 import { AnchorError } from './anchor-error.ts';
-import { certificateParts, type Extension } from './certificate-parts.ts';
+import { certificateParts, type CertificateParts, type Extension } from './certificate-parts.ts';
 import { whyNotConstrainable } from './constrainable-name.ts';
 import { encodeNameConstraints, narrowToTrustDomain } from './name-constraints.ts';
+import { whyNotPortable } from './portable-parts.ts';
 import { encodeDer, encodeObjectIdentifier } from './write-der.ts';
 
 const EXTENSION = {
@@ -19,7 +20,7 @@ const EXTENSION = {
   extendedKeyUsage: '2.5.29.37',
 } as const;
 
-/** The key id finds the anchor for a leaf; the key usage narrows what the key may vouch for. */
+/** The key id finds the anchor for a leaf; the extended key usage narrows what the key may vouch for. */
 const COPIED: readonly string[] = [EXTENSION.subjectKeyId, EXTENSION.extendedKeyUsage];
 const UNDERSTOOD: readonly string[] = Object.values(EXTENSION);
 
@@ -56,8 +57,9 @@ export function constrainedAnchor(root: Uint8Array, trustDomain: TrustDomain): U
   const reason = whyNotConstrainable(trustDomain);
   if (reason !== undefined) throw new AnchorError('TrustDomainNotConstrainable', reason);
   checkMaySign(root);
-  const { validity, subject, publicKey, extensions } = certificateParts(root);
-  checkUnderstood(extensions);
+  const parts = certificateParts(root);
+  checkPortable(parts);
+  checkUnderstood(parts.extensions);
 
   const derived = deriveFrom(root, trustDomain);
   const body = encodeDer(
@@ -66,10 +68,10 @@ export function constrainedAnchor(root: Uint8Array, trustDomain: TrustDomain): U
     derived.serialNumber,
     ED25519,
     derived.issuer,
-    validity,
-    subject,
-    publicKey,
-    anchorExtensions(extensions, trustDomain),
+    parts.validity,
+    parts.subject,
+    parts.publicKey,
+    anchorExtensions(parts.extensions, trustDomain),
   );
   const signature = sign(null, body, derived.signingKey);
   return encodeDer(DER_TAG.sequence, body, ED25519, encodeDer(DER_TAG.bitString, NO_UNUSED_BITS, signature));
@@ -79,6 +81,15 @@ function checkMaySign(root: Uint8Array): void {
   const { isCa, keyUsage, fingerprint } = readCertificate(root);
   if (isCa && keyUsage?.keyCertSign !== false) return;
   throw new AnchorError('RootMayNotSign', `root ${fingerprint} may not sign certificates; an anchor would let it`);
+}
+
+function checkPortable(parts: CertificateParts): void {
+  const fault = whyNotPortable(parts);
+  if (fault === undefined) return;
+  throw new AnchorError(
+    'RootNotPortable',
+    `the root has ${fault}: istiod or Envoy could not read it, and would lose the whole list; ask the peer for another root`,
+  );
 }
 
 /** What a verifier would have to obey in the root must not get lost. */
@@ -96,16 +107,18 @@ function anchorExtensions(ofRoot: readonly Extension[], trustDomain: TrustDomain
   const nameConstraints = encodeNameConstraints(narrowToTrustDomain(ownConstraints, trustDomain));
   const list = encodeDer(
     DER_TAG.sequence,
-    critical(EXTENSION.basicConstraints, CA_WITHOUT_PATH_LENGTH),
-    critical(EXTENSION.keyUsage, CERT_AND_CRL_SIGN),
-    critical(EXTENSION.nameConstraints, nameConstraints),
-    ...ofRoot.filter(({ id }) => COPIED.includes(id)).map(({ der }) => der),
+    extension(EXTENSION.basicConstraints, CA_WITHOUT_PATH_LENGTH, TRUE),
+    extension(EXTENSION.keyUsage, CERT_AND_CRL_SIGN, TRUE),
+    extension(EXTENSION.nameConstraints, nameConstraints, TRUE),
+    // Never critical: Go refuses a critical key id.
+    ...ofRoot.filter(({ id }) => COPIED.includes(id)).map(({ id, value }) => extension(id, value)),
   );
   return encodeDer(EXTENSIONS_TAG, list);
 }
 
-function critical(id: string, value: Uint8Array): Uint8Array {
-  return encodeDer(DER_TAG.sequence, encodeObjectIdentifier(id), TRUE, encodeDer(DER_TAG.octetString, value));
+/** Extension := SEQUENCE { extnID, critical DEFAULT FALSE, extnValue }. */
+function extension(id: string, value: Uint8Array, ...critical: readonly (typeof TRUE)[]): Uint8Array {
+  return encodeDer(DER_TAG.sequence, encodeObjectIdentifier(id), ...critical, encodeDer(DER_TAG.octetString, value));
 }
 
 interface Derived {

@@ -30,7 +30,7 @@ export function compose(before: Published, wanted: readonly Wanted[], ownRoots: 
   let published = before;
   for (const each of [...wanted].sort((a, b) => rank(a, before) - rank(b, before))) {
     const next = change(published, each);
-    const objection = takesAway(each) ? undefined : whyNot(next, ownRoots);
+    const objection = takesAway(each) || isThere(published, each) ? undefined : whyNot(next, ownRoots);
     if (objection === undefined) published = next;
     else refused.set(each.trustDomain, objection);
   }
@@ -44,6 +44,15 @@ function rank(wanted: Wanted, { listed, anchors }: Published): number {
 
 function takesAway({ list, anchors }: Wanted): boolean {
   return list !== 'On' && (anchors === 'Keep' || anchors.length === 0);
+}
+
+function isThere({ listed, anchors }: Published, wanted: Wanted): boolean {
+  const { trustDomain, list } = wanted;
+  const there = new Set(anchors.get(trustDomain)?.map(fingerprint));
+  const isListed = list === 'Keep' || listed.has(trustDomain) === (list === 'On');
+  if (wanted.anchors === 'Keep') return isListed;
+  const prints = new Set(wanted.anchors.map(fingerprint));
+  return isListed && prints.size === there.size && [...prints].every((print) => there.has(print));
 }
 
 function change({ listed, anchors }: Published, wanted: Wanted): Published {

@@ -54,7 +54,7 @@ describe('the text of mesh config', () => {
           old.caCertificates.flatMap((entry) => entry.trustDomains ?? []).every((each) => typeof each === 'string'),
         );
       }),
-      { numRuns: 200 },
+      { numRuns: 60 },
     );
   });
 

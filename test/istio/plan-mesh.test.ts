@@ -6,7 +6,7 @@ import { parseTrustDomain } from '../../src/bundle/trust-domain.ts';
 import { unreadable } from '../../src/federation/facts.ts';
 import { constrainedAnchor } from '../../src/istio/constrained-anchor.ts';
 import { bundleOf, EAST, NORTH, NOW, ROOTS, WEST } from '../federation/samples.ts';
-import { makeCertificate, makeRoot } from '../fakes/fake-ca.ts';
+import { generateKeys, makeCertificate, makeRoot } from '../fakes/fake-ca.ts';
 import { accepting, BASE_REF, meshPeer, MeshWorld, REF } from './mesh-world.ts';
 
 const MINUTE_MS = 60_000;
@@ -259,7 +259,8 @@ describe('a peer that may not be published', () => {
   });
 
   it('is refused, and those before it stay, when there would be more than 300 roots', async () => {
-    const roots = await Promise.all(Array.from({ length: 299 }, () => makeRoot(WEST, { subject: 'CN=west' })));
+    const keys = await generateKeys();
+    const roots = await Promise.all(Array.from({ length: 299 }, () => makeRoot(WEST, { subject: 'CN=west', keys })));
     const many = { ...bundleOf(WEST), x509Authorities: roots.map(({ der }) => der) };
     const world = worldOf({
       peers: [meshPeer(WEST, accepting('Flat', { urgent: true }))],
