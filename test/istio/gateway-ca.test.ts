@@ -90,6 +90,15 @@ describe('the CA object of a gateway', () => {
     assert.deepEqual([steps, peers[0]?.verdict.code], [[], 'OwnershipConflict']);
   });
 
+  it('is never made empty, nor made at all, for a peer without roots or without trust', () => {
+    for (const suspend of ['Active', 'Paused', 'Revoke'] as const) {
+      const world = new MeshWorld();
+      world.peers = [meshPeer(WEST, accepting('None', { gatewayCas: [CONFIG_MAP] }), { suspend })];
+      world.gatewayRefs.push(CONFIG_MAP_REF);
+      assert.deepEqual(world.pass().steps, []);
+    }
+  });
+
   it('of a revoked peer keeps its certificates, none of which is valid any more', () => {
     const world = settled();
     world.peers = world.peers.map((peer) => ({ ...peer, suspend: 'Revoke' as const }));

@@ -7,6 +7,7 @@ import { unreadable } from '../../src/federation/facts.ts';
 import { constrainedAnchor } from '../../src/istio/constrained-anchor.ts';
 import { bundleOf, EAST, NORTH, NOW, ROOTS, WEST } from '../federation/samples.ts';
 import { generateKeys, makeCertificate, makeRoot } from '../fakes/fake-ca.ts';
+import { objectKey } from '../../src/istio/mesh-facts.ts';
 import { accepting, BASE_REF, meshPeer, MeshWorld, REF } from './mesh-world.ts';
 
 const MINUTE_MS = 60_000;
@@ -274,6 +275,40 @@ describe('a peer that may not be published', () => {
   });
 });
 
+describe('certificates that do not go together', () => {
+  it('refuses a key that is still published for a peer SPIRE holds nothing of', async () => {
+    const keys = await generateKeys();
+    const [first, second] = await Promise.all([1, 2].map(() => makeRoot(NORTH, { keys, uris: [] })));
+    const world = settled();
+    world.stored = [bundleOf(WEST), { ...bundleOf(NORTH), x509Authorities: [first!.der] }];
+    world.pass(MINUTE_MS);
+    const text = world.text;
+    world.peers = [meshPeer(WEST, accepting('Flat', { urgent: true })), world.peers[1]!];
+    world.stored = [{ ...bundleOf(WEST), x509Authorities: [second!.der] }];
+    world.pass(MINUTE_MS);
+    assert.equal(world.text, text);
+    assert.deepEqual(codes(world), ['WaitsForRoots', 'RootCollision']);
+  });
+
+  it('refuses names of CAs that would fill the handshake, and keeps those before them', async () => {
+    const keys = await generateKeys();
+    const long = (name: string, index: number) =>
+      `O=${name.repeat(60)},L=${name.repeat(60)},OU=${name.repeat(60)},CN=${index}`;
+    const roots = (name: string, count: number) =>
+      Promise.all(
+        Array.from({ length: count }, (_, index) => makeRoot(WEST, { uris: [], keys, subject: long(name, index) })),
+      );
+    const world = worldOf({ peers: [meshPeer(WEST, accepting('Flat', { urgent: true }))] });
+    world.stored = [{ ...bundleOf(WEST), x509Authorities: (await roots('w', 150)).map(({ der }) => der) }];
+    world.pass();
+    assert.equal(world.content.anchors.length, 150);
+    world.stored = [{ ...bundleOf(WEST), x509Authorities: (await roots('w', 280)).map(({ der }) => der) }];
+    world.pass(MINUTE_MS);
+    assert.equal(world.content.anchors.length, 150);
+    assert.deepEqual(codes(world), ['MeshBudgetExceeded']);
+  });
+});
+
 describe('an object that others touch', () => {
   it('writes a deleted object again at once, with the same bytes, also while nothing can be read', () => {
     for (const facts of [{}, { stored: DOWN, declared: DOWN, ownBundle: DOWN }]) {
@@ -317,6 +352,17 @@ describe('an object that others touch', () => {
     assert.equal(world.text, text);
   });
 
+  it('writes again what somebody took out without leaving a name, and takes nothing for lost that cannot be read', () => {
+    const world = settled();
+    const text = world.text;
+    world.edit(REF, { mesh: 'caCertificates: []\n' });
+    const object = world.objects.get(objectKey(REF))!;
+    world.put(REF, object, { ...object, otherManagers: [] });
+    world.facts = { stored: DOWN, declared: DOWN, ownBundle: DOWN };
+    world.pass(1);
+    assert.equal(world.text, text);
+  });
+
   it('never touches an object that is not ours', () => {
     const world = worldOf({
       peers: [meshPeer(WEST, accepting('SpireSds', { urgent: true }))],
@@ -341,6 +387,7 @@ describe('an object that others touch', () => {
   it('adds nothing where istiod’s own ConfigMap hides it, and still takes roots away', () => {
     const world = settled();
     world.put(BASE_REF, { data: { mesh: 'caCertificates: []\n' } }, { ours: false });
+    assert.deepEqual(codes(world), ['BaseSetsCaCertificates', 'BaseSetsCaCertificates']);
     world.stored = [bundleOf(WEST), bundleOf(NORTH, [1])];
     assert.deepEqual(world.pass(MINUTE_MS).steps, []);
     assert.deepEqual(codes(world), ['BaseSetsCaCertificates', 'BaseSetsCaCertificates']);
