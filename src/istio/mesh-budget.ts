@@ -3,9 +3,9 @@ import { readCertificate } from '../bundle/certificate.ts';
 import { fingerprint } from '../bundle/bundle.ts';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
 import { serializeMeshContent } from './mesh-content.ts';
-import type { MeshVerdict } from './mesh-verdict.ts';
+import type { MeshVerdict, MeshWarning } from './mesh-verdict.ts';
 import { contentOf, recordOf, withAnchors, type Published } from './published.ts';
-import { SUBJECT_BYTES_MAX, subjectListBytes } from './subject-budget.ts';
+import { SUBJECT_BYTES_ENVOY_MAX, SUBJECT_BYTES_MAX, SUBJECT_BYTES_WARN, subjectListBytes } from './subject-budget.ts';
 import type { Wanted } from './wanted-trust.ts';
 
 /** Kubernetes takes 1 MiB; the rest is for its own notes about the object. */
@@ -35,6 +35,13 @@ export function compose(before: Published, wanted: readonly Wanted[], ownRoots: 
     else refused.set(each.trustDomain, objection);
   }
   return { published, refused };
+}
+
+export function budgetWarnings(published: Published, ownRoots: readonly Uint8Array[]): MeshWarning[] {
+  const bytes = subjectListBytes([...contentOf(published).anchors, ...ownRoots]);
+  if (bytes <= SUBJECT_BYTES_WARN) return [];
+  const message = `the names of all CAs take ${bytes} bytes of every handshake; beyond ${SUBJECT_BYTES_MAX} no peer is added, beyond ${SUBJECT_BYTES_ENVOY_MAX} every handshake fails`;
+  return [{ code: 'BudgetNear', message }];
 }
 
 function rank(wanted: Wanted, { listed, anchors }: Published): number {

@@ -198,6 +198,14 @@ describe('how a peer leaves the mesh', () => {
     assert.deepEqual(world.content.anchors, []);
   });
 
+  it('takes the roots of a revoked peer also where its name became an alias of ours', () => {
+    const world = settled();
+    world.put(BASE_REF, { data: { mesh: `trustDomainAliases: ["${NORTH}"]\n` } }, { ours: false });
+    world.peers = [world.peers[0]!, meshPeer(NORTH, accepting('Constrained'), { suspend: 'Revoke' })];
+    world.pass(1);
+    assert.deepEqual(world.content.anchors, []);
+  });
+
   it('removes nothing while declarations are incomplete, or facts unreadable, or the peer is paused', () => {
     const incomplete = settled();
     incomplete.peers = [];
@@ -305,7 +313,11 @@ describe('certificates that do not go together', () => {
     world.stored = [{ ...bundleOf(WEST), x509Authorities: (await roots('w', 280)).map(({ der }) => der) }];
     world.pass(MINUTE_MS);
     assert.equal(world.content.anchors.length, 150);
-    assert.deepEqual(codes(world), ['MeshBudgetExceeded']);
+    const [peer] = world.look().plan.peers;
+    assert.deepEqual(
+      [peer?.verdict.code, peer?.warnings.map(({ code }) => code)],
+      ['MeshBudgetExceeded', ['FlatRisk', 'BudgetNear']],
+    );
   });
 });
 
