@@ -1,4 +1,6 @@
 // Which command was asked for? argv in, exit code out; nothing else.
+import { homedir } from 'node:os';
+import { join } from 'node:path';
 import { COMMANDS, usageText } from './cli/commands.ts';
 import { UsageError, type Command, type ExitCode } from './cli/command.ts';
 import { nearestName } from './federation/nearest-name.ts';
@@ -41,6 +43,7 @@ async function runCommand(command: Command, argv: readonly string[]): Promise<Ex
       flags: resolved.flags,
       positionals: resolved.positionals,
       stdin: process.stdin,
+      cacheFolder: process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'),
       print: (text) => process.stdout.write(text),
       explain,
       signal: endRequested(),

@@ -43,6 +43,16 @@ const rows = {
   step_failures_total: row('Counter', 'Steps of a plan that failed.', ['step', 'reason']),
   passes_total: row('Counter', 'Passes by result.', ['result']),
   pass_seconds: row('Histogram', 'Duration of a pass.', [], PASS_BUCKETS_SECONDS),
+  mesh_writes_total: row('Counter', 'Writes for the mesh, by what they change. None in steady state.', [
+    'change',
+    'result',
+  ]),
+  mesh_propagation_seconds: row(
+    'Histogram',
+    'From a write for the mesh until it was read back where it takes effect.',
+    [],
+    PROPAGATION_BUCKETS_SECONDS,
+  ),
   own_bundle_sequence: row('Gauge', 'Sequence number of our own bundle.', []),
   own_bundle_read_timestamp_seconds: row('Gauge', 'When SPIRE last answered for our own bundle.', []),
   serving_svid_expiry_timestamp_seconds: row('Gauge', 'When the SVID of our bundle endpoint expires.', []),

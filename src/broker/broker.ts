@@ -14,9 +14,11 @@ import { Exclusive } from './exclusive.ts';
 import type { ClusterWriters } from './apply-cluster.ts';
 import { FactBoard } from './fact-board.ts';
 import { EntryFollower } from './follow-entries.ts';
+import { gatherBootstraps } from './gather-bootstraps.ts';
 import { clusterWriters, watchCluster, type ClusterParts } from './gather-cluster.ts';
 import { PeerGatherers } from './gather-peers.ts';
 import { SpireGatherer } from './gather-spire.ts';
+import { MeshKeeper, type MeshParts, type MeshReport } from './mesh-keeper.ts';
 import { PassRunner } from './pass-runner.ts';
 import { runPass, type PassReport } from './pass.ts';
 import { PollerProbe } from './probe-pollers.ts';
@@ -42,6 +44,8 @@ export interface BrokerObserver {
   /** `result`: `Document`, `NotModified` or the code of the failure. */
   fetched(peer: Peer, result: string, seconds: number): void;
   passEnded(report: PassReport, seconds: number): void;
+  /** The mesh was looked at, and written where it had to be. */
+  meshLooked(report: MeshReport): void;
   /** A fault of this program: a pass ended by an error that no step accounts for. */
   passFailed(error: Error): void;
 }
@@ -56,6 +60,8 @@ export interface BrokerParts {
   readonly observer: BrokerObserver;
   /** Absent: there is no Kubernetes to look at, and so no spire-controller-manager to mind. */
   readonly cluster?: ClusterParts;
+  /** Absent: nothing is written for a mesh. */
+  readonly mesh?: MeshParts;
   /** See `PlanLimits.upkeepOnly`; asked at each pass. Default: never. */
   readonly isUpkeepOnly?: () => boolean;
   /** Calls `sweep` on its schedule until the signal aborts: everything in SPIRE is read again, in case it drifted. */
@@ -78,6 +84,7 @@ export class Broker {
   readonly #gatherers: PeerGatherers;
   readonly #probe: PollerProbe;
   readonly #writers: ClusterWriters | undefined;
+  readonly #mesh: MeshKeeper | undefined;
   readonly #follower: EntryFollower;
   readonly #runner: PassRunner;
   readonly #stop = new AbortController();
@@ -105,6 +112,7 @@ export class Broker {
     this.#probe = new PollerProbe(spire, this.#board, clock);
     this.#follower = new EntryFollower(clock);
     this.#writers = parts.cluster === undefined ? undefined : clusterWriters(parts.cluster, this.#board, clock);
+    this.#mesh = parts.mesh && this.#makeMeshKeeper(parts.mesh);
     this.#gatherers = new PeerGatherers({
       board: this.#board,
       source,
@@ -131,6 +139,7 @@ export class Broker {
       repeat({ clock: this.#clock, intervalMs, signal }, task);
     this.#loops = [
       ...watching,
+      ...(this.#mesh === undefined ? [] : [this.#mesh.run(signal)]),
       peers.watch((declarations) => {
         this.#noteDeclared(declarations);
       }, signal),
@@ -201,22 +210,28 @@ export class Broker {
       this.#followed = declared.value;
       this.#gatherers.follow(declared.value.peers);
       void this.#probe.tick(this.#stop.signal);
-      void this.#readBootstraps(declared.value.peers);
+      void gatherBootstraps(declared.value.peers, {
+        readBootstrap: this.#parts.readBootstrap,
+        board: this.#board,
+        clock: this.#clock,
+      });
     }
+    this.#mesh?.noteFacts(this.#board.snapshot());
     void this.#runner.request();
   }
 
-  /** SPIRE needs the bundle for the first contact when it fetches itself. */
-  async #readBootstraps(peers: readonly Peer[]): Promise<void> {
-    for (const peer of peers.filter(({ mode, bootstrap }) => mode === 'Delegate' && bootstrap !== undefined)) {
-      const at = this.#clock.now();
-      try {
-        const bundle = await this.#parts.readBootstrap(peer);
-        if (bundle !== undefined) this.#board.noteBootstrap(peer.trustDomain, known(bundle, at));
-      } catch (error) {
-        this.#board.noteBootstrap(peer.trustDomain, unreadable(codedError(error), at));
-      }
-    }
+  #makeMeshKeeper(mesh: MeshParts): MeshKeeper {
+    const { trustDomain, observer, isUpkeepOnly = () => false } = this.#parts;
+    return new MeshKeeper({
+      ...mesh,
+      ...{ trustDomain, board: this.#board, clock: this.#clock, isUpkeepOnly },
+      onReport: (report) => {
+        observer.meshLooked(report);
+      },
+      onFault: (error) => {
+        observer.passFailed(error);
+      },
+    });
   }
 
   async #pass(): Promise<{ readonly failed: boolean }> {
@@ -236,6 +251,7 @@ export class Broker {
       this.#lastPass = report;
       this.#gatherers.noteApplied(report);
       this.#follower.notePass(report);
+      this.#mesh?.notePass(report);
       this.#parts.observer.passEnded(report, (this.#clock.now().getTime() - startedAtMs) / 1000);
       return { failed: report.outcomes.some(({ error }) => error !== undefined) };
     } catch (error) {

@@ -4,7 +4,7 @@ import { RootIndexer, type KnownRoots } from '../bundle/known-roots.ts';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
 import { storedAlike } from '../federation/acceptance.ts';
 import type { Clock } from '../federation/clock.ts';
-import type { Declarations, Fact, Facts, FetchFact, StaticPoller } from '../federation/facts.ts';
+import type { Declarations, Fact, Facts, FetchFact, MeshStanding, StaticPoller } from '../federation/facts.ts';
 import type {
   ClusterFederatedTrustDomain,
   ClusterSpiffeId,
@@ -23,11 +23,12 @@ interface WholeValues {
   readonly managed: ManagedPeers;
 }
 
-/** Those of Kubernetes, which need not be there. */
+/** Those of Kubernetes and of the mesh, which need not be there. */
 interface OptionalValues {
   readonly clusterSpiffeIds: readonly ClusterSpiffeId[];
   readonly federatedTrustDomains: readonly ClusterFederatedTrustDomain[];
   readonly controllerManager: ControllerManager;
+  readonly mesh: readonly MeshStanding[];
 }
 
 type WholeFacts = { readonly [K in keyof WholeValues]: Fact<WholeValues[K]> };
@@ -53,6 +54,7 @@ export class FactBoard {
     clusterSpiffeIds: undefined,
     federatedTrustDomains: undefined,
     controllerManager: undefined,
+    mesh: undefined,
   };
   #stored: Facts['stored'];
   #fetched: ReadonlyMap<TrustDomain, FetchFact> = new Map();

@@ -1,23 +1,24 @@
 // What would a pass change now? Gathers every fact once and plans; writes nothing anywhere.
-import type { Facts } from '../federation/facts.ts';
+import { known, type Declarations, type Facts } from '../federation/facts.ts';
 import type { Report } from '../federation/ports.ts';
 import { systemClock } from '../federation/clock.ts';
 import { planFederation, type FederationPlan } from '../federation/plan.ts';
 import type { BrokerParts } from './broker.ts';
 import { Exclusive } from './exclusive.ts';
 import { FactBoard } from './fact-board.ts';
+import { gatherBootstraps } from './gather-bootstraps.ts';
 import { watchCluster, type ClusterParts } from './gather-cluster.ts';
 import { PeerGatherer } from './gather-peer.ts';
 import { SpireGatherer } from './gather-spire.ts';
-import { known, unreadable } from '../federation/facts.ts';
-import { codedError } from './coded.ts';
 
 export interface PlannedOnce {
   readonly facts: Facts;
   readonly plan: FederationPlan;
 }
 
-type PlanParts = Pick<BrokerParts, 'spire' | 'source' | 'peers' | 'readBootstrap' | 'settings' | 'cluster'>;
+interface PlanParts extends Pick<BrokerParts, 'spire' | 'source' | 'readBootstrap' | 'settings' | 'cluster'> {
+  readonly declarations: Declarations;
+}
 
 /** How many peers are fetched from at once. */
 const FETCHES_AT_ONCE = 16;
@@ -29,11 +30,11 @@ const FETCHES_AT_ONCE = 16;
 export async function planOnce(parts: PlanParts, signal: AbortSignal): Promise<PlannedOnce> {
   const board = new FactBoard(systemClock, { changed: () => undefined, bundleReplaced: () => undefined });
   await new SpireGatherer(parts.spire, board, systemClock, new Exclusive()).readAll(signal);
-  await readDeclared(parts, board, signal);
+  board.replace('declared', known(parts.declarations, systemClock.now()), () => false);
+  const { peers } = parts.declarations;
+  await gatherBootstraps(peers, { readBootstrap: parts.readBootstrap, board, clock: systemClock });
   if (parts.cluster !== undefined) await readCluster(parts.cluster, board, signal);
 
-  const { declared } = board.snapshot();
-  const peers = declared.state === 'Known' ? declared.value.peers : [];
   const waiting = [...peers];
   const fetchNext = async (): Promise<void> => {
     for (let peer = waiting.shift(); peer !== undefined && !signal.aborted; peer = waiting.shift()) {
@@ -90,18 +91,4 @@ function onlyFirst<T>(source: Watched<T>): Watched<T> {
       return source.watch(reportFirst, AbortSignal.any([first.signal, signal]));
     },
   };
-}
-
-/** The first report of the peer source. */
-async function readDeclared({ peers }: PlanParts, board: FactBoard, signal: AbortSignal): Promise<void> {
-  const first = new AbortController();
-  const at = systemClock.now();
-  await peers.watch(
-    (declared) => {
-      const fact = declared instanceof Error ? unreadable(codedError(declared), at) : known(declared, at);
-      board.replace('declared', fact, () => false);
-      first.abort();
-    },
-    AbortSignal.any([first.signal, signal]),
-  );
 }

@@ -1,5 +1,6 @@
 // What is a trust bundle, and when are two the same? (SPIFFE Trust Domain and Bundle §3–4)
 import { createHash } from 'node:crypto';
+import { remembered } from './remembered.ts';
 import type { TrustDomain } from './trust-domain.ts';
 
 /** A root certificate as DER. Two X.509 authorities are the same when their bytes are. */
@@ -35,24 +36,9 @@ export interface BundleDiff {
 }
 
 /** SHA-256 of the DER, in lower-case hex: how logs, status and metrics name a root. */
-export function fingerprint(authority: X509Authority): string {
-  return remembered(fingerprints, authority, () => createHash('sha256').update(authority).digest('hex'));
-}
-
-/**
- * Bundles and authorities are values that never change, and a pass over a thousand peers names and compares the same
- * ones again and again: what was computed of one is kept for as long as it is there itself.
- */
-const fingerprints = new WeakMap<X509Authority, string>();
-const digests = new WeakMap<Bundle, string>();
-
-function remembered<K extends object, V>(memory: WeakMap<K, V>, key: K, compute: () => V): V {
-  const known = memory.get(key);
-  if (known !== undefined) return known;
-  const value = compute();
-  memory.set(key, value);
-  return value;
-}
+export const fingerprint = remembered((authority: X509Authority): string =>
+  createHash('sha256').update(authority).digest('hex'),
+);
 
 /**
  * The same keys in the one order that their content determines, each once: X.509 authorities by fingerprint, JWT
@@ -71,11 +57,7 @@ export function canonicalBundle(bundle: Bundle): Bundle {
  * SHA-256 in hex over the trust domain and its keys, whatever their order. Neither sequence number nor refresh hint
  * takes part, so that "same number, other content" can be seen and an operator can name content to accept.
  */
-export function bundleDigest(bundle: Bundle): string {
-  return remembered(digests, bundle, () => computeDigest(bundle));
-}
-
-function computeDigest(bundle: Bundle): string {
+export const bundleDigest = remembered((bundle: Bundle): string => {
   const canonical = canonicalBundle(bundle);
   const hash = createHash('sha256');
   const field = (name: string, value: string | Uint8Array) => {
@@ -88,7 +70,7 @@ function computeDigest(bundle: Bundle): string {
     field('jwt-key', publicKey);
   }
   return hash.digest('hex');
-}
+});
 
 /** Same trust domain, keys, sequence number and refresh hint; the order of keys does not count. */
 export function bundlesEqual(a: Bundle, b: Bundle): boolean {

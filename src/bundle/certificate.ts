@@ -5,6 +5,7 @@ import { readExtensionsOf, type CertificateExtensions } from './certificate-exte
 import { contentOf, DER_TAG, DerError, readDer, readDerValues } from './der.ts';
 import { describePublicKey, type PublicKey } from './public-key.ts';
 import { quoted } from './quoted.ts';
+import { remembered } from './remembered.ts';
 import { signatureHash } from './signature-hash.ts';
 
 export interface Certificate extends CertificateExtensions {
@@ -23,22 +24,16 @@ export interface Certificate extends CertificateExtensions {
 
 export type RootSummary = Pick<Certificate, 'fingerprint' | 'subject' | 'notAfter'>;
 
-/** What was read of a certificate, for as long as its bytes are there: documents, rules and statuses ask again. */
-const certificates = new WeakMap<Uint8Array, Certificate>();
-
 /**
  * Reads exactly one certificate. Node would also take a PEM text, or two certificates one after the other, of which it
  * keeps the first: those are refused.
  *
  * @throws BundleError `CertificateMalformed`
  */
-export function readCertificate(der: Uint8Array): Certificate {
-  const known = certificates.get(der);
-  if (known !== undefined) return known;
-  const certificate = { ...readByNode(der), ...readByHand(der) };
-  certificates.set(der, certificate);
-  return certificate;
-}
+export const readCertificate = remembered((der: Uint8Array): Certificate => ({
+  ...readByNode(der),
+  ...readByHand(der),
+}));
 
 /** What people are shown of a root. */
 export function summarizeRoot(der: Uint8Array): RootSummary {
@@ -108,6 +103,7 @@ function dateOf(text: string): Date {
   );
 }
 
-function oneLine(name: string): string {
-  return name.split('\n').join(', ');
+/** Node tells an empty name as undefined, whatever its types say. */
+function oneLine(name: string | undefined): string {
+  return (name ?? '').split('\n').join(', ');
 }

@@ -7,6 +7,8 @@ export type ExitCode = 0 | 1 | 2;
 
 export interface CommandContext extends Pick<ResolvedConfig, 'config' | 'flags' | 'positionals'> {
   readonly stdin: Readable;
+  /** Where programs of this user keep what can be made again (XDG Base Directory Specification). */
+  readonly cacheFolder: string;
   /** Results: what another program may read. */
   readonly print: (text: string) => void;
   /** What people should know beside the result. */

@@ -25,7 +25,7 @@ export interface BrokerGround {
   readonly metrics: Metrics;
 }
 
-export interface DeclaredBy extends Pick<BrokerParts, 'readBootstrap' | 'cluster' | 'isUpkeepOnly'> {
+export interface DeclaredBy extends Pick<BrokerParts, 'readBootstrap' | 'cluster' | 'mesh' | 'isUpkeepOnly'> {
   readonly peers: PeerSource;
   /** Called after each pass, when everything else has been told. */
   readonly onPass?: (report: PassReport) => void;

@@ -7,10 +7,11 @@ import { readBootstrapObject } from '../kubernetes/bootstrap-object.ts';
 import { peerInForce } from '../kubernetes/declared-object.ts';
 import { judgeObjects, NO_MEMORY } from '../kubernetes/judge-objects.ts';
 import { PEER_TRUST_DOMAIN } from '../kubernetes/peer-trust-domain.ts';
+import { clusterParts } from './cluster-parts.ts';
 import { openKubernetes } from './open-kubernetes.ts';
 import { peerDirectory, readBootstrap } from './wiring.ts';
 
-export interface DeclaredPeers extends Pick<BrokerParts, 'readBootstrap'> {
+export interface DeclaredPeers extends Pick<BrokerParts, 'readBootstrap' | 'cluster'> {
   readonly declarations: Declarations;
   /** What does not count and why, each on one line. */
   readonly faults: readonly string[];
@@ -54,6 +55,13 @@ async function readObjects(config: Config, own: TrustDomain, signal: AbortSignal
       ),
       where: 'by a PeerTrustDomain object',
       readBootstrap: (peer) => readBootstrap(peer, (source) => readBootstrapObject(api, source, signal)),
+      cluster: clusterParts(api, {
+        config,
+        trustDomain: own,
+        onFault: (error) => {
+          throw error;
+        },
+      }),
       close: () => {
         api.close();
       },

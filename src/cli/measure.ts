@@ -1,13 +1,18 @@
 // What do the gauges say at this moment? They are set when they are asked for: between two scrapes nobody sees them.
 import type { Metrics } from '../admin/metrics.ts';
-import type { BrokerStatus, PeerStatus } from '../broker/status.ts';
+import type { PeerStatus } from '../broker/status.ts';
 import type { OwnEndpoint } from './own-endpoint.ts';
+import type { Replica } from './replica.ts';
 
-export function measure({ ownBundle, peers }: BrokerStatus, endpoint: OwnEndpoint, metrics: Metrics): void {
+type Measured = Pick<Replica, 'status' | 'declarationFaults'>;
+
+export function measure({ status, declarationFaults }: Measured, endpoint: OwnEndpoint, metrics: Metrics): void {
+  const { ownBundle, peers } = status();
   metrics.set('waiting_requests', {}, endpoint.publication.waiting);
   metrics.set('serving_svid_expiry_timestamp_seconds', {}, endpoint.servingSvid()?.notAfter);
   metrics.set('own_bundle_read_timestamp_seconds', {}, 'readAt' in ownBundle ? new Date(ownBundle.readAt) : undefined);
   metrics.set('peers_declared', {}, peers.length);
+  metrics.set('declaration_faults', {}, declarationFaults()?.length);
   for (const peer of peers) measurePeer(peer, metrics);
 }
 

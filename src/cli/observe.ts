@@ -8,6 +8,7 @@ import type { Step } from '../federation/plan.ts';
 import type { Peer } from '../federation/relationship.ts';
 import type { Logger } from '../log.ts';
 import type { Metrics } from '../admin/metrics.ts';
+import { observeMesh } from './observe-mesh.ts';
 
 export interface ObservationParts {
   readonly log: Logger;
@@ -60,6 +61,7 @@ export function createObserver({ log, metrics, status, publish }: ObservationPar
         metrics.forgetPeer(trustDomain);
       }
     },
+    meshLooked: observeMesh({ log, metrics }),
     passFailed(error) {
       metrics.count('passes_total', { result: 'fault' });
       log.error({ err: error }, 'a pass ended by a fault of this program; it is tried again');

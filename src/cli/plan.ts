@@ -22,14 +22,8 @@ export const planCommand: Command = {
         {
           spire,
           source: createBundleSource(fetchLimits(context.config)),
-          peers: {
-            watch: (report) => {
-              report(declared.declarations);
-              return Promise.resolve();
-            },
-          },
-          readBootstrap: declared.readBootstrap,
           settings: brokerSettings(context.config),
+          ...declared,
         },
         context.signal,
       ).finally(declared.close);

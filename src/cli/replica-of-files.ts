@@ -1,5 +1,4 @@
 // How does a broker run whose peers are declared in files? Alone: it always leads.
-import type { Metrics } from '../admin/metrics.ts';
 import type { Logger } from '../log.ts';
 import type { DirectoryDeclarations } from '../peer-files/peer-directory.ts';
 import { createBroker, type BrokerGround } from './create-broker.ts';
@@ -7,14 +6,14 @@ import type { Replica } from './replica.ts';
 import { peerDirectory, readBootstrap } from './wiring.ts';
 
 export function replicaOfFiles(ground: BrokerGround): Replica {
-  const { config, trustDomain, log, metrics } = ground;
+  const { config, trustDomain, log } = ground;
   const directory = peerDirectory(config, trustDomain);
   const broker = createBroker(ground, {
     readBootstrap: (peer) => readBootstrap(peer),
     peers: {
       watch: (report, signal) =>
         directory.watch((declared) => {
-          noteDeclarations(declared, log, metrics);
+          logDeclarations(declared, log);
           report(declared);
         }, signal),
     },
@@ -23,7 +22,8 @@ export function replicaOfFiles(ground: BrokerGround): Replica {
     start: () => broker.start(),
     stop: () => broker.stop(),
     status: () => broker.status(),
-    details: () => ({ declarationFaults: directory.latest?.faults ?? [] }),
+    declarationFaults: () => directory.latest?.faults,
+    details: () => ({}),
     refresh: (peer) => {
       broker.refresh(peer);
     },
@@ -33,13 +33,12 @@ export function replicaOfFiles(ground: BrokerGround): Replica {
   };
 }
 
-function noteDeclarations(declared: DirectoryDeclarations | Error, log: Logger, metrics: Metrics): void {
+function logDeclarations(declared: DirectoryDeclarations | Error, log: Logger): void {
   if (declared instanceof Error) {
     log.error({ err: declared }, 'declarations cannot be read; those before stay in force');
     return;
   }
   const { peers, faults, incompleteBecause } = declared;
-  metrics.set('declaration_faults', {}, faults.length);
   log.info({ peers: peers.map(({ name }) => name), faults: faults.length, incompleteBecause }, 'declarations read');
   for (const { file, line, column, path, message } of faults) {
     log.error({ file, line, column, path }, `${file}:${line}:${column}: ${path} ${message}`);

@@ -15,9 +15,10 @@ import { PeerResources } from '../kubernetes/peer-resources.ts';
 import { clusterParts } from './cluster-parts.ts';
 import { createBroker, type BrokerGround } from './create-broker.ts';
 import { FailureLog } from './failure-log.ts';
+import { meshParts } from './mesh-parts.ts';
 import { openKubernetes } from './open-kubernetes.ts';
 import type { Replica } from './replica.ts';
-import { readBootstrap, type ObjectSource } from './wiring.ts';
+import { readBootstrap } from './wiring.ts';
 
 export async function replicaOfKubernetes(ground: BrokerGround): Promise<Replica> {
   const api = await openKubernetes(ground.config);
@@ -100,16 +101,20 @@ class KubernetesReplica implements Replica {
     this.#terms.refreshAll();
   };
 
+  declarationFaults: Replica['declarationFaults'] = () => {
+    if (this.#resources.readSince === undefined) return undefined;
+    return this.#resources.objects().flatMap(({ object, state }) => {
+      if (state.kind === 'InForce') return [];
+      return [{ object: object.metadata.name, reason: state.reason, message: state.message }];
+    });
+  };
+
   details: Replica['details'] = () => ({
     replica: { identity: this.#identity, role: this.#terms.role, leader: this.#leader },
     declarations: {
       readSince: this.#resources.readSince,
       error: this.#resources.error && { reason: this.#resources.error.code, message: this.#resources.error.message },
     },
-    declarationFaults: this.#resources.objects().flatMap(({ object, state }) => {
-      if (state.kind === 'InForce') return [];
-      return [{ object: object.metadata.name, reason: state.reason, message: state.message }];
-    }),
   });
 
   #elect(lead: (term: AbortSignal) => Promise<void>, signal: AbortSignal): Promise<void> {
@@ -137,10 +142,16 @@ class KubernetesReplica implements Replica {
   }
 
   #makeBroker(role: Exclude<Role, 'Standby'>): WorkingBroker {
+    const notTakenUp = (what: string) => (error: unknown) => {
+      this.#ground.log.error({ err: error }, `${what} were not taken up by a fault of this program`);
+    };
+    const cluster = { ...this.#ground, onFault: notTakenUp('objects of spire-controller-manager') };
+    const mesh = meshParts(this.#api, { ...this.#ground, onFault: notTakenUp('objects of the mesh') });
     const declaredBy = {
       peers: this.#resources,
       readBootstrap: (peer: Peer) => this.#readBootstrap(peer),
-      cluster: clusterParts(this.#ground, this.#api),
+      cluster: clusterParts(this.#api, cluster),
+      ...(mesh !== undefined && { mesh }),
       isUpkeepOnly: () => role === 'Isolated',
     };
     if (role === 'Isolated') return createBroker(this.#ground, declaredBy);
@@ -193,7 +204,7 @@ class KubernetesReplica implements Replica {
   }
 
   #readBootstrap(peer: Peer) {
-    return readBootstrap(peer, (source: ObjectSource) => this.#resources.readBootstrap(source, this.#end.signal));
+    return readBootstrap(peer, (source) => this.#resources.readBootstrap(source, this.#end.signal));
   }
 
   /** As `fedbroker rebootstrap`, with the bundle that the declaration names. */

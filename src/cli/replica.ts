@@ -7,6 +7,8 @@ export interface Replica {
   readonly start: () => Promise<void>;
   readonly stop: () => Promise<void>;
   readonly status: () => BrokerStatus;
+  /** Why declarations are not in force, as plain data; undefined before they were read for the first time. */
+  readonly declarationFaults: () => readonly object[] | undefined;
   /** What only this kind of replica knows, for /status. */
   readonly details: () => Readonly<Record<string, unknown>>;
   /** Asks the peer at once, whatever its schedule says. */

@@ -97,7 +97,7 @@ async function openAdmin(config: Config, parts: AdminParts): Promise<AdminServer
     metrics: {
       contentType: registry.contentType,
       metrics: () => {
-        measure(replica.status(), endpoint, metrics);
+        measure(replica, endpoint, metrics);
         return registry.metrics();
       },
     },
@@ -107,6 +107,7 @@ async function openAdmin(config: Config, parts: AdminParts): Promise<AdminServer
         ...replica.status(),
         version: productVersion(),
         ...replica.details(),
+        declarationFaults: replica.declarationFaults() ?? [],
         endpoint: { addresses: endpoint.addresses, etag, waiting },
         servingSvid: endpoint.servingSvid(),
       };

@@ -10,6 +10,7 @@ import { parseBootstrapBundle } from '../federation/bootstrap.ts';
 import { systemClock } from '../federation/clock.ts';
 import type { CodedError } from '../federation/ports.ts';
 import type { BootstrapSource, Peer } from '../federation/relationship.ts';
+import type { ObjectSource } from '../kubernetes/bootstrap-object.ts';
 import { PeerDirectory } from '../peer-files/peer-directory.ts';
 import { readOwnTrustDomain } from '../spire/own-trust-domain.ts';
 import type { SkippedItem } from '../spire/spire-context.ts';
@@ -77,8 +78,6 @@ export class BootstrapError extends Error implements CodedError {
   override readonly name = 'BootstrapError';
   readonly code = 'BootstrapUnreadable';
 }
-
-export type ObjectSource = Extract<BootstrapSource, { readonly type: 'configMap' | 'secret' }>;
 
 /**
  * The bundle of a declaration's `trustDomainBundle`; undefined when it has none.

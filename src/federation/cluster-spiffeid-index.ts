@@ -1,4 +1,6 @@
 // Which ClusterSPIFFEIDs does a peer choose, and which name it? Answered once for each list of them, as for entries.
+import { remembered } from '../bundle/remembered.ts';
+import { groupBy } from './group-by.ts';
 import { selectsLabels } from './label-selection.ts';
 import type { ClusterSpiffeId } from './ports.ts';
 import type { LabelSelector } from './relationship.ts';
@@ -15,16 +17,7 @@ export interface ClusterSpiffeIdIndex {
 
 const NONE: ClusterSpiffeIdSet = new Set();
 
-/** Kept for as long as the list is there itself: facts are replaced, never changed in place. */
-const indexes = new WeakMap<readonly ClusterSpiffeId[], ClusterSpiffeIdIndex>();
-
-export function indexClusterSpiffeIds(list: readonly ClusterSpiffeId[]): ClusterSpiffeIdIndex {
-  const index = indexes.get(list) ?? createIndex(list);
-  indexes.set(list, index);
-  return index;
-}
-
-function createIndex(list: readonly ClusterSpiffeId[]): ClusterSpiffeIdIndex {
+export const indexClusterSpiffeIds = remembered((list: readonly ClusterSpiffeId[]): ClusterSpiffeIdIndex => {
   const byLabel = groupBy(list, ({ labels }) => Object.entries(labels).map(([key, value]) => labelOf(key, value)));
   const naming = groupBy(list, ({ federatesWith }) => federatesWith);
   const added = groupBy(list, ({ federatesWith, addedByBroker }) =>
@@ -34,34 +27,14 @@ function createIndex(list: readonly ClusterSpiffeId[]): ClusterSpiffeIdIndex {
     const [label] = Object.entries(matchLabels);
     return label === undefined ? list : (byLabel.get(labelOf(...label)) ?? NONE);
   };
-  const chosen = new WeakMap<LabelSelector, ClusterSpiffeIdSet>();
   return {
-    chosenBy(selector) {
-      const known = chosen.get(selector);
-      if (known !== undefined) return known;
-      const found = new Set([...candidates(selector)].filter(({ labels }) => selectsLabels(selector, labels)));
-      chosen.set(selector, found);
-      return found;
-    },
+    chosenBy: remembered(
+      (selector) => new Set([...candidates(selector)].filter(({ labels }) => selectsLabels(selector, labels))),
+    ),
     naming: (trustDomain) => naming.get(trustDomain) ?? NONE,
     addedTo: (trustDomain) => added.get(trustDomain) ?? NONE,
   };
-}
-
-function groupBy(
-  list: readonly ClusterSpiffeId[],
-  keysOf: (object: ClusterSpiffeId) => readonly string[],
-): ReadonlyMap<string, ClusterSpiffeIdSet> {
-  const groups = new Map<string, Set<ClusterSpiffeId>>();
-  for (const object of list) {
-    for (const key of keysOf(object)) {
-      const group = groups.get(key);
-      if (group === undefined) groups.set(key, new Set([object]));
-      else group.add(object);
-    }
-  }
-  return groups;
-}
+});
 
 /** Neither a key nor a value can have an equals sign. */
 function labelOf(key: string, value: string): string {

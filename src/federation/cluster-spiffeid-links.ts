@@ -1,13 +1,12 @@
 // Which ClusterSPIFFEIDs gain or lose a peer in federatesWith? spire-controller-manager copies the list to the entries.
 import type { TrustDomain } from '../bundle/trust-domain.ts';
 import { indexClusterSpiffeIds } from './cluster-spiffeid-index.ts';
+import { LinkChanges, type LinkChange } from './link-changes.ts';
 import type { ClusterSpiffeId } from './ports.ts';
 import type { Peer } from './relationship.ts';
 
-export interface ClusterSpiffeIdChange {
+export interface ClusterSpiffeIdChange extends LinkChange {
   readonly object: ClusterSpiffeId;
-  readonly add: readonly TrustDomain[];
-  readonly remove: readonly TrustDomain[];
 }
 
 export interface ClusterSpiffeIdLinkInput {
@@ -25,35 +24,24 @@ export interface ClusterSpiffeIdLinkInput {
 export function planClusterSpiffeIdLinks(input: ClusterSpiffeIdLinkInput): ClusterSpiffeIdChange[] {
   const { clusterSpiffeIds, held, inForce, leaving } = input;
   const index = indexClusterSpiffeIds(clusterSpiffeIds);
-  const changes = new Map<ClusterSpiffeId, { readonly add: TrustDomain[]; readonly remove: TrustDomain[] }>();
-  const changeOf = (object: ClusterSpiffeId) => {
-    const change = changes.get(object) ?? { add: [], remove: [] };
-    changes.set(object, change);
-    return change;
-  };
+  const changes = new LinkChanges<ClusterSpiffeId>();
   const chosenBy = ({ clusterSpiffeIds: selector }: Peer): ReadonlySet<ClusterSpiffeId> =>
     selector === undefined ? new Set() : index.chosenBy(selector);
 
   for (const name of leaving) {
-    for (const object of index.naming(name)) changeOf(object).remove.push(name);
+    for (const object of index.naming(name)) changes.remove(object, name);
   }
-  for (const { trustDomain, ...peer } of inForce.map((each) => ({
-    trustDomain: each.trustDomain,
-    chosen: chosenBy(each),
-  }))) {
-    for (const object of index.addedTo(trustDomain)) {
-      if (!peer.chosen.has(object)) changeOf(object).remove.push(trustDomain);
+  for (const peer of inForce) {
+    const chosen = chosenBy(peer);
+    for (const object of index.addedTo(peer.trustDomain)) {
+      if (!chosen.has(object)) changes.remove(object, peer.trustDomain);
     }
   }
   for (const peer of held) {
     const naming = index.naming(peer.trustDomain);
-    for (const object of chosenBy(peer)) if (!naming.has(object)) changeOf(object).add.push(peer.trustDomain);
+    for (const object of chosenBy(peer)) if (!naming.has(object)) changes.add(object, peer.trustDomain);
   }
-  if (changes.size === 0) return [];
-  return clusterSpiffeIds.flatMap((object) => {
-    const change = changes.get(object);
-    return change === undefined ? [] : [{ object, ...change }];
-  });
+  return changes.in(clusterSpiffeIds).map(([object, change]) => ({ object, ...change }));
 }
 
 /**

@@ -1,6 +1,7 @@
 // Where is each peer in the flow, and why there? One condition a step; `Ready` is their conjunction.
 import type { Bundle } from '../bundle/bundle.ts';
 import { judgeEntryLinks } from './entry-links-condition.ts';
+import { judgeMesh } from './mesh-condition.ts';
 import type { Facts } from './facts.ts';
 import { failureOf, no, unknown, yes, type Judgement, type StepOutcome } from './judgement.ts';
 import type { PeerPlan } from './plan.ts';
@@ -18,6 +19,7 @@ export type ConditionType =
   | 'BundleVerified'
   | 'BundleStored'
   | 'EntriesFederated'
+  | 'MeshInjected'
   | 'SingleWriter'
   | 'Ready';
 
@@ -44,6 +46,7 @@ export const CONDITIONS: readonly ConditionRow[] = [
   { type: 'BundleVerified', judge: judgeVerified },
   { type: 'BundleStored', judge: judgeStored },
   { type: 'EntriesFederated', judge: judgeEntryLinks },
+  { type: 'MeshInjected', judge: judgeMesh },
 ];
 
 export function conditionsOf(input: ConditionInput): Condition[] {

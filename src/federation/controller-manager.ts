@@ -1,4 +1,5 @@
 // What may be done beside spire-controller-manager? What it does not find declared it deletes or reverts within seconds.
+import { remembered } from '../bundle/remembered.ts';
 import type { Fact, Facts } from './facts.ts';
 import type { ClusterSpiffeId, ControllerManager, RegistrationEntry } from './ports.ts';
 
@@ -44,23 +45,22 @@ export function relationshipsBy(beside: Beside): 'Api' | 'ControllerManager' | '
   return beside.kind === 'Nobody' ? 'Api' : 'Unknown';
 }
 
+interface Classed {
+  readonly className: string | undefined;
+}
+
 /** The same list for the same facts, so that what is indexed of it need not be indexed again. */
-const handled = new WeakMap<ControllerManager, WeakMap<readonly object[], readonly object[]>>();
+const handledBy = remembered((found: ControllerManager) =>
+  remembered((all: readonly Classed[]): readonly object[] =>
+    all.filter(({ className }) => looksAtClass(found, className)),
+  ),
+);
 
 /** The objects that the controller-manager looks at. None while its class is not known: others serve another SPIRE. */
-export function handledOf<T extends { readonly className: string | undefined }>(
-  fact: Fact<readonly T[]> | undefined,
-  beside: Beside,
-): readonly T[] {
+export function handledOf<T extends Classed>(fact: Fact<readonly T[]> | undefined, beside: Beside): readonly T[] {
   if (fact?.state !== 'Known' || beside.kind === 'Unknown') return [];
   if (beside.kind === 'Nobody') return fact.value;
-  const { found } = beside;
-  const lists = handled.get(found) ?? new WeakMap<readonly object[], readonly object[]>();
-  handled.set(found, lists);
-  const kept = lists.get(fact.value) as readonly T[] | undefined;
-  const list = kept ?? fact.value.filter(({ className }) => looksAtClass(found, className));
-  lists.set(fact.value, list);
-  return list;
+  return handledBy(beside.found)(fact.value) as readonly T[];
 }
 
 /** The ClusterSPIFFEIDs that entries are made of. */

@@ -1,5 +1,6 @@
 // How is SPIRE made to fetch a peer's bundle itself? By its API; beside spire-controller-manager by an object of its kind.
 import type { Bundle } from '../bundle/bundle.ts';
+import { remembered } from '../bundle/remembered.ts';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
 import { besideUs, handledOf, relationshipsBy } from './controller-manager.ts';
 import type { Facts } from './facts.ts';
@@ -127,18 +128,18 @@ interface DeclarationIndex {
   readonly foreignByName: ReadonlyMap<string, ClusterFederatedTrustDomain>;
 }
 
-/** Kept for as long as the list is there itself: facts are replaced, never changed in place. */
-const indexes = new WeakMap<readonly ClusterFederatedTrustDomain[], DeclarationIndex>();
 const NO_OBJECTS: readonly ClusterFederatedTrustDomain[] = [];
 
 function indexOf(facts: Facts): DeclarationIndex {
   const beside = besideUs(facts.controllerManager);
-  const list = beside.kind === 'Found' ? handledOf(facts.federatedTrustDomains, beside) : NO_OBJECTS;
-  const index = indexes.get(list) ?? {
-    ours: new Map(list.filter(({ ours }) => ours).map((object) => [object.trustDomain, object])),
-    foreign: new Map(list.filter(({ ours }) => !ours).map((object) => [object.trustDomain, object])),
-    foreignByName: new Map(list.filter(({ ours }) => !ours).map((object) => [object.name, object])),
-  };
-  indexes.set(list, index);
-  return index;
+  return indexDeclarations(beside.kind === 'Found' ? handledOf(facts.federatedTrustDomains, beside) : NO_OBJECTS);
 }
+
+const indexDeclarations = remembered((list: readonly ClusterFederatedTrustDomain[]): DeclarationIndex => {
+  const [ours, foreign] = [list.filter((each) => each.ours), list.filter((each) => !each.ours)];
+  return {
+    ours: new Map(ours.map((object) => [object.trustDomain, object])),
+    foreign: new Map(foreign.map((object) => [object.trustDomain, object])),
+    foreignByName: new Map(foreign.map((object) => [object.name, object])),
+  };
+});

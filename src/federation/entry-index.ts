@@ -1,7 +1,9 @@
 // Which entries does a peer choose, and which name it? Answered once for each list of entries: with a thousand peers and
 // ten thousand entries, to compare all with all would cost more than the rest of a pass.
+import { remembered } from '../bundle/remembered.ts';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
 import { exactSpiffeId, selectsEntry } from './entry-selection.ts';
+import { groupBy } from './group-by.ts';
 import type { RegistrationEntry } from './ports.ts';
 import type { EntrySelector, Peer } from './relationship.ts';
 
@@ -16,45 +18,19 @@ export interface EntryIndex {
 
 const NONE: Entries = new Set();
 
-/** Kept for as long as the list is there itself: facts are replaced, never changed in place. */
-const indexes = new WeakMap<readonly RegistrationEntry[], EntryIndex>();
-
-export function indexEntries(entries: readonly RegistrationEntry[]): EntryIndex {
-  const index = indexes.get(entries) ?? createIndex(entries);
-  indexes.set(entries, index);
-  return index;
-}
-
-function createIndex(entries: readonly RegistrationEntry[]): EntryIndex {
-  const bySpiffeId = new Map<string, RegistrationEntry[]>();
-  const byName = new Map<TrustDomain, Set<RegistrationEntry>>();
-  for (const entry of entries) {
-    const sameId = bySpiffeId.get(entry.spiffeId);
-    if (sameId === undefined) bySpiffeId.set(entry.spiffeId, [entry]);
-    else sameId.push(entry);
-    for (const name of entry.federatesWith) {
-      const naming = byName.get(name);
-      if (naming === undefined) byName.set(name, new Set([entry]));
-      else naming.add(entry);
-    }
-  }
-  const candidates = (selector: EntrySelector): readonly RegistrationEntry[] => {
+export const indexEntries = remembered((entries: readonly RegistrationEntry[]): EntryIndex => {
+  const bySpiffeId = groupBy<RegistrationEntry, string>(entries, ({ spiffeId }) => [spiffeId]);
+  const byName = groupBy(entries, ({ federatesWith }) => federatesWith);
+  const candidates = (selector: EntrySelector): Iterable<RegistrationEntry> => {
     const exact = exactSpiffeId(selector);
-    return exact === undefined ? entries : (bySpiffeId.get(exact) ?? []);
+    return exact === undefined ? entries : (bySpiffeId.get(exact) ?? NONE);
   };
-  const chosen = new WeakMap<Peer, Entries>();
   return {
-    chosenBy(peer) {
-      const known = chosen.get(peer);
-      if (known !== undefined) return known;
-      const found = new Set(
-        peer.entrySelectors.flatMap((selector) =>
-          candidates(selector).filter((entry) => selectsEntry([selector], entry)),
-        ),
-      );
-      chosen.set(peer, found);
-      return found;
-    },
+    chosenBy: remembered(({ entrySelectors }) => {
+      const chosen = (selector: EntrySelector) =>
+        [...candidates(selector)].filter((entry) => selectsEntry([selector], entry));
+      return new Set(entrySelectors.flatMap(chosen));
+    }),
     naming: (trustDomain) => byName.get(trustDomain) ?? NONE,
   };
-}
+});

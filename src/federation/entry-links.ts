@@ -1,13 +1,12 @@
 // Which entries gain or lose a peer in federates_with? Only real differences: every update makes agents re-issue an SVID.
 import type { TrustDomain } from '../bundle/trust-domain.ts';
 import { indexEntries } from './entry-index.ts';
+import { LinkChanges, type LinkChange } from './link-changes.ts';
 import type { RegistrationEntry } from './ports.ts';
 import type { Peer } from './relationship.ts';
 
-export interface EntryLinkChange {
+export interface EntryLinkChange extends LinkChange {
   readonly entry: RegistrationEntry;
-  readonly add: readonly TrustDomain[];
-  readonly remove: readonly TrustDomain[];
 }
 
 export interface EntryLinkInput {
@@ -23,28 +22,19 @@ export interface EntryLinkInput {
 /** In the order of the entries. */
 export function planEntryLinks({ entries, held, leaving, mayEdit }: EntryLinkInput): EntryLinkChange[] {
   const index = indexEntries(entries);
-  const changes = new Map<RegistrationEntry, { readonly add: TrustDomain[]; readonly remove: TrustDomain[] }>();
-  const changeOf = (entry: RegistrationEntry) => {
-    const change = changes.get(entry) ?? { add: [], remove: [] };
-    changes.set(entry, change);
-    return change;
-  };
+  const changes = new LinkChanges<RegistrationEntry>();
   for (const name of leaving) {
-    for (const entry of index.naming(name)) changeOf(entry).remove.push(name);
+    for (const entry of index.naming(name)) changes.remove(entry, name);
   }
   for (const peer of held) {
     if (peer.entrySelectors.length === 0) continue;
     const chosen = index.chosenBy(peer);
     const naming = index.naming(peer.trustDomain);
-    for (const entry of chosen) if (!naming.has(entry)) changeOf(entry).add.push(peer.trustDomain);
+    for (const entry of chosen) if (!naming.has(entry)) changes.add(entry, peer.trustDomain);
     if (peer.entryScope !== 'Exact') continue;
-    for (const entry of naming) if (!chosen.has(entry)) changeOf(entry).remove.push(peer.trustDomain);
+    for (const entry of naming) if (!chosen.has(entry)) changes.remove(entry, peer.trustDomain);
   }
-  if (changes.size === 0) return [];
-  return entries.flatMap((entry) => {
-    const change = changes.get(entry);
-    return change === undefined || !mayEdit(entry) ? [] : [{ entry, ...change }];
-  });
+  return changes.in(entries).flatMap(([entry, change]) => (mayEdit(entry) ? [{ entry, ...change }] : []));
 }
 
 /** The full set to write, sorted; `excluded` trust domains stay as they are. */

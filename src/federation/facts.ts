@@ -4,6 +4,7 @@ import type { BundleError } from '../bundle/bundle-error.ts';
 import type { ParsedBundleDocument } from '../bundle/bundle-document.ts';
 import type { KnownRoots } from '../bundle/known-roots.ts';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
+import type { Judgement } from './judgement.ts';
 import type {
   ClusterFederatedTrustDomain,
   ClusterSpiffeId,
@@ -65,6 +66,11 @@ export interface FetchFailure {
 /** Whether SPIRE's own poller also writes a trust domain's bundle. */
 export type StaticPoller = 'Present' | 'Absent';
 
+/** How far a peer has come in the mesh. */
+export interface MeshStanding extends Judgement {
+  readonly trustDomain: TrustDomain;
+}
+
 export interface Facts {
   readonly now: Date;
   readonly declared: Fact<Declarations>;
@@ -80,6 +86,8 @@ export interface Facts {
   readonly clusterSpiffeIds: Fact<readonly ClusterSpiffeId[]> | undefined;
   readonly federatedTrustDomains: Fact<readonly ClusterFederatedTrustDomain[]> | undefined;
   readonly controllerManager: Fact<ControllerManager> | undefined;
+  /** Of the peers that ask for something in a mesh; undefined: no mesh is written for. */
+  readonly mesh: Fact<readonly MeshStanding[]> | undefined;
   readonly fetched: ReadonlyMap<TrustDomain, FetchFact>;
   /** The declared `trustDomainBundle`s of the peers that SPIRE itself fetches from. */
   readonly bootstraps: ReadonlyMap<TrustDomain, Fact<Bundle>>;

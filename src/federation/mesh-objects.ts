@@ -7,6 +7,11 @@ export interface MeshObjectRef {
   readonly name: string;
 }
 
+/** `ConfigMap/istio-system/istio`. */
+export function meshObjectKey({ kind, namespace, name }: MeshObjectRef): string {
+  return `${kind}/${namespace}/${name}`;
+}
+
 /** A ConfigMap or Secret as the API server holds it. */
 export interface MeshObject extends MeshObjectRef {
   readonly uid: string;

@@ -15,7 +15,7 @@ import {
   removalSteps,
   waitingRemoval,
   type DeleteBundleStep,
-  type RemovalState,
+  type SpireState,
   type WaitingRemoval,
 } from './removal.ts';
 
@@ -115,9 +115,6 @@ export function planFederation(facts: Facts, limits: PlanLimits): FederationPlan
 function nothing(peers: readonly PeerPlan[]): FederationPlan {
   return { steps: [], peers, removed: [], heldRemovals: [], waitingRemovals: [] };
 }
-
-/** What SPIRE holds, read in full. */
-type SpireState = RemovalState;
 
 function readableSpire({ stored, relationships, entries, managed }: Facts): SpireState | undefined {
   if (

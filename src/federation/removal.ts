@@ -21,8 +21,8 @@ export interface WaitingRemoval {
   readonly message: string;
 }
 
-/** What SPIRE holds, as far as it goes with a removal. */
-export interface RemovalState extends DelegatedState {
+/** What SPIRE holds, read in full. */
+export interface SpireState extends DelegatedState {
   readonly stored: ReadonlyMap<TrustDomain, Bundle>;
   readonly entries: readonly RegistrationEntry[];
   readonly managed: ManagedPeers;
@@ -32,11 +32,7 @@ export interface RemovalState extends DelegatedState {
  * Entries of spire-controller-manager lose the name by their ClusterSPIFFEIDs, within its interval (10 s by default).
  * Until then SPIRE would refuse, and pods that come later would get no identity.
  */
-export function waitingRemoval(
-  trustDomain: TrustDomain,
-  facts: Facts,
-  spire: RemovalState,
-): WaitingRemoval | undefined {
+export function waitingRemoval(trustDomain: TrustDomain, facts: Facts, spire: SpireState): WaitingRemoval | undefined {
   const unreadable = [facts.controllerManager, facts.clusterSpiffeIds, facts.federatedTrustDomains].find(
     (fact) => fact?.state === 'Unreadable',
   );
@@ -61,7 +57,7 @@ export function removalSteps(
   trustDomain: TrustDomain,
   mode: DeleteBundleStep['mode'],
   facts: Facts,
-  spire: RemovalState,
+  spire: SpireState,
 ): (DelegationStep | DeleteBundleStep)[] {
   const undelegation =
     spire.managed.get(trustDomain) === 'Delegate' ? undelegationSteps(trustDomain, facts, spire) : [];

@@ -1,8 +1,7 @@
 // What does an answer's JSON hold: an object, a page of a list, or a Status? (metav1: ListMeta, Status)
 import { answerInvalid, type Attempt, type Status } from './kube-error.ts';
 import { apiVersionOf, type KubeObject } from './kube-object.ts';
-
-type Json = Readonly<Record<string, unknown>>;
+import { fieldsOf, isFields, textOf, type Fields } from './object-fields.ts';
 
 export interface ListPage {
   readonly items: readonly KubeObject[];
@@ -22,7 +21,7 @@ export function parseAnswer(attempt: Attempt, text: string): unknown {
 
 /** @throws KubeError `KubeAnswerInvalid` */
 export function objectOf(attempt: Attempt, json: unknown): KubeObject {
-  if (!isRecord(json) || !isRecord(json['metadata'])) throw answerInvalid(attempt, 'it is no Kubernetes object');
+  if (!isFields(json) || !isFields(json['metadata'])) throw answerInvalid(attempt, 'it is no Kubernetes object');
   // Items of a list of built-in kinds come without the two.
   const { apiVersion = apiVersionOf(attempt.resource), kind = attempt.resource.kind } = json;
   return { ...json, apiVersion, kind } as KubeObject;
@@ -30,41 +29,36 @@ export function objectOf(attempt: Attempt, json: unknown): KubeObject {
 
 /** @throws KubeError `KubeAnswerInvalid` */
 export function listPageOf(attempt: Attempt, json: unknown): ListPage {
-  const { metadata, items } = isRecord(json) ? json : {};
-  if (!isRecord(metadata) || typeof metadata['resourceVersion'] !== 'string') {
+  const { metadata, items } = fieldsOf(json);
+  if (!isFields(metadata) || typeof metadata['resourceVersion'] !== 'string') {
     throw answerInvalid(attempt, 'it is no list');
   }
   // An empty list can be null: it is a nil slice there.
   if (!Array.isArray(items ?? [])) throw answerInvalid(attempt, 'its items are no list');
-  const next = metadata['continue'];
   return {
     items: ((items ?? []) as unknown[]).map((item) => objectOf(attempt, item)),
     resourceVersion: metadata['resourceVersion'],
-    continue: typeof next === 'string' && next !== '' ? next : undefined,
+    continue: textOf(metadata['continue']),
   };
 }
 
 /** Whatever stands in the answer's body; `httpStatus` counts where it has no code of its own. */
 export function statusOf(json: unknown, httpStatus: number): Status {
-  if (!isRecord(json) || json['kind'] !== 'Status') return { code: httpStatus };
+  if (!isFields(json) || json['kind'] !== 'Status') return { code: httpStatus };
   const { code, reason, message, details } = json;
-  const causes = isRecord(details) && Array.isArray(details['causes']) ? details['causes'].filter(isRecord) : [];
+  const { causes } = fieldsOf(details);
   return {
     code: typeof code === 'number' ? code : httpStatus,
-    reason: typeof reason === 'string' && reason !== '' ? reason : undefined,
-    message: typeof message === 'string' && message !== '' ? message : undefined,
-    causes: causes.map(causeOf),
+    reason: textOf(reason),
+    message: textOf(message),
+    causes: Array.isArray(causes) ? causes.filter(isFields).map(causeOf) : [],
   };
 }
 
-function causeOf({ reason, message, field }: Json) {
+function causeOf({ reason, message, field }: Fields) {
   return {
     ...(typeof reason === 'string' && { reason }),
     ...(typeof message === 'string' && { message }),
     ...(typeof field === 'string' && { field }),
   };
-}
-
-function isRecord(json: unknown): json is Json {
-  return typeof json === 'object' && json !== null && !Array.isArray(json);
 }

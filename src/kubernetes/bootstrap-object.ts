@@ -1,15 +1,17 @@
 // What does the ConfigMap or Secret hold that a declaration names for the first contact? One object, by its name.
 import type { BootstrapSource } from '../federation/relationship.ts';
 import type { ApiServer } from './api-server.ts';
+import { CONFIG_MAPS, SECRETS } from './core-resources.ts';
 import { KubeError } from './kube-error.ts';
 import { describeTarget, type KubeObject, type ObjectRef, type Resource } from './kube-object.ts';
+import { fieldsOf } from './object-fields.ts';
 
 /** The sources that are objects of the API. */
 export type ObjectSource = Extract<BootstrapSource, { readonly type: 'configMap' | 'secret' }>;
 
 const RESOURCES: Readonly<Record<ObjectSource['type'], Resource>> = {
-  configMap: { group: '', version: 'v1', plural: 'configmaps', kind: 'ConfigMap', namespaced: true },
-  secret: { group: '', version: 'v1', plural: 'secrets', kind: 'Secret', namespaced: true },
+  configMap: CONFIG_MAPS,
+  secret: SECRETS,
 };
 
 /** As of a bundle that is written into the declaration itself. */
@@ -28,7 +30,7 @@ export async function readBootstrapObject(
   signal?: AbortSignal,
 ): Promise<Uint8Array> {
   const ref = bootstrapRef(source);
-  const object = await api.get(ref, signal === undefined ? {} : { signal });
+  const object = await api.get(ref, { signal });
   if (object === undefined) {
     throw new KubeError(
       'KubeNotFound',
@@ -61,8 +63,4 @@ function textOrBinary(object: KubeObject, key: string): Uint8Array | undefined {
 function decoded(data: unknown, key: string): Uint8Array | undefined {
   const value = fieldsOf(data)[key];
   return typeof value === 'string' && BASE64.test(value) ? Buffer.from(value, 'base64') : undefined;
-}
-
-function fieldsOf(data: unknown): Readonly<Record<string, unknown>> {
-  return typeof data === 'object' && data !== null ? (data as Readonly<Record<string, unknown>>) : {};
 }

@@ -41,7 +41,7 @@ export class ClusterSpiffeIdResources implements ClusterSpiffeIds {
       spec: { federatesWith: federatesWith.length === 0 ? null : federatesWith },
     };
     const ref = { resource: CLUSTER_SPIFFE_IDS, name };
-    return clusterSpiffeIdOf(await this.#parts.api.mergePatch(ref, patch, signal === undefined ? {} : { signal }));
+    return clusterSpiffeIdOf(await this.#parts.api.mergePatch(ref, patch, { signal }));
   }
 }
 

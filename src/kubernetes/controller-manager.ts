@@ -6,17 +6,10 @@ import { sleep, type Clock } from '../federation/clock.ts';
 import type { CodedError, ControllerManager, ControllerManagerSettings, Report } from '../federation/ports.ts';
 import type { ApiServer } from './api-server.ts';
 import { CLUSTER_SPIFFE_IDS } from './cluster-spiffeids.ts';
+import { CONFIG_MAPS } from './core-resources.ts';
 import { isKubeError, KubeError, type KubeErrorCode } from './kube-error.ts';
-import { describeTarget, type Resource } from './kube-object.ts';
+import { describeTarget } from './kube-object.ts';
 import { fieldsOf, textOf } from './object-fields.ts';
-
-export const CONFIG_MAPS: Resource = {
-  group: '',
-  version: 'v1',
-  plural: 'configmaps',
-  kind: 'ConfigMap',
-  namespaced: true,
-};
 
 /** As in its own manifests and in helm-charts-hardened. */
 export const CONTROLLER_MANAGER_CONFIG_KEY = 'controller-manager-config.yaml';

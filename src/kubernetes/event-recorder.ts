@@ -1,12 +1,13 @@
 // How does an operator see in `kubectl describe` what happened? Events, none twice in ten minutes, never too many.
 // events.k8s.io/v1 and not core v1: the same objects, in the form that is still developed and that says who reported.
 import { createHash } from 'node:crypto';
-import { sleep, type Clock } from '../federation/clock.ts';
+import type { Clock } from '../federation/clock.ts';
 import type { ApiServer } from './api-server.ts';
 import { cutToBytes } from './cut-text.ts';
 import { microTime } from './micro-time.ts';
 import type { KubeObject, ObjectBody, Resource } from './kube-object.ts';
 import { TokenBucket, type BucketSize } from './token-bucket.ts';
+import { Turns } from './turns.ts';
 
 export interface PeerEvent {
   readonly type: 'Normal' | 'Warning';
@@ -57,10 +58,11 @@ export class EventRecorder {
   #created = 0;
   #failed = 0;
   #dropped = 0;
-  #wake = new AbortController();
+  readonly #turns: Turns;
 
   constructor(options: EventRecorderOptions) {
     this.#options = options;
+    this.#turns = new Turns(options.clock);
     this.#altogether = new TokenBucket(ALTOGETHER, options.clock.now().getTime());
   }
 
@@ -84,19 +86,15 @@ export class EventRecorder {
     }
     this.#said.set(key, nowMs);
     this.#waiting.push(eventOf(object, event, this.#options.identity, now));
-    this.#wake.abort();
+    this.#turns.request();
   }
 
   /** Sends what is recorded, one after the other, until the signal aborts; never rejects. */
-  async run(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      this.#wake = new AbortController();
-      await this.#sendWaiting(signal);
-      await sleep(this.#options.clock, SAME_AGAIN_MS, AbortSignal.any([signal, this.#wake.signal]));
-    }
+  run(signal: AbortSignal): Promise<void> {
+    return this.#turns.run(() => this.#sendWaiting(signal), signal);
   }
 
-  async #sendWaiting(signal: AbortSignal): Promise<void> {
+  async #sendWaiting(signal: AbortSignal): Promise<undefined> {
     for (let event = this.#waiting.shift(); event !== undefined; event = this.#waiting.shift()) {
       if (signal.aborted) return;
       try {

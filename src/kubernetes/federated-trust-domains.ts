@@ -42,14 +42,13 @@ export class FederatedTrustDomainResources implements ClusterFederatedTrustDomai
     signal?: AbortSignal,
   ): Promise<ClusterFederatedTrustDomain> {
     const { api } = this.#parts;
-    const options = signal === undefined ? {} : { signal };
-    return federatedTrustDomainOf(await api.apply(CLUSTER_FEDERATED_TRUST_DOMAINS, bodyOf(declaration), options));
+    return federatedTrustDomainOf(await api.apply(CLUSTER_FEDERATED_TRUST_DOMAINS, bodyOf(declaration), { signal }));
   }
 
   async delete({ name, uid }: Pick<ClusterFederatedTrustDomain, 'name' | 'uid'>, signal?: AbortSignal): Promise<void> {
     const ref = { resource: CLUSTER_FEDERATED_TRUST_DOMAINS, name, uid };
     try {
-      await this.#parts.api.delete(ref, signal === undefined ? {} : { signal });
+      await this.#parts.api.delete(ref, { signal });
     } catch (error) {
       // Another object has taken its name; ours is gone.
       if (!isKubeError(error, 'KubeConflict')) throw error;

@@ -8,6 +8,7 @@ import { isKubeError, kubeErrorOfConnection, type KubeError } from './kube-error
 import { describeTarget } from './kube-object.ts';
 import { uidOf } from './object-declaration.ts';
 import { PEER_TRUST_DOMAIN } from './peer-trust-domain.ts';
+import { Turns } from './turns.ts';
 
 export interface FinalizersOptions {
   readonly api: Pick<ApiServer, 'jsonPatch'>;
@@ -28,11 +29,11 @@ export class Finalizers {
   #deletedAtMs: ReadonlyMap<string, number> = new Map();
   /** Objects whose patch succeeded, by UID, with the resourceVersion it was made from: a new one must come first. */
   readonly #patched = new Map<string, string>();
-  #dirty = false;
-  #wake: () => void = () => undefined;
+  readonly #turns: Turns;
 
   constructor(options: FinalizersOptions) {
     this.#options = options;
+    this.#turns = new Turns(options.clock);
   }
 
   /** The objects as the newest reading has them. */
@@ -43,30 +44,22 @@ export class Finalizers {
     this.#objects = objects;
     const there = new Set(objects.map(({ object }) => uidOf(object)));
     for (const uid of this.#patched.keys()) if (!there.has(uid)) this.#patched.delete(uid);
-    this.#again();
+    this.#turns.request();
   }
 
   /** A pass has ended. */
   notePass(pass: Pass): void {
     this.#pass = pass;
-    this.#again();
+    this.#turns.request();
   }
 
   /** Patches what is due until the signal aborts; never rejects. */
-  async run(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      this.#dirty = false;
-      const failed = await this.#settle(signal);
-      await this.#untilDue(failed ? RETRY_MS : undefined, signal);
-    }
+  run(signal: AbortSignal): Promise<void> {
+    return this.#turns.run(() => this.#settle(signal), signal);
   }
 
-  #again(): void {
-    this.#dirty = true;
-    this.#wake();
-  }
-
-  async #settle(signal: AbortSignal): Promise<boolean> {
+  /** After how long to try again; undefined: nothing failed. */
+  async #settle(signal: AbortSignal): Promise<number | undefined> {
     const due = this.#due();
     let failed = false;
     for (let start = 0; start < due.length && !signal.aborted; start += PATCHES_AT_ONCE) {
@@ -74,7 +67,7 @@ export class Finalizers {
       const results = await Promise.all(batch.map((each) => this.#patch(each, signal)));
       failed ||= results.includes('Failed');
     }
-    return failed;
+    return failed ? RETRY_MS : undefined;
   }
 
   #due(): readonly Due[] {
@@ -111,22 +104,6 @@ export class Finalizers {
     }
     this.#patched.set(uidOf(object), resourceVersion);
     return 'Done';
-  }
-
-  /** Until something is noted, `afterMs` have passed, or the signal aborts. */
-  async #untilDue(afterMs: number | undefined, signal: AbortSignal): Promise<void> {
-    if (this.#dirty || signal.aborted) return;
-    await new Promise<void>((resolve) => {
-      const cancel = afterMs === undefined ? undefined : this.#options.clock.after(afterMs, done);
-      this.#wake = done;
-      signal.addEventListener('abort', done, { once: true });
-      function done() {
-        cancel?.();
-        signal.removeEventListener('abort', done);
-        resolve();
-      }
-    });
-    this.#wake = () => undefined;
   }
 }
 

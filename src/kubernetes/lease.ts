@@ -1,6 +1,7 @@
 // Who holds this Lease, and what is written to take, keep or give it? Values only. (coordination.k8s.io/v1)
 import type { KubeObject, ObjectBody, Resource } from './kube-object.ts';
 import { microTime } from './micro-time.ts';
+import { fieldsOf, textOf } from './object-fields.ts';
 
 export const LEASES: Resource = {
   group: 'coordination.k8s.io',
@@ -22,8 +23,7 @@ export interface LeaseRecord {
 }
 
 export function leaseRecordOf(lease: KubeObject): LeaseRecord {
-  const spec = (lease['spec'] ?? {}) as Readonly<Record<string, unknown>>;
-  const { holderIdentity, leaseDurationSeconds, acquireTime, renewTime, leaseTransitions } = spec;
+  const { holderIdentity, leaseDurationSeconds, acquireTime, renewTime, leaseTransitions } = fieldsOf(lease['spec']);
   return {
     holder: textOf(holderIdentity),
     durationMs: typeof leaseDurationSeconds === 'number' ? leaseDurationSeconds * 1000 : undefined,
@@ -81,9 +81,5 @@ function heldSpec({ identity, leaseDurationMs }: Candidate, now: Date, before: L
 
 /** What others keep in the Lease (labels, owners, newer fields of its spec) stays. */
 function withSpec(lease: KubeObject, spec: Readonly<Record<string, unknown>>): ObjectBody {
-  return { ...lease, spec: { ...(lease['spec'] as object | undefined), ...spec } };
-}
-
-function textOf(value: unknown): string | undefined {
-  return typeof value === 'string' && value !== '' ? value : undefined;
+  return { ...lease, spec: { ...fieldsOf(lease['spec']), ...spec } };
 }

@@ -1,5 +1,6 @@
 // Is a status worth writing? At once when it says something else; not at once when only its times or texts moved.
 import type { Condition } from '../federation/conditions.ts';
+import { isFields } from './object-fields.ts';
 import type { PeerTrustDomainStatus } from './peer-trust-domain.ts';
 
 /** `Minor`: times, who writes, and the conditions' messages, which count attempts and name times. */
@@ -14,6 +15,7 @@ const OURS: Readonly<Record<Condition['type'], true>> = {
   BundleVerified: true,
   BundleStored: true,
   EntriesFederated: true,
+  MeshInjected: true,
   Ready: true,
 };
 
@@ -46,8 +48,6 @@ function contentOf(status: PeerTrustDomainStatus): unknown {
 /** The API server gives objects back with their fields in another order. */
 function canonical(value: unknown): string {
   return JSON.stringify(value, (_name, member: unknown) =>
-    typeof member === 'object' && member !== null && !Array.isArray(member)
-      ? Object.fromEntries(Object.entries(member).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : member,
+    isFields(member) ? Object.fromEntries(Object.entries(member).sort(([a], [b]) => (a < b ? -1 : 1))) : member,
   );
 }

@@ -1,11 +1,11 @@
 // How do objects get their status without a write too many, and without one slow object in the way of others?
-import type { Cancel } from '../federation/clock.ts';
 import type { ApiServer } from './api-server.ts';
 import type { DeclaredObject } from './declared-object.ts';
 import { isKubeError, KubeError, kubeErrorOfConnection } from './kube-error.ts';
 import { reportsByUid, type PeerReport } from './peer-report.ts';
 import { PEER_TRUST_DOMAIN } from './peer-trust-domain.ts';
 import { StatusRow, type StatusRowOptions } from './status-row.ts';
+import { Turns } from './turns.ts';
 
 export interface PeerStatusWriterOptions extends StatusRowOptions {
   readonly api: Pick<ApiServer, 'applyStatus'>;
@@ -21,10 +21,11 @@ export class PeerStatusWriter {
   /** By UID: an object that was deleted and created again is another one. */
   #rows: ReadonlyMap<string, StatusRow> = new Map();
   readonly #inFlight = new Map<StatusRow, Promise<void>>();
-  #wake: () => void = () => undefined;
+  readonly #turns: Turns;
 
   constructor(options: PeerStatusWriterOptions) {
     this.#options = options;
+    this.#turns = new Turns(options.clock);
   }
 
   /** What there is now; objects that are absent are forgotten. `report` may be older than `objects`. */
@@ -36,34 +37,32 @@ export class PeerStatusWriter {
       rows.set(uid, row ?? new StatusRow(about, this.#options));
     }
     this.#rows = rows;
-    this.#wake();
+    this.#turns.request();
   }
 
   /** Until the signal aborts; never rejects. */
   async run(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      const nextAtMs = this.#startWrites(signal);
-      await this.#woken(nextAtMs, signal);
-    }
+    await this.#turns.run(() => this.#startWrites(signal), signal);
     await Promise.all(this.#inFlight.values());
   }
 
-  /** When the next object falls due; undefined: not by time alone. */
+  /** After how long the next object falls due; undefined: not by time alone. */
   #startWrites(signal: AbortSignal): number | undefined {
-    let nextAtMs: number | undefined;
+    const nowMs = this.#options.clock.now().getTime();
+    let nextAfterMs: number | undefined;
     for (const row of this.#rows.values()) {
       const { dueAtMs } = row;
       if (dueAtMs === undefined || this.#inFlight.has(row)) continue;
-      if (dueAtMs > this.#nowMs) nextAtMs = Math.min(dueAtMs, nextAtMs ?? dueAtMs);
+      if (dueAtMs > nowMs) nextAfterMs = Math.min(dueAtMs - nowMs, nextAfterMs ?? Infinity);
       else if (this.#inFlight.size < CONCURRENCY) this.#start(row, signal);
     }
-    return nextAtMs;
+    return nextAfterMs;
   }
 
   #start(row: StatusRow, signal: AbortSignal): void {
     const write = this.#write(row, signal).finally(() => {
       this.#inFlight.delete(row);
-      this.#wake();
+      this.#turns.request();
     });
     this.#inFlight.set(row, write);
   }
@@ -86,25 +85,5 @@ export class PeerStatusWriter {
       row.failed();
       this.#options.onError(error instanceof KubeError ? error : kubeErrorOfConnection('writing a status', error));
     }
-  }
-
-  /** At an update, at the end of a write, at `atMs`, or when the signal aborts. */
-  #woken(atMs: number | undefined, signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      let cancel: Cancel | undefined;
-      const wake = () => {
-        cancel?.();
-        signal.removeEventListener('abort', wake);
-        this.#wake = () => undefined;
-        resolve();
-      };
-      this.#wake = wake;
-      signal.addEventListener('abort', wake);
-      if (atMs !== undefined) cancel = this.#options.clock.after(atMs - this.#nowMs, wake);
-    });
-  }
-
-  get #nowMs(): number {
-    return this.#options.clock.now().getTime();
   }
 }

@@ -54,10 +54,15 @@ export const istioRows = {
     wholeNumber({ min: 5, max: 3600 }),
     'How often istiod’s settings, the proxies, policies, gateways and service entries are looked at.',
   ),
-  istioDebugUrl: row(
+  istiodDebugUrl: row(
     'none',
     or('none', httpUrl),
     'Where istiod tells the mesh config in force, for example `http://istiod.istio-system:15014`.',
+  ),
+  istiodTokenFile: row(
+    'none',
+    or('none', filePath),
+    'File with a token of our service account for the audience `istio-ca`, which istiod asks for outside of its own host; read again for each request.',
   ),
   spireAgentSocket: row(
     'none',

@@ -1,5 +1,13 @@
-// How do calls reach SPIRE Server? (its API's Unix socket: plaintext, every caller is an administrator)
-import { Client, credentials, Metadata, type MethodDefinition, type ServiceError } from '@grpc/grpc-js';
+// How do calls reach SPIRE Server? (its API's Unix socket: plaintext, every caller is an administrator; an agent's
+// socket is dialled in the same way)
+import {
+  Client,
+  credentials,
+  Metadata,
+  type ChannelOptions,
+  type MethodDefinition,
+  type ServiceError,
+} from '@grpc/grpc-js';
 import type { CallSettings, UnaryCaller } from './grpc-service.ts';
 import { spireErrorOf } from './spire-error.ts';
 
@@ -31,20 +39,26 @@ export interface SpireChannel extends UnaryCaller {
  * channel finds a server that is started again on the same path within a second.
  */
 export function openChannel(socketPath: string): SpireChannel {
-  const client = new Client(`unix:${socketPath}`, credentials.createInsecure(), {
-    'grpc.max_receive_message_length': MAX_RECEIVE_BYTES,
-    'grpc.initial_reconnect_backoff_ms': FIRST_RECONNECT_MS,
-    'grpc.min_reconnect_backoff_ms': FIRST_RECONNECT_MS,
-    'grpc.max_reconnect_backoff_ms': MAX_RECONNECT_MS,
-    // Two channels to one path must not share a connection: closing one would not close it.
-    'grpc.use_local_subchannel_pool': 1,
-  });
+  const client = openClient(socketPath);
   return {
     call: (method, request, settings) => callUnary(client, method, request, settings),
     close: () => {
       client.close();
     },
   };
+}
+
+/** The same for what needs more than calls with one answer. */
+export function openClient(socketPath: string, options: ChannelOptions = {}): Client {
+  return new Client(`unix:${socketPath}`, credentials.createInsecure(), {
+    'grpc.max_receive_message_length': MAX_RECEIVE_BYTES,
+    'grpc.initial_reconnect_backoff_ms': FIRST_RECONNECT_MS,
+    'grpc.min_reconnect_backoff_ms': FIRST_RECONNECT_MS,
+    'grpc.max_reconnect_backoff_ms': MAX_RECONNECT_MS,
+    // Two channels to one path must not share a connection: closing one would not close it.
+    'grpc.use_local_subchannel_pool': 1,
+    ...options,
+  });
 }
 
 function callUnary(

@@ -1,4 +1,4 @@
-// How does a service of `gen/` become a grpc-js client and a grpc-js server? (gRPC over HTTP/2, unary calls only)
+// How does a service of `gen/` become a grpc-js client and a grpc-js server? (gRPC over HTTP/2)
 import {
   create,
   fromBinary,
@@ -57,14 +57,14 @@ export function unaryBytes<Input extends DescMessage, Output extends DescMessage
     (await caller.call(definition, create(method.input, request), settings)) as Uint8Array;
 }
 
-function methodDefinition(method: DescMethod): MethodDefinition<unknown, unknown> {
+export function methodDefinition(method: DescMethod): MethodDefinition<unknown, unknown> {
   const serialize = (schema: DescMessage) => (message: unknown) =>
     Buffer.from(toBinary(schema, message as MessageShape<DescMessage>));
   const deserialize = (schema: DescMessage) => (bytes: Buffer) => fromBinary(schema, bytes);
   return {
     path: `/${method.parent.typeName}/${method.name}`,
-    requestStream: false,
-    responseStream: false,
+    requestStream: method.methodKind === 'client_streaming' || method.methodKind === 'bidi_streaming',
+    responseStream: method.methodKind === 'server_streaming' || method.methodKind === 'bidi_streaming',
     requestSerialize: serialize(method.input),
     requestDeserialize: deserialize(method.input),
     responseSerialize: serialize(method.output),

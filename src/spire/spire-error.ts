@@ -1,6 +1,7 @@
 // Why did SPIRE Server not do what it was asked? (gRPC status codes and SPIRE's texts, measured on SPIRE 1.15.3)
 import { status as GrpcStatus } from '@grpc/grpc-js';
 import type { CodedError } from '../federation/ports.ts';
+import { readStatus, type FailedStatus, type StatusMeaning, type StatusReading } from './grpc-status.ts';
 
 /** Closed set of reasons; each is also a condition's reason, a metric's label and the CLI's line. */
 export type SpireErrorCode =
@@ -19,7 +20,7 @@ export type SpireErrorCode =
   | 'SpireAnswerInvalid'
   | 'SpireInternal';
 
-/** The one error of `src/spire`. */
+/** The one error of what asks SPIRE Server; what asks an agent has `AgentError`. */
 export class SpireError extends Error implements CodedError {
   override readonly name = 'SpireError';
   readonly code: SpireErrorCode;
@@ -30,23 +31,8 @@ export class SpireError extends Error implements CodedError {
   }
 }
 
-/** How a call or one item of a batch failed: grpc-js's `ServiceError` and SPIRE's `types.Status` both say it so. */
-export interface FailedStatus {
-  readonly code: number;
-  readonly text: string;
-}
-
-interface Reading {
-  /** Undefined: any. */
-  readonly grpcCode: number | undefined;
-  /** Undefined: any; else a part of SPIRE's text. */
-  readonly says: RegExp | undefined;
-  readonly code: SpireErrorCode;
-  readonly meaning: string;
-}
-
 /** Read from the top; the first row that fits decides. */
-const READINGS: readonly Reading[] = [
+const READINGS: readonly StatusReading<SpireErrorCode>[] = [
   {
     grpcCode: GrpcStatus.INTERNAL,
     says: /message parsing error/i,
@@ -137,25 +123,15 @@ const READINGS: readonly Reading[] = [
   },
 ];
 
-const INTERNAL: Pick<Reading, 'code' | 'meaning'> = {
+const INTERNAL: StatusMeaning<SpireErrorCode> = {
   code: 'SpireInternal',
   meaning: 'SPIRE Server failed; its log says more',
 };
 
-/** SPIRE repeats parts of the request in some texts; this much of one is enough to find it in the log. */
-const MAX_TEXT_CHARACTERS = 500;
-
 /** `attempt` says what was asked, for example `GetFederatedBundle of west.example`. */
 export function spireErrorOf(attempt: string, status: FailedStatus, cause?: unknown): SpireError {
-  const { code, meaning } =
-    READINGS.find(
-      (row) =>
-        (row.grpcCode === undefined || row.grpcCode === status.code) &&
-        (row.says === undefined || row.says.test(status.text)),
-    ) ?? INTERNAL;
-  const text = status.text.slice(0, MAX_TEXT_CHARACTERS);
-  const grpcName = GrpcStatus[status.code] ?? `status ${status.code}`;
-  return new SpireError(code, `${attempt}: ${meaning} (${grpcName}: ${text})`, cause === undefined ? {} : { cause });
+  const { code, message } = readStatus(READINGS, INTERNAL, attempt, status);
+  return new SpireError(code, message, cause === undefined ? {} : { cause });
 }
 
 /** The answer came, but cannot be what the API promises. */

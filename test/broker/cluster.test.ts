@@ -11,7 +11,8 @@ import {
   CLUSTER_SPIFFE_IDS,
   ClusterSpiffeIdResources,
 } from '../../src/kubernetes/cluster-spiffeids.ts';
-import { CONFIG_MAPS, ControllerManagerConfig } from '../../src/kubernetes/controller-manager.ts';
+import { ControllerManagerConfig } from '../../src/kubernetes/controller-manager.ts';
+import { CONFIG_MAPS } from '../../src/kubernetes/core-resources.ts';
 import {
   CLUSTER_FEDERATED_TRUST_DOMAINS,
   FederatedTrustDomainResources,

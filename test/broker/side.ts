@@ -99,6 +99,7 @@ export async function startSide(trustDomain: TrustDomain, options: Partial<DevSp
           ownBundle: () => undefined,
           fetched: () => undefined,
           passEnded: (report) => reports.push(report),
+          meshLooked: () => undefined,
           passFailed: (error) => {
             throw error;
           },

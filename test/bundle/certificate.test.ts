@@ -46,6 +46,10 @@ describe('readCertificate', () => {
     });
   }
 
+  it('reads a certificate without a subject', async () => {
+    assert.equal(readCertificate((await makeRoot('west.example', { subject: '' })).der).subject, '');
+  });
+
   it('reads names of all kinds, and who signed a leaf', async () => {
     const leaf = await makeSvid(root, 'spiffe://west.example/api', { dnsNames: ['api.west.example', 'api'] });
     const { isCa, uriSans, dnsSans } = readCertificate(leaf.der);

@@ -1,14 +1,18 @@
 // Do the commands that look once read PeerTrustDomain objects as well as files, and say what is wrong with them?
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { serializeBundle } from '../../src/bundle/bundle-document.ts';
+import { CLUSTER_SPIFFE_IDS } from '../../src/kubernetes/cluster-spiffeids.ts';
+import { CONFIG_MAPS } from '../../src/kubernetes/core-resources.ts';
+import { CLUSTER_FEDERATED_TRUST_DOMAINS } from '../../src/kubernetes/federated-trust-domains.ts';
 import { startSide, type Side } from '../broker/side.ts';
 import { makeRoot, makeSvid } from '../fakes/fake-ca.ts';
 import { startFakeApiServer, type FakeApiServer } from '../fakes/fake-api-server.ts';
+import { kubeconfigOf } from '../fakes/fake-kubeconfig.ts';
 import { startEndpoint, type FakeEndpoint } from '../fakes/hostile-endpoint.ts';
 import { bundleOf, EAST, WEST } from '../federation/samples.ts';
 import { specOf } from '../kubernetes/peer-objects.ts';
@@ -49,7 +53,10 @@ describe('with --kubernetes kubeconfig', () => {
     declare('west', {
       bundleEndpointURL: endpoint.url,
       trustDomainBundle: { configMapRef: { namespace: 'spire', name: 'west-bundle', key: 'bundle.json' } },
-      federatesWith: { entries: [{ spiffeID: `spiffe://${EAST}/**` }] },
+      federatesWith: {
+        entries: [{ spiffeID: `spiffe://${EAST}/**` }],
+        clusterSPIFFEIDs: { matchLabels: { federate: 'west' } },
+      },
     });
     await side.createEntry('/api');
   });
@@ -95,6 +102,33 @@ describe('with --kubernetes kubeconfig', () => {
     assert.deepEqual(new Set(fake.requests.map(({ verb }) => verb)), new Set(['list', 'get']));
   });
 
+  it('plan counts with spire-controller-manager, as the broker does', async () => {
+    fake.serve(CLUSTER_SPIFFE_IDS);
+    fake.serve(CLUSTER_FEDERATED_TRUST_DOMAINS);
+    const web = { resource: CLUSTER_SPIFFE_IDS, namespace: undefined, name: 'web', subresource: undefined };
+    fake.store.create(web, { metadata: { name: 'web', labels: { federate: 'west' } }, spec: {} }, 'kubectl');
+    const unset = await fedbroker('plan');
+    assert.match(unset.stdout, /^! controllerManager cannot be read: .*namespace and name of its ConfigMap/m);
+    assert.match(unset.stdout, /^nothing to change/m);
+
+    const config = { resource: CONFIG_MAPS, namespace: 'spire', name: 'manager', subresource: undefined };
+    const data = { 'controller-manager-config.yaml': `trustDomain: ${EAST}\nentryIDPrefix: cluster` };
+    fake.store.create(config, { metadata: { name: 'manager' }, data }, 'kubectl');
+    const { exitCode, stdout, stderr } = await fedbroker('plan', '--controller-manager-config', 'spire/manager');
+    assert.equal(exitCode, 0, stderr);
+    assert.match(stdout, /update {3}1 ClusterSPIFFEIDs; the entries made of them follow\n {11}web: \+west\.example/);
+    assert.match(stdout, /update {3}1 entries/);
+    assert.deepEqual(new Set(fake.requests.map(({ verb }) => verb)), new Set(['list', 'get']));
+  });
+
+  it('plan knows the bundle that SPIRE begins with where it fetches itself', async () => {
+    const inline = readFileSync(westFile, 'utf8');
+    declare('north', { mode: 'Delegate', trustDomainBundle: { inline } });
+    const { exitCode, stdout, stderr } = await fedbroker('plan');
+    assert.equal(exitCode, 0, stderr);
+    assert.match(stdout, /^create {3}relationship with north\.example/m);
+  });
+
   it('plan names the objects that do not count, plans the others, and exits 1', async () => {
     declare('north', { federatesWith: { entries: [{ spiffeID: 'spiffe://elsewhere.example/**' }] } });
     const { exitCode, stdout, stderr } = await fedbroker('plan');
@@ -133,21 +167,3 @@ describe('with --kubernetes kubeconfig', () => {
     assert.match(stderr, /no peer "south" is declared by a PeerTrustDomain object; declared are: west/);
   });
 });
-
-const CONFIG_MAPS = { group: '', version: 'v1', plural: 'configmaps', kind: 'ConfigMap', namespaced: true };
-
-/** JSON is YAML. */
-function kubeconfigOf({ ca, port, tokens }: FakeApiServer): string {
-  const cluster = {
-    server: `https://127.0.0.1:${port}`,
-    'certificate-authority-data': Buffer.from(ca.pem).toString('base64'),
-  };
-  return JSON.stringify({
-    apiVersion: 'v1',
-    kind: 'Config',
-    clusters: [{ name: 'fake', cluster }],
-    users: [{ name: 'broker', user: { token: [...tokens.keys()][0] } }],
-    contexts: [{ name: 'fake', context: { cluster: 'fake', user: 'broker' } }],
-    'current-context': 'fake',
-  });
-}

@@ -5,7 +5,6 @@ import {
   BEACONS,
   beacon,
   beaconRef,
-  CONFIG_MAPS,
   configMap,
   configMapRef,
   eventsOf,
@@ -14,6 +13,7 @@ import {
   NAMESPACE,
   type Subject,
 } from './kube-subject.ts';
+import { CONFIG_MAPS } from '../../src/kubernetes/core-resources.ts';
 
 /** One more than a page. */
 const MANY = 501;

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { systemClock } from '../../src/federation/clock.ts';
 import type { ApiCall } from '../../src/kubernetes/api-connection.ts';
 import { openApiServer, type ApiServer } from '../../src/kubernetes/api-server.ts';
+import { CONFIG_MAPS } from '../../src/kubernetes/core-resources.ts';
 import { KubeError, type KubeErrorCode } from '../../src/kubernetes/kube-error.ts';
 import {
   describeTarget,
@@ -34,15 +35,6 @@ export const BEACONS: Resource = {
   plural: 'beacons',
   kind: 'Beacon',
   namespaced: false,
-};
-
-/** Belongs to a namespace, has no status, is built in. */
-export const CONFIG_MAPS: Resource = {
-  group: '',
-  version: 'v1',
-  plural: 'configmaps',
-  kind: 'ConfigMap',
-  namespaced: true,
 };
 
 export const NAMESPACE = 'default';

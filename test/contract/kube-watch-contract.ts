@@ -1,13 +1,13 @@
 // What does a watch tell, in which order, and when does it end? (measured on kube-apiserver 1.36.3)
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
+import { CONFIG_MAPS } from '../../src/kubernetes/core-resources.ts';
 import type { Selection } from '../../src/kubernetes/kube-object.ts';
 import type { WatchEvent } from '../../src/kubernetes/watch-stream.ts';
 import {
   BEACONS,
   beacon,
   beaconRef,
-  CONFIG_MAPS,
   configMap,
   configMapRef,
   eventsOf,

@@ -1,13 +1,13 @@
 // What does an API server make of a write, and which writes does it refuse? (measured on kube-apiserver 1.36.3)
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { CONFIG_MAPS } from '../../src/kubernetes/core-resources.ts';
 import type { KubeObject, ObjectBody, ObjectMeta } from '../../src/kubernetes/kube-object.ts';
 import { LEASES } from '../../src/kubernetes/lease.ts';
 import {
   BEACONS,
   beacon,
   beaconRef,
-  CONFIG_MAPS,
   configMap,
   configMapRef,
   freshName,

@@ -45,6 +45,7 @@ function prepare(argv: readonly string[], signal = new AbortController().signal)
     context: {
       ...resolved,
       stdin: Readable.from([]),
+      cacheFolder: tmpdir(),
       print: (text) => void (stdout += text),
       explain: (text) => void (stderr += text),
       signal,
@@ -139,7 +140,7 @@ describe('fedbroker demo', { timeout: SAFETY_NET_MS }, () => {
   });
 
   it('says how to get a Kubernetes API server when there is none, and exits 2', async () => {
-    const env = { ...process.env, HOME: folder };
+    const env = { ...process.env, XDG_CACHE_HOME: folder };
     const child = spawn(process.execPath, ['--import', 'tsx', 'src/main.ts', 'demo', '--kubernetes'], {
       cwd: ROOT,
       env,

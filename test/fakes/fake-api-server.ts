@@ -5,6 +5,7 @@ import { createServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { CONFIG_MAPS, SECRETS } from '../../src/kubernetes/core-resources.ts';
 import { apiVersionOf } from '../../src/kubernetes/kube-object.ts';
 import { LEASES } from '../../src/kubernetes/lease.ts';
 import type { ServiceAccount } from '../../src/kubernetes/service-account.ts';
@@ -19,8 +20,8 @@ import { serveWatch } from './fake-api-watch.ts';
 /** Always served. */
 const BUILT_IN: readonly ServedResource[] = [
   { ...LEASES, createsOnReplace: true, fault: leaseFault },
-  { group: '', version: 'v1', plural: 'configmaps', kind: 'ConfigMap', namespaced: true },
-  { group: '', version: 'v1', plural: 'secrets', kind: 'Secret', namespaced: true },
+  CONFIG_MAPS,
+  SECRETS,
   { group: 'events.k8s.io', version: 'v1', plural: 'events', kind: 'Event', namespaced: true },
 ];
 
@@ -41,6 +42,8 @@ export interface FakeApiServer {
   /** How many connections were made. */
   readonly connections: number;
   readonly openWatches: number;
+  /** From now on, as when its CustomResourceDefinition is installed. */
+  serve(resource: ServedResource): void;
   /** By default everything is. */
   isAllowed: (access: Access) => boolean;
   /** The next `times` requests that match meet the fault. */
@@ -193,6 +196,9 @@ export async function startFakeApiServer(resources: readonly ServedResource[] = 
       return bookmarkSenders.size;
     },
     isAllowed: () => true,
+    serve(resource) {
+      served.push(resource);
+    },
     fail(match, fault, times = 1) {
       faults.push({ match, fault, left: times });
     },

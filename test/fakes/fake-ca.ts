@@ -19,6 +19,8 @@ export interface CertificateOptions {
   readonly uris?: readonly string[];
   readonly dnsNames?: readonly string[];
   readonly ipAddresses?: readonly string[];
+  /** Names of other kinds, as the library writes them. */
+  readonly otherNames?: x509.JsonGeneralNames;
   readonly isCa?: boolean;
   /** Undefined in the map: no keyUsage extension at all. */
   readonly keyUsage?: x509.KeyUsageFlags | 'None';
@@ -28,6 +30,14 @@ export interface CertificateOptions {
   readonly algorithm?: KeyAlgorithm;
   /** Raw subject key id in hex; by default the key's. */
   readonly subjectKeyId?: string;
+  readonly hasSubjectKeyId?: boolean;
+  readonly otherExtensions?: readonly OtherExtension[];
+}
+
+export interface OtherExtension {
+  readonly id: string;
+  readonly isCritical: boolean;
+  readonly value: Uint8Array;
 }
 
 export type KeyAlgorithm = 'P-256' | 'P-384' | 'RSA-2048' | 'RSA-1024' | 'RSA-2048-SHA-1' | 'Ed25519';
@@ -96,6 +106,7 @@ async function extensions(options: CertificateOptions, keys: CryptoKeyPair): Pro
     ...(options.uris ?? []).map((value) => ({ type: 'url' as const, value })),
     ...(options.dnsNames ?? []).map((value) => ({ type: 'dns' as const, value })),
     ...(options.ipAddresses ?? []).map((value) => ({ type: 'ip' as const, value })),
+    ...(options.otherNames ?? []),
   ];
   const isCa = options.isCa ?? false;
   const usage: x509.KeyUsageFlags | 'None' =
@@ -104,10 +115,17 @@ async function extensions(options: CertificateOptions, keys: CryptoKeyPair): Pro
     new x509.BasicConstraintsExtension(isCa, undefined, true),
     ...(usage === 'None' ? [] : [new x509.KeyUsagesExtension(usage, true)]),
     ...(names.length > 0 ? [new x509.SubjectAlternativeNameExtension(names)] : []),
-    options.subjectKeyId === undefined
-      ? await x509.SubjectKeyIdentifierExtension.create(keys.publicKey)
-      : new x509.SubjectKeyIdentifierExtension(options.subjectKeyId),
+    ...(options.hasSubjectKeyId === false ? [] : [await subjectKeyId(options, keys)]),
+    ...(options.otherExtensions ?? []).map(
+      ({ id, isCritical, value }) => new x509.Extension(id, isCritical, Uint8Array.from(value)),
+    ),
   ];
+}
+
+async function subjectKeyId(options: CertificateOptions, keys: CryptoKeyPair): Promise<x509.Extension> {
+  return options.subjectKeyId === undefined
+    ? x509.SubjectKeyIdentifierExtension.create(keys.publicKey)
+    : new x509.SubjectKeyIdentifierExtension(options.subjectKeyId);
 }
 
 /** A root of a trust domain, as SPIRE makes them. */

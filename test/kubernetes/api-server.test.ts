@@ -4,13 +4,14 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { openApiServer, type ApiServer } from '../../src/kubernetes/api-server.ts';
+import { SECRETS } from '../../src/kubernetes/core-resources.ts';
 import { KubeError, type KubeErrorCode } from '../../src/kubernetes/kube-error.ts';
 import { systemClock } from '../../src/federation/clock.ts';
 import { makeCertificate } from '../fakes/fake-ca.ts';
 import * as faults from '../fakes/fake-api-faults.ts';
 import { startFakeApiServer, type FakeApiServer } from '../fakes/fake-api-server.ts';
 import { FakeClock } from '../fakes/fake-clock.ts';
-import { peer, PEERS, placeOf, SECRETS } from './west.ts';
+import { peer, PEERS, placeOf } from './west.ts';
 
 const any = () => true;
 const west = { resource: PEERS, name: 'west' };

@@ -6,11 +6,11 @@ import type { CodedError, ControllerManager } from '../../src/federation/ports.t
 import { openApiServer, type ApiServer } from '../../src/kubernetes/api-server.ts';
 import { CLUSTER_SPIFFE_IDS } from '../../src/kubernetes/cluster-spiffeids.ts';
 import {
-  CONFIG_MAPS,
   ControllerManagerConfig,
   parseControllerManagerConfig,
   type ControllerManagerOptions,
 } from '../../src/kubernetes/controller-manager.ts';
+import { CONFIG_MAPS } from '../../src/kubernetes/core-resources.ts';
 import { KubeError } from '../../src/kubernetes/kube-error.ts';
 import { startFakeApiServer, type FakeApiServer } from '../fakes/fake-api-server.ts';
 import { FakeClock } from '../fakes/fake-clock.ts';

@@ -7,6 +7,7 @@ import { AnnotationRequests } from '../../src/kubernetes/annotation-requests.ts'
 import { openApiServer, type ApiServer } from '../../src/kubernetes/api-server.ts';
 import { BootstrapSources } from '../../src/kubernetes/bootstrap-sources.ts';
 import type { ObjectSource } from '../../src/kubernetes/bootstrap-object.ts';
+import { CONFIG_MAPS, SECRETS } from '../../src/kubernetes/core-resources.ts';
 import type { DeclaredObject } from '../../src/kubernetes/declared-object.ts';
 import { UNFEDERATE } from '../../src/kubernetes/finalizer.ts';
 import { judgeObjects, NO_MEMORY } from '../../src/kubernetes/judge-objects.ts';
@@ -16,9 +17,8 @@ import type { Place } from '../fakes/fake-api-store.ts';
 import { startFakeApiServer, type FakeApiServer } from '../fakes/fake-api-server.ts';
 import { EAST, peerOf, WEST } from '../federation/samples.ts';
 import { objectOf, specOf } from './peer-objects.ts';
-import { PEERS, placeOf, SECRETS } from './west.ts';
+import { PEERS, placeOf } from './west.ts';
 
-const CONFIG_MAPS = { group: '', version: 'v1', plural: 'configmaps', kind: 'ConfigMap', namespaced: true };
 const SAFETY_NET_MS = 8_000;
 
 type Report = Declarations | KubeError;

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { systemClock, type Cancel, type Clock } from '../../src/federation/clock.ts';
 import { openApiServer, type ApiServer } from '../../src/kubernetes/api-server.ts';
+import { SECRETS } from '../../src/kubernetes/core-resources.ts';
 import { KubeError } from '../../src/kubernetes/kube-error.ts';
 import type { Selection } from '../../src/kubernetes/kube-object.ts';
 import { Reflector, type Objects } from '../../src/kubernetes/reflector.ts';
@@ -12,7 +13,7 @@ import * as faults from '../fakes/fake-api-faults.ts';
 import type { RequestRecord } from '../fakes/fake-api-routes.ts';
 import { startFakeApiServer, type FakeApiServer } from '../fakes/fake-api-server.ts';
 import { FakeClock } from '../fakes/fake-clock.ts';
-import { peer, PEERS, placeOf, SECRETS } from './west.ts';
+import { peer, PEERS, placeOf } from './west.ts';
 
 const isWatch = ({ verb }: RequestRecord) => verb === 'watch';
 const isList = ({ verb }: RequestRecord) => verb === 'list';

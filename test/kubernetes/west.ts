@@ -16,14 +16,6 @@ export const PEERS: ServedResource = {
       : undefined,
 };
 
-export const SECRETS: ServedResource = {
-  group: '',
-  version: 'v1',
-  plural: 'secrets',
-  kind: 'Secret',
-  namespaced: true,
-};
-
 export function peer(name: string, spec: Readonly<Record<string, unknown>> = {}): ObjectBody {
   return { metadata: { name }, spec: { trustDomain: `${name}.example`, ...spec } };
 }

@@ -3,12 +3,13 @@ import { describeApiServer } from '../contract/kube-api-contract.ts';
 import { BEACON_DEFINITION } from './harness/beacon-resource.ts';
 import { Cleanup } from './harness/cleanup.ts';
 import { startKubeApiServer } from './harness/kube-api-server.ts';
+import { untilServed } from './harness/until-served.ts';
 
 describeApiServer('real kube-apiserver', async () => {
   const cleanup = new Cleanup();
   const server = await startKubeApiServer(cleanup);
   await server.kubectl(['apply', '-f', '-'], { input: JSON.stringify(BEACON_DEFINITION) });
-  await server.kubectl(['wait', '--for=condition=Established', 'crd/beacons.stack.test', '--timeout=30s']);
+  await untilServed(server, 'beacons.stack.test');
   return {
     admin: { path: server.kubeconfigPath },
     stranger: { path: await server.userKubeconfig({ user: 'stranger' }) },

@@ -8,7 +8,8 @@ import type { Declarations } from '../../src/federation/facts.ts';
 import type { Peer } from '../../src/federation/relationship.ts';
 import { openApiServer, type ApiServer } from '../../src/kubernetes/api-server.ts';
 import { CLUSTER_SPIFFE_IDS, ClusterSpiffeIdResources } from '../../src/kubernetes/cluster-spiffeids.ts';
-import { CONFIG_MAPS, ControllerManagerConfig } from '../../src/kubernetes/controller-manager.ts';
+import { ControllerManagerConfig } from '../../src/kubernetes/controller-manager.ts';
+import { CONFIG_MAPS } from '../../src/kubernetes/core-resources.ts';
 import {
   CLUSTER_FEDERATED_TRUST_DOMAINS,
   FederatedTrustDomainResources,
@@ -123,7 +124,7 @@ describe('a broker beside spire-controller-manager', () => {
       },
       readBootstrap: () => Promise.resolve(bundleOf(NORTH)),
       settings: SETTINGS,
-      observer: { ownBundle: ignored, fetched: ignored, passEnded: ignored, passFailed: onFault },
+      observer: { ownBundle: ignored, fetched: ignored, passEnded: ignored, meshLooked: ignored, passFailed: onFault },
       scheduleSweeps: ignored,
       cluster: {
         clusterSpiffeIds: new ClusterSpiffeIdResources(parts),

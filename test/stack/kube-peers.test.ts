@@ -19,6 +19,7 @@ import { Cleanup } from './harness/cleanup.ts';
 import { eventually } from './harness/eventually.ts';
 import { type KubeApiServer, startKubeApiServer } from './harness/kube-api-server.ts';
 import { tryKubectl } from './harness/kubectl.ts';
+import { untilServed } from './harness/until-served.ts';
 
 const CRD = join(import.meta.dirname, '../../deploy/crd/peertrustdomains.fedbroker.dev.yaml');
 // The entry patterns of the examples are in this one.
@@ -46,12 +47,7 @@ describe('PeerTrustDomain objects on a real API server', () => {
   before(async () => {
     server = await startKubeApiServer(cleanup);
     await server.kubectl(['apply', '-f', CRD]);
-    await server.kubectl([
-      'wait',
-      '--for=condition=Established',
-      'crd/peertrustdomains.fedbroker.dev',
-      '--timeout=30s',
-    ]);
+    await untilServed(server, 'peertrustdomains.fedbroker.dev');
     const clock = systemClock;
     api = await openApiServer({ access: { path: server.kubeconfigPath }, clock, timeoutMs: 10_000 });
     const onFault = (error: unknown) => faults.push(error);

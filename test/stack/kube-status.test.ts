@@ -14,6 +14,7 @@ import { conditions, declared, refused, reported, reportOn, root } from '../kube
 import { Cleanup } from './harness/cleanup.ts';
 import { eventually } from './harness/eventually.ts';
 import { type KubeApiServer, startKubeApiServer } from './harness/kube-api-server.ts';
+import { untilServed } from './harness/until-served.ts';
 
 const PEERS = { ...PEER_TRUST_DOMAIN, namespaced: false };
 const held = {
@@ -37,7 +38,7 @@ describe('the status of peers on a real API server', () => {
   before(async () => {
     server = await startKubeApiServer(cleanup);
     await server.kubectl(['apply', '-f', 'deploy/crd/peertrustdomains.fedbroker.dev.yaml']);
-    await server.kubectl(['wait', '--for=condition=Established', 'crd/peertrustdomains.fedbroker.dev']);
+    await untilServed(server, 'peertrustdomains.fedbroker.dev');
     const access = { path: server.kubeconfigPath };
     api = await openApiServer({ access, clock: systemClock, timeoutMs: 10_000 });
     const options = { api, clock: systemClock, random: Math.random, identity: 'broker-0', handledOf: () => ({}) };

@@ -6,6 +6,7 @@ import { BEACON_DEFINITION, beacon, BEACONS_PATH } from './harness/beacon-resour
 import { Cleanup } from './harness/cleanup.ts';
 import { type KubeApiServer, startKubeApiServer } from './harness/kube-api-server.ts';
 import { type KubeRequest, kubeRequest } from './harness/kube-request.ts';
+import { untilServed } from './harness/until-served.ts';
 
 export const STATUS_ANSWERS_FILE = join(import.meta.dirname, '../vectors/kubernetes/status-answers.json');
 
@@ -185,7 +186,7 @@ async function prepare(server: KubeApiServer): Promise<void> {
   const apply = (object: object): Promise<string> =>
     server.kubectl(['apply', '--server-side', '--field-manager=first', '-f', '-'], { input: JSON.stringify(object) });
   await apply(BEACON_DEFINITION);
-  await server.kubectl(['wait', '--for=condition=Established', 'crd/beacons.stack.test', '--timeout=30s']);
+  await untilServed(server, 'beacons.stack.test');
   await apply(beacon('lamp', { colour: 'red' }));
   await apply(beacon('tower', { colour: 'red', height: 3 }));
   await apply(configMap({ name: 'taken' }));

@@ -2,14 +2,21 @@
 import { execFile } from 'node:child_process';
 import { randomBytes, generateKeyPairSync } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { get } from 'node:https';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { TrustDomain } from '../../bundle/trust-domain.ts';
 import { UsageError } from '../command.ts';
-import { BUILT_BELOW, builtProgram, HOW_TO_BUILD } from './built-program.ts';
+import { HOW_TO_BUILD, type BuiltPrograms } from './built-programs.ts';
 import type { ChildPrograms } from './child-programs.ts';
+import {
+  etcdArguments,
+  isEtcdReady,
+  isKubeApiServerReady,
+  kubeApiServerArguments,
+  kubeApiServerCertificatePath,
+} from './control-plane.ts';
 import { freePort } from './free-port.ts';
+import { kubeconfigText } from './kubeconfig-text.ts';
 
 /** Paths. */
 export interface KubePrograms {
@@ -27,26 +34,26 @@ export interface RunningKubeApiServer {
 }
 
 const VERSION_TIMEOUT_MS = 10_000;
-const REQUEST_TIMEOUT_MS = 5_000;
+const ISSUER = 'https://kubernetes.default.svc';
 const ETCD_READY_TIMEOUT_MS = 30_000;
 /** It creates its own roles, priority classes and namespaces first, on busy machines slowly. */
 const READY_TIMEOUT_MS = 120_000;
 
 /** @throws UsageError that says how to get them when `npm run test:stack` has not built them yet */
-export async function findKubePrograms(): Promise<KubePrograms> {
+export async function findKubePrograms(built: BuiltPrograms): Promise<KubePrograms> {
   const [kubeApiServer, kubectl, etcd] = await Promise.all([
-    built('kubernetes', 'kube-apiserver'),
-    built('kubernetes', 'kubectl'),
-    built('etcd', 'etcd'),
+    needed(built, 'kubernetes', 'kube-apiserver'),
+    needed(built, 'kubernetes', 'kubectl'),
+    needed(built, 'etcd', 'etcd'),
   ]);
   const { stdout } = await promisify(execFile)(kubeApiServer, ['--version'], { timeout: VERSION_TIMEOUT_MS });
   return { kubeApiServer, kubectl, etcd, version: /\d+\.\d+\.\d+/.exec(stdout)?.[0] ?? 'unknown' };
 }
 
-async function built(part: string, program: string): Promise<string> {
-  const path = await builtProgram(part, program);
+async function needed(built: BuiltPrograms, part: string, program: string): Promise<string> {
+  const path = await built.find(part, program);
   if (path !== undefined) return path;
-  throw new UsageError(`--kubernetes needs ${program}, which is not built yet below ${BUILT_BELOW}: ${HOW_TO_BUILD}`);
+  throw new UsageError(`--kubernetes needs ${program}, which is not built yet below ${built.folder}: ${HOW_TO_BUILD}`);
 }
 
 /** Resolves when it answers /readyz. Nothing of it is kept: it ends without ceremony. */
@@ -61,34 +68,28 @@ export async function startKubeApiServer(
   };
   const store = await startEtcd(etcd, { trustDomain, folder, programs });
   try {
-    const url = `https://127.0.0.1:${await freePort()}`;
+    const place = { url: `https://127.0.0.1:${await freePort()}`, folder };
     const token = randomBytes(32).toString('hex');
     const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-    const keyPath = await file('sa.pem', privateKey.export({ type: 'sec1', format: 'pem' }).toString());
-    const certificatePath = join(folder, 'apiserver.crt');
+    const serviceAccountKeyPath = await file('sa.pem', privateKey.export({ type: 'sec1', format: 'pem' }).toString());
     const server = await programs.start({
       name: `kube-apiserver of ${trustDomain}`,
       program: kubeApiServer,
       args: [
-        `--etcd-servers=${store.url}`,
-        '--bind-address=127.0.0.1',
-        `--secure-port=${new URL(url).port}`,
-        // It makes its own certificate there, as apiserver.crt with the authority behind it.
-        `--cert-dir=${folder}`,
+        ...kubeApiServerArguments({
+          ...place,
+          etcdUrl: store.url,
+          serviceAccountKeyPath,
+          serviceAccountIssuer: ISSUER,
+        }),
         `--token-auth-file=${await file('tokens.csv', `${token},admin,admin,system:masters\n`)}`,
-        '--service-account-issuer=https://kubernetes.default.svc',
-        `--service-account-key-file=${keyPath}`,
-        `--service-account-signing-key-file=${keyPath}`,
-        '--service-cluster-ip-range=10.96.0.0/24',
-        '--authorization-mode=RBAC',
-        '--endpoint-reconciler-type=none',
       ],
       logPath: join(folder, 'kube-apiserver.log'),
-      isReady: async () => (await statusOf(`${url}/readyz`, await readFile(certificatePath))) === 200,
+      isReady: () => isKubeApiServerReady(place),
       readyTimeoutMs: READY_TIMEOUT_MS,
     });
-    const caPem = await readFile(certificatePath, 'utf8');
-    const kubeconfigPath = await file('kubeconfig', kubeconfig({ server: url, caPem, token }));
+    const caPem = await readFile(kubeApiServerCertificatePath(place), 'utf8');
+    const kubeconfigPath = await file('kubeconfig', kubeconfigText({ server: place.url, caPem, user: { token } }));
     const stop = async () => {
       await server.kill();
       await store.kill();
@@ -111,41 +112,10 @@ async function startEtcd(
   const { kill } = await programs.start({
     name: `etcd of ${trustDomain}`,
     program,
-    args: [
-      `--data-dir=${dataFolder}`,
-      `--listen-client-urls=${url}`,
-      `--advertise-client-urls=${url}`,
-      `--listen-peer-urls=${peerUrl}`,
-      `--initial-advertise-peer-urls=${peerUrl}`,
-      `--initial-cluster=default=${peerUrl}`,
-      '--unsafe-no-fsync',
-    ],
+    args: etcdArguments({ url, peerUrl, dataFolder }),
     logPath: join(folder, 'etcd.log'),
-    isReady: async () => (await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS) })).ok,
+    isReady: () => isEtcdReady(url),
     readyTimeoutMs: ETCD_READY_TIMEOUT_MS,
   });
   return { url, kill };
-}
-
-/** Anybody may ask for /readyz. */
-function statusOf(url: string, ca: Buffer): Promise<number | undefined> {
-  return new Promise((resolve, reject) => {
-    get(url, { ca, agent: false, signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS) }, (answer) => {
-      answer.resume();
-      resolve(answer.statusCode);
-    }).once('error', reject);
-  });
-}
-
-/** JSON is YAML. */
-function kubeconfig({ server, caPem, token }: { server: string; caPem: string; token: string }): string {
-  const ca = Buffer.from(caPem).toString('base64');
-  return JSON.stringify({
-    apiVersion: 'v1',
-    kind: 'Config',
-    clusters: [{ name: 'demo', cluster: { server, 'certificate-authority-data': ca } }],
-    users: [{ name: 'admin', user: { token } }],
-    contexts: [{ name: 'demo', context: { cluster: 'demo', user: 'admin' } }],
-    'current-context': 'demo',
-  });
 }

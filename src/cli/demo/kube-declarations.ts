@@ -8,6 +8,7 @@ import type { Condition } from '../../federation/conditions.ts';
 import { openApiServer, type ApiServer } from '../../kubernetes/api-server.ts';
 import { PEER_TRUST_DOMAIN, type PeerTrustDomainStatus } from '../../kubernetes/peer-trust-domain.ts';
 import { peerTrustDomainDefinition } from '../../kubernetes/peer-trust-domain-crd.ts';
+import type { BuiltPrograms } from './built-programs.ts';
 import type { ChildPrograms } from './child-programs.ts';
 import type { DeclarationPlace, DeclarationPlaces, PeerObjects } from './declaration-place.ts';
 import { findKubePrograms, startKubeApiServer, type KubePrograms } from './kube-api-server.ts';
@@ -22,8 +23,8 @@ const REQUEST_TIMEOUT_MS = 5_000;
 const LOOK_EVERY_MS = 250;
 
 /** @throws UsageError when the programs are not there */
-export async function kubeDeclarations(children: ChildPrograms): Promise<DeclarationPlaces> {
-  const programs = await findKubePrograms();
+export async function kubeDeclarations(built: BuiltPrograms, children: ChildPrograms): Promise<DeclarationPlaces> {
+  const programs = await findKubePrograms(built);
   return {
     kubernetes: programs.version,
     open: (trustDomain, folder, signal) => openPlace(programs, { trustDomain, folder, programs: children }, signal),

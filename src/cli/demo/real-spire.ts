@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { TrustDomain } from '../../bundle/trust-domain.ts';
 import { openSpireServer } from '../../spire/spire-server.ts';
-import { BUILT_BELOW, builtProgram, HOW_TO_BUILD } from './built-program.ts';
+import { HOW_TO_BUILD, type BuiltPrograms } from './built-programs.ts';
 import type { ChildPrograms } from './child-programs.ts';
 import { freePort } from './free-port.ts';
 import type { RunningSpire, SpireStarter } from './spire-starter.ts';
@@ -16,19 +16,22 @@ const READY_TIMEOUT_MS = 20_000;
 const MAX_SOCKET_PATH_BYTES = 103;
 
 /** `program`: a path; undefined takes the newest that was built for the tests, or else the one in PATH. */
-export async function realSpire(program: string | undefined, programs: ChildPrograms): Promise<SpireStarter> {
-  const found = program ?? (await builtProgram('spire', 'spire-server')) ?? 'spire-server';
-  const version = await versionOf(found, program === undefined);
+export async function realSpire(
+  program: string | undefined,
+  { built, programs }: { readonly built: BuiltPrograms; readonly programs: ChildPrograms },
+): Promise<SpireStarter> {
+  const found = program ?? (await built.find('spire', 'spire-server')) ?? 'spire-server';
+  const version = await versionOf(found, program === undefined ? built.folder : undefined);
   return { version, start: (trustDomain, folder) => startServer(found, { trustDomain, folder, programs }) };
 }
 
-async function versionOf(program: string, wasSearched: boolean): Promise<string> {
+async function versionOf(program: string, searched: string | undefined): Promise<string> {
   try {
     const { stdout, stderr } = await promisify(execFile)(program, ['--version'], { timeout: VERSION_TIMEOUT_MS });
     // SPIRE writes it to stderr; a build of one's own says `1.15.3-dev-unk`.
     return /\d+\.\d+\.\d+/.exec(`${stdout}${stderr}`)?.[0] ?? 'unknown';
   } catch (error) {
-    const sought = wasSearched ? ` (neither below ${BUILT_BELOW} nor in PATH)` : '';
+    const sought = searched === undefined ? '' : ` (neither below ${searched} nor in PATH)`;
     throw new Error(
       `"${program}" cannot be run${sought}: ${(error as Error).message}. Name yours with --spire-server FILE; or ${HOW_TO_BUILD}`,
       { cause: error },

@@ -1,5 +1,6 @@
 // How is the demo run and its result told? Flags in, lines, the live view or one JSON object out.
 import { textFlag, UsageError, wantsJson, type CommandContext, type ExitCode } from '../command.ts';
+import { BuiltPrograms } from './built-programs.ts';
 import { ChildPrograms } from './child-programs.ts';
 import { peerFiles } from './declaration-place.ts';
 import { DemoRun, type DemoOptions } from './demo-run.ts';
@@ -20,10 +21,11 @@ export async function runDemo(
 ): Promise<ExitCode> {
   wantsJson(context);
   const rotations = rotationsFlag(context);
+  const built = new BuiltPrograms(context.cacheFolder);
   const programs = new ChildPrograms(context.signal);
   try {
-    const starter = await spireFlag(context, programs);
-    const places = context.flags['kubernetes'] === true ? await kubeDeclarations(programs) : peerFiles;
+    const starter = await spireFlag(context, { built, programs });
+    const places = context.flags['kubernetes'] === true ? await kubeDeclarations(built, programs) : peerFiles;
     return await play(context, { ...change, starter, places, rotations });
   } finally {
     programs.close();
@@ -58,10 +60,10 @@ function rotationsFlag(context: CommandContext): number {
   throw new UsageError(`--rotations must be a whole number from 1 to ${MAX_ROTATIONS}, not "${text}"`);
 }
 
-async function spireFlag(context: CommandContext, programs: ChildPrograms): Promise<SpireStarter> {
+async function spireFlag(context: CommandContext, parts: Parameters<typeof realSpire>[1]): Promise<SpireStarter> {
   const spire = textFlag(context, 'spire') ?? 'embedded';
   const program = textFlag(context, 'spire-server');
-  if (spire === 'real') return realSpire(program, programs);
+  if (spire === 'real') return realSpire(program, parts);
   if (spire !== 'embedded') throw new UsageError(`--spire must be "embedded" or "real", not "${spire}"`);
   if (program !== undefined) throw new UsageError('--spire-server needs --spire real');
   return embeddedSpire;

@@ -1,6 +1,7 @@
 // Where does a real kube-apiserver of a test keep its objects, and what when that crashes, hangs or forgets?
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { etcdArguments, isEtcdReady } from '../../../src/cli/demo/control-plane.ts';
 import { programPath } from '../parts.ts';
 import { type Child, startChild } from './child-process.ts';
 import type { Cleanup } from './cleanup.ts';
@@ -34,18 +35,9 @@ export async function startEtcd(cleanup: Cleanup, folder: string): Promise<Etcd>
     startChild(cleanup, {
       name: 'etcd',
       program: programPath('etcd', 'etcd'),
-      args: [
-        `--data-dir=${dataFolder}`,
-        `--listen-client-urls=${url}`,
-        `--advertise-client-urls=${url}`,
-        `--listen-peer-urls=${peerUrl}`,
-        `--initial-advertise-peer-urls=${peerUrl}`,
-        `--initial-cluster=default=${peerUrl}`,
-        // What a killed process has written stays with the kernel; only a machine that loses power would lose it.
-        '--unsafe-no-fsync',
-      ],
+      args: etcdArguments({ url, peerUrl, dataFolder }),
       logPath: join(folder, 'etcd.log'),
-      isReady: async () => (await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS) })).ok,
+      isReady: () => isEtcdReady(url),
     });
   let child = await start();
   return {

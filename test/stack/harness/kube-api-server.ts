@@ -1,14 +1,19 @@
 // How does a test run a real Kubernetes API server without nodes, crash it, and speak to it as anybody?
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { get } from 'node:https';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import {
+  isKubeApiServerReady,
+  kubeApiServerArguments,
+  kubeApiServerCertificatePath,
+} from '../../../src/cli/demo/control-plane.ts';
+import type { KubeCredentials } from '../../../src/cli/demo/kubeconfig-text.ts';
 import { programPath } from '../parts.ts';
 import { type Child, startChild } from './child-process.ts';
 import type { Cleanup } from './cleanup.ts';
 import { type Etcd, startEtcd } from './etcd.ts';
 import { freePort } from './free-ports.ts';
 import { createUserAuthority, type KubeUser } from './kube-users.ts';
-import { base64, type KubeCredentials, writeKubeconfig } from './kubeconfig.ts';
+import { base64, writeKubeconfig } from './kubeconfig.ts';
 import { kubectl } from './kubectl.ts';
 import type { RunOptions } from './run-program.ts';
 import {
@@ -68,7 +73,6 @@ export interface KubeApiServer {
 
 /** It creates its own roles, priority classes and namespaces first, on busy machines slowly. */
 const READY_TIMEOUT_MS = 120_000;
-const REQUEST_TIMEOUT_MS = 5_000;
 
 /** Resolves when the server answers /readyz. */
 export async function startKubeApiServer(
@@ -84,39 +88,36 @@ export async function startKubeApiServer(
     return path;
   };
   const userCaPath = file('users.pem', users.certificatePem);
-  const keyPath = file('service-accounts.pem', serviceAccountKey.export({ type: 'sec1', format: 'pem' }).toString());
+  const serviceAccountKeyPath = file(
+    'service-accounts.pem',
+    serviceAccountKey.export({ type: 'sec1', format: 'pem' }).toString(),
+  );
   const etcd = await startEtcd(cleanup, folder);
-  const port = await freePort();
-  const url = `https://127.0.0.1:${port}`;
-  const caPath = join(folder, 'apiserver.crt');
+  const url = `https://127.0.0.1:${await freePort()}`;
+  const place = { url, folder };
 
   const start = (): Promise<Child> =>
     startChild(cleanup, {
       name: `kube-apiserver ${name}`,
       program: programPath('kubernetes', 'kube-apiserver'),
       args: [
-        `--etcd-servers=${etcd.url}`,
-        '--bind-address=127.0.0.1',
-        `--secure-port=${port}`,
-        // It makes its own certificate there, as apiserver.crt with the authority behind it.
-        `--cert-dir=${folder}`,
+        ...kubeApiServerArguments({
+          ...place,
+          etcdUrl: etcd.url,
+          serviceAccountKeyPath,
+          serviceAccountIssuer: SERVICE_ACCOUNT_ISSUER,
+        }),
         `--client-ca-file=${userCaPath}`,
-        `--service-account-issuer=${SERVICE_ACCOUNT_ISSUER}`,
-        `--service-account-key-file=${keyPath}`,
-        `--service-account-signing-key-file=${keyPath}`,
-        '--service-cluster-ip-range=10.96.0.0/24',
-        '--authorization-mode=RBAC',
         // Pods would need the service accounts that only the controller-manager creates.
         '--disable-admission-plugins=ServiceAccount',
-        '--endpoint-reconciler-type=none',
       ],
       logPath: join(folder, 'kube-apiserver.log'),
       readyTimeoutMs: READY_TIMEOUT_MS,
-      isReady: () => isReady(url, caPath),
+      isReady: () => isKubeApiServerReady(place),
     });
   let child = await start();
 
-  const caPem = readFileSync(caPath, 'utf8');
+  const caPem = readFileSync(kubeApiServerCertificatePath(place), 'utf8');
   let kubeconfigs = 0;
   const kubeconfig = (credentials: KubeCredentials): string =>
     writeKubeconfig(join(folder, `kubeconfig-${++kubeconfigs}`), url, caPem, credentials);
@@ -157,17 +158,4 @@ export async function startKubeApiServer(
       child.signal(signal);
     },
   };
-}
-
-/** Anybody may ask this. */
-async function isReady(url: string, caPath: string): Promise<boolean> {
-  if (!existsSync(caPath)) return false;
-  const status = await new Promise<number | undefined>((resolve, reject) => {
-    const options = { ca: readFileSync(caPath), agent: false, signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS) };
-    get(`${url}/readyz`, options, (answer) => {
-      answer.resume();
-      resolve(answer.statusCode);
-    }).once('error', reject);
-  });
-  return status === 200;
 }

@@ -1,7 +1,8 @@
 // What exactly does the API server answer, byte for byte?
 import { readFileSync } from 'node:fs';
 import { request, type RequestOptions } from 'node:https';
-import type { KubeCredentials, Kubeconfig } from './kubeconfig.ts';
+import type { KubeCredentials } from '../../../src/cli/demo/kubeconfig-text.ts';
+import type { Kubeconfig } from './kubeconfig.ts';
 
 export interface KubeRequest {
   /** Default GET. */

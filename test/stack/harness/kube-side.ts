@@ -8,6 +8,7 @@ import { eventually } from './eventually.ts';
 import { startKubeApiServer, type KubeApiServer } from './kube-api-server.ts';
 import { startSpireAgent, type SpireAgent } from './spire-agent.ts';
 import { startSpireServer, type SpireServer, type SpireServerOptions } from './spire-server.ts';
+import { untilServed } from './until-served.ts';
 import { STACK_FOLDER } from '../parts.ts';
 
 export const CRD_PATH = join(STACK_FOLDER, '../../deploy/crd/peertrustdomains.fedbroker.dev.yaml');
@@ -85,7 +86,7 @@ export async function startKubeSide(
   const agent = await startSpireAgent(cleanup, server);
   const entryId = await agent.registerWorkload({ path: '/workload' });
   await kube.kubectl(['apply', '--server-side', '--filename', CRD_PATH]);
-  await kube.kubectl(['wait', '--for=condition=Established', `crd/${resource()}`, '--timeout=30s']);
+  await untilServed(kube, resource());
   await kube.kubectl(['create', 'namespace', NAMESPACE]);
   const path = await (kubeconfig?.(kube) ?? kube.kubeconfigPath);
   const ofParts = await flagsFor?.({ server, kube });

@@ -19,6 +19,15 @@ export interface Workload {
   readonly entryId?: string;
 }
 
+export interface SpireAgentOptions {
+  /** Tells the agents beside one server apart. Default `agent`. */
+  readonly name?: string;
+  /** What Envoys ask for to get every bundle, `ROOTCA` beside Istio. Default: SPIRE's own, `ALL`. */
+  readonly sdsAllBundlesName?: string;
+  /** `disable_spiffe_cert_validation`: roots come as one list, and not at all where all bundles are asked for. */
+  readonly sdsValidatorDisabled?: boolean;
+}
+
 export type JwtValidation =
   { readonly ok: true; readonly spiffeId: string } | { readonly ok: false; readonly reason: string };
 
@@ -47,8 +56,13 @@ export interface SpireAgent {
 }
 
 /** Resolves when the agent is attested and answers its health check. Any number may run beside one server. */
-export async function startSpireAgent(cleanup: Cleanup, server: SpireServer, name = 'agent'): Promise<SpireAgent> {
+export async function startSpireAgent(
+  cleanup: Cleanup,
+  server: SpireServer,
+  options: SpireAgentOptions = {},
+): Promise<SpireAgent> {
   const program = programPath('spire', 'spire-agent');
+  const { name = 'agent' } = options;
   const folder = join(server.folder, name);
   const dataFolder = join(folder, 'data');
   const socketPath = join(folder, 'agent.sock');
@@ -69,6 +83,7 @@ export async function startSpireAgent(cleanup: Cleanup, server: SpireServer, nam
       SOCKET_PATH: socketPath,
       DATA_DIR: dataFolder,
       LOG_LEVEL: 'DEBUG',
+      SDS: sdsBlock(options),
       NODE_CERTIFICATE_PATH: file('node.pem', node.certificatePem),
       NODE_PRIVATE_KEY_PATH: file('node-key.pem', node.privateKeyPem),
     }),
@@ -132,6 +147,15 @@ export async function startSpireAgent(cleanup: Cleanup, server: SpireServer, nam
       child = await start();
     },
   };
+}
+
+/** An agent's configuration may hold one such block, or none. */
+function sdsBlock({ sdsAllBundlesName, sdsValidatorDisabled = false }: SpireAgentOptions): string {
+  const names =
+    sdsAllBundlesName === undefined ? '' : renderConfig('istio-sds.conf', { ALL_BUNDLES_NAME: sdsAllBundlesName });
+  if (!sdsValidatorDisabled) return names;
+  const block = names === '' ? 'sds {\n}\n' : names;
+  return block.replace(/\}\s*$/, '    disable_spiffe_cert_validation = true\n}\n');
 }
 
 interface JwtAnswer {

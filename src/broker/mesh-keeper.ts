@@ -1,0 +1,234 @@
+// What runs so that the mesh accepts exactly the declared peers? Facts → plan → steps → outcomes, beside the passes for SPIRE.
+import type { TrustDomain } from '../bundle/trust-domain.ts';
+import type { Cancel, Clock } from '../federation/clock.ts';
+import { known, unreadable, type Fact, type Facts, type MeshStanding } from '../federation/facts.ts';
+import { meshObjectKey, type MeshObjectRef, type MeshObjects } from '../federation/mesh-objects.ts';
+import type { AgentSds, MergedAnchors, MergedMesh, ServedAnchors } from '../federation/mesh-ports.ts';
+import type { MeshSurvey, MeshSurveys } from '../federation/mesh-survey.ts';
+import { refOf as gatewayCaRef } from '../istio/gateway-ca-content.ts';
+import type { MeshFacts, MeshLimits } from '../istio/mesh-facts.ts';
+import { EMPTY_MEMORY, rememberMesh, type MeshMemory, type MeshStepOutcome } from '../istio/mesh-memory.ts';
+import { standingOf } from '../istio/mesh-standing.ts';
+import { planMesh, type MeshPlan } from '../istio/plan-mesh.ts';
+import { referencedCas } from '../istio/referenced-cas.ts';
+import { revisionRefs, sharedMeshConfigs, type MeshConfigNames } from '../istio/shared-mesh-configs.ts';
+import { applyMeshSteps } from './apply-mesh.ts';
+import { codedError } from './coded.ts';
+import type { FactBoard } from './fact-board.ts';
+import { ObjectFollower } from './follow-objects.ts';
+import { listWindow } from './list-window.ts';
+import { PassRunner } from './pass-runner.ts';
+import type { PassReport } from './pass.ts';
+import { repeat } from './repeat.ts';
+
+export interface MeshSettings extends MeshConfigNames, Omit<MeshLimits, 'isListWindowOpen' | 'nextListWindowAt'> {
+  /** In which minutes the list of names may change, as a cron expression; undefined: always. */
+  readonly listSchedule: string | undefined;
+}
+
+/** The mesh of the cluster that our SPIRE serves. */
+export interface MeshParts {
+  readonly objects: MeshObjects;
+  readonly surveys: MeshSurveys;
+  /** Undefined: no SPIRE agent is asked. */
+  readonly agentSds: AgentSds | undefined;
+  /** Undefined: istiod is not asked. */
+  readonly mergedMesh: MergedMesh | undefined;
+  readonly settings: MeshSettings;
+}
+
+/** What one look at the mesh came to. */
+export interface MeshReport {
+  readonly facts: MeshFacts;
+  readonly plan: MeshPlan;
+  readonly outcomes: readonly MeshStepOutcome[];
+  /** After it. */
+  readonly standings: readonly MeshStanding[];
+}
+
+export interface MeshKeeperParts extends MeshParts {
+  readonly trustDomain: TrustDomain;
+  readonly board: FactBoard;
+  readonly clock: Clock;
+  /** Nothing is written while it says so; see `PlanLimits.upkeepOnly`. */
+  readonly isUpkeepOnly: () => boolean;
+  readonly onReport: (report: MeshReport) => void;
+  /** A fault of this program. */
+  readonly onFault: (error: Error) => void;
+}
+
+/** Istiod merges within milliseconds; what it holds is asked again while a peer waits for it. */
+const MERGED_POLL_MS = 2_000;
+
+export class MeshKeeper {
+  readonly #parts: MeshKeeperParts;
+  readonly #follower: ObjectFollower;
+  readonly #runner: PassRunner;
+  #memory: MeshMemory = EMPTY_MEMORY;
+  #survey: MeshSurvey | undefined;
+  /** The last that could be read: an istiod does not vanish because it cannot be seen. */
+  #istiods: MeshSurvey['istiods'] | undefined;
+  #merged: Fact<MergedAnchors> | undefined;
+  #served: Fact<ServedAnchors> | undefined;
+  /** CA objects that were declared once in this life: they go when nobody names them any more. */
+  readonly #gatewayCas = new Map<string, MeshObjectRef>();
+  /** Peers that withdrew all their keys, where the policy is to obey. */
+  #revoked: ReadonlySet<TrustDomain> = new Set();
+  #looked: Pick<Facts, 'declared' | 'stored' | 'ownBundle'> | undefined;
+  #cancelLook: Cancel = () => undefined;
+  readonly #stop = new AbortController();
+
+  constructor(parts: MeshKeeperParts) {
+    this.#parts = parts;
+    const { objects, clock, agentSds, mergedMesh } = parts;
+    this.#runner = new PassRunner(clock, () => this.#pass());
+    this.#follower = new ObjectFollower(objects, clock, () => void this.#runner.request());
+    if (agentSds !== undefined) this.#served = this.#notRead();
+    if (mergedMesh !== undefined) this.#merged = this.#notRead();
+    parts.board.replaceOptional('mesh', this.#notRead());
+  }
+
+  /** Until the signal aborts; what was written stays. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { surveys, agentSds, mergedMesh, clock } = this.#parts;
+    signal.addEventListener('abort', () => {
+      this.#stop.abort();
+    });
+    await Promise.all([
+      surveys.watch((survey) => {
+        this.#survey = survey;
+        if (survey.istiods.state === 'Known' || this.#istiods === undefined) this.#istiods = survey.istiods;
+        void this.#runner.request();
+      }, signal),
+      agentSds?.watch((found) => {
+        const at = clock.now();
+        this.#served = found instanceof Error ? unreadable(found, at) : known(found, at);
+        void this.#runner.request();
+      }, signal),
+      mergedMesh && repeat({ clock, intervalMs: MERGED_POLL_MS, signal }, () => this.#readMerged(mergedMesh, signal)),
+    ]);
+    this.#cancelLook();
+    await this.#runner.stop();
+    await this.#follower.stop();
+  }
+
+  /** Looks again when something changed on the board that the mesh depends on. */
+  noteFacts({ declared, stored, ownBundle }: Facts): void {
+    const before = this.#looked;
+    const isSame =
+      before !== undefined &&
+      sameValue(before.declared, declared) &&
+      sameValue(before.stored, stored) &&
+      sameValue(before.ownBundle, ownBundle);
+    if (isSame) return;
+    this.#looked = { declared, stored, ownBundle };
+    void this.#runner.request();
+  }
+
+  notePass({ plan }: Pick<PassReport, 'plan'>): void {
+    const revoked = plan.peers.filter(({ verdict }) => verdict?.verdict === 'revoked');
+    const names = new Set(revoked.map(({ peer }) => peer.trustDomain));
+    if (names.size === this.#revoked.size && [...names].every((name) => this.#revoked.has(name))) return;
+    this.#revoked = names;
+    void this.#runner.request();
+  }
+
+  async #pass(): Promise<{ readonly failed: boolean }> {
+    const { objects, isUpkeepOnly, board, clock, onReport } = this.#parts;
+    if (isUpkeepOnly()) return { failed: false };
+    try {
+      const facts = this.#facts();
+      const plan = planMesh(facts, this.#limits(facts.now));
+      const outcomes = await applyMeshSteps(plan.steps, {
+        objects,
+        noteObject: (ref, object) => {
+          this.#follower.note(ref, object);
+        },
+        signal: this.#stop.signal,
+      });
+      this.#memory = rememberMesh(facts, plan, outcomes);
+      const after = { ...facts, ...this.#objectFacts() };
+      const input = { facts: after, outcomes, merged: this.#merged, served: this.#served };
+      const standings = plan.peers.map((peer) => standingOf(peer, input));
+      board.replaceOptional('mesh', known(standings, clock.now()));
+      this.#lookAgainAt(plan.nextLookAt);
+      onReport({ facts, plan, outcomes, standings });
+      return { failed: outcomes.some(({ error }) => error !== undefined) };
+    } catch (error) {
+      this.#parts.onFault(codedError(error));
+      return { failed: true };
+    }
+  }
+
+  #facts(): MeshFacts {
+    const { trustDomain, board, clock, settings } = this.#parts;
+    const { declared, stored, ownBundle } = board.snapshot();
+    const peers = declared.state === 'Known' ? declared.value.peers : [];
+    for (const ref of peers.flatMap(({ mesh }) =>
+      (mesh?.gatewayCas ?? []).map((ca) => gatewayCaRef(ca, settings.namespace)),
+    )) {
+      this.#gatewayCas.set(meshObjectKey(ref), ref);
+    }
+    const configs = this.#revisions().flatMap(({ ref, base }) => [ref, base]);
+    this.#follower.follow([...configs, ...this.#gatewayCas.values()]);
+    return {
+      now: clock.now(),
+      ownTrustDomain: trustDomain,
+      ...{ declared, stored, ownBundle },
+      revoked: this.#revoked,
+      referencedCas: this.#referencedCas(),
+      memory: this.#memory,
+      ...this.#objectFacts(),
+    };
+  }
+
+  /** As they are now, what was just written included. */
+  #objectFacts(): Pick<MeshFacts, 'shared' | 'gatewayCas'> {
+    const fact = (ref: MeshObjectRef) => this.#follower.fact(ref);
+    return {
+      shared: sharedMeshConfigs(this.#revisions(), fact),
+      gatewayCas: new Map([...this.#gatewayCas].map(([key, ref]) => [key, fact(ref)])),
+    };
+  }
+
+  #referencedCas(): MeshFacts['referencedCas'] {
+    if (this.#survey === undefined) return this.#notRead();
+    const secrets = [...this.#gatewayCas.values()].filter(({ kind }) => kind === 'Secret');
+    return referencedCas(this.#survey, new Set(secrets.map(({ namespace }) => namespace)), this.#parts.clock.now());
+  }
+
+  #revisions() {
+    return revisionRefs(this.#parts.settings, this.#istiods, this.#parts.settings.target);
+  }
+
+  #limits(now: Date): MeshLimits {
+    const { settings } = this.#parts;
+    const { isOpen, opensAt } = listWindow(settings.listSchedule, now);
+    return { ...settings, isListWindowOpen: isOpen, nextListWindowAt: opensAt };
+  }
+
+  #lookAgainAt(time: Date | undefined): void {
+    this.#cancelLook();
+    if (time === undefined || this.#stop.signal.aborted) return;
+    const delayMs = Math.max(0, time.getTime() - this.#parts.clock.now().getTime());
+    this.#cancelLook = this.#parts.clock.after(delayMs, () => void this.#runner.request());
+  }
+
+  async #readMerged(mergedMesh: MergedMesh, signal: AbortSignal): Promise<void> {
+    const at = this.#parts.clock.now();
+    try {
+      this.#merged = known(await mergedMesh.read(signal), at);
+    } catch (error) {
+      this.#merged = unreadable(codedError(error), at);
+    }
+    void this.#runner.request();
+  }
+
+  #notRead(): Fact<never> {
+    return unreadable({ code: 'NotReadYet', message: 'not read yet' }, this.#parts.clock.now());
+  }
+}
+
+function sameValue<T>(a: Fact<T>, b: Fact<T>): boolean {
+  return a.state === 'Known' && b.state === 'Known' ? a.value === b.value : a.state === b.state;
+}

@@ -1,0 +1,68 @@
+// Which CA objects of ours does no peer ask for any more, and what must happen before they may go?
+import type { TrustDomain } from '../bundle/trust-domain.ts';
+import type { MeshObject } from '../federation/mesh-objects.ts';
+import { ownedBy, planCertificates, type GatewayCaPlan } from './gateway-ca.ts';
+import { objectKey, type MeshFacts, type MeshLimits } from './mesh-facts.ts';
+import type { MeshVerdict } from './mesh-verdict.ts';
+import { isCutOff } from './wanted-trust.ts';
+
+/**
+ * A gateway that finds no CA never gets ready, so an object that is named stays. Where the trust itself is over, and not
+ * only the wish for this object, its CAs are withdrawn meanwhile.
+ */
+export function planGatewayCaRemovals(
+  asked: ReadonlySet<string>,
+  facts: MeshFacts,
+  limits: MeshLimits,
+): readonly GatewayCaPlan[] {
+  const { declared } = facts;
+  if (declared.state === 'Unreadable' || declared.value.incompleteBecause !== undefined) return [];
+  return [...facts.gatewayCas].flatMap(([key, fact]) => {
+    const object = fact.state === 'Known' ? fact.value : undefined;
+    if (object === undefined || asked.has(key)) return [];
+    const owner = ownedBy(object);
+    return owner === undefined ? [] : [planRemoval(object, owner, facts, limits)].flatMap((plan) => plan ?? []);
+  });
+}
+
+function planRemoval(
+  object: MeshObject,
+  trustDomain: TrustDomain,
+  facts: MeshFacts,
+  limits: MeshLimits,
+): GatewayCaPlan | undefined {
+  const peer =
+    facts.declared.state === 'Known'
+      ? facts.declared.value.peers.find((each) => each.trustDomain === trustDomain)
+      : undefined;
+  if (peer?.suspend === 'Paused') return undefined;
+  const { kind, namespace, name, uid } = object;
+  const ref = { kind, namespace, name };
+  const waiting = whyWait(object, facts);
+  if (waiting === undefined) {
+    const head = { ref, trustDomains: [trustDomain], changesList: false, changesRoots: true };
+    const verdict: MeshVerdict = { code: 'Leaving', message: `${objectKey(ref)} is deleted: nobody asks for it` };
+    return {
+      ref,
+      trustDomain,
+      step: { kind: 'DeleteMeshObject', ...head, uid },
+      verdict,
+      lookAgainAt: undefined,
+      undisturbed: undefined,
+    };
+  }
+  const isOver = peer === undefined || isCutOff(peer, facts);
+  const planned = planCertificates({ ref, trustDomain, ders: isOver ? 'Withdraw' : 'Keep', facts, limits });
+  return { ...planned, verdict: planned.verdict ?? waiting };
+}
+
+function whyWait(object: MeshObject, { referencedCas }: MeshFacts): MeshVerdict | undefined {
+  const key = objectKey(object);
+  if (referencedCas.state === 'Unreadable') {
+    const message = `${key} stays, since it cannot be seen whether a Gateway or DestinationRule names it: ${referencedCas.message}`;
+    return { code: 'Leaving', message };
+  }
+  if (!referencedCas.value.has(key)) return undefined;
+  const message = `${key} stays, since a Gateway or DestinationRule names it; take the name out there, then it is deleted`;
+  return { code: 'Leaving', message };
+}

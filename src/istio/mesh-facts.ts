@@ -1,0 +1,56 @@
+// What is known about the mesh right now, and within which bounds may it be changed?
+import type { Bundle } from '../bundle/bundle.ts';
+import type { TrustDomain } from '../bundle/trust-domain.ts';
+import type { Declarations, Fact } from '../federation/facts.ts';
+import type { MeshObject, MeshObjectRef } from '../federation/mesh-objects.ts';
+import type { MeshMemory } from './mesh-memory.ts';
+
+/** The ConfigMap of one istiod revision that is written. Several revisions may read one and the same. */
+export interface SharedMeshConfig {
+  /** `default` where istiod has none. */
+  readonly revision: string;
+  readonly ref: MeshObjectRef;
+  readonly object: Fact<MeshObject | undefined>;
+  /** The revision's own ConfigMap (`istio`, `istio-<rev>`), which wins over ours; undefined: not looked at. */
+  readonly base: Fact<MeshObject | undefined> | undefined;
+}
+
+export interface MeshFacts {
+  readonly now: Date;
+  readonly ownTrustDomain: TrustDomain;
+  readonly ownBundle: Fact<Bundle>;
+  readonly declared: Fact<Declarations>;
+  /** The foreign bundles SPIRE holds: the only source of roots. */
+  readonly stored: Fact<ReadonlyMap<TrustDomain, Bundle>>;
+  /** Peers that withdrew all their keys, and whose policy is to obey (`onEmptyBundle: Revoke`). */
+  readonly revoked: ReadonlySet<TrustDomain>;
+  /** One per istiod revision. */
+  readonly shared: readonly SharedMeshConfig[];
+  /** By `objectKey`: every CA object that is declared, and every one of ours that is there. */
+  readonly gatewayCas: ReadonlyMap<string, Fact<MeshObject | undefined>>;
+  /** By `objectKey`: the CA objects that a Gateway or DestinationRule names. */
+  readonly referencedCas: Fact<ReadonlySet<string>>;
+  readonly memory: MeshMemory;
+}
+
+export interface MeshLimits {
+  /** Of the broker, where CA ConfigMaps of gateways are. */
+  readonly namespace: string;
+  /** `SharedConfigMap`: an object of our own. `PatchBase`: our entries among those of others, in istiod's own. */
+  readonly target: 'SharedConfigMap' | 'PatchBase';
+  /** Changes of the list of trust domains are collected for this long, since each drains every listener. */
+  readonly listIntervalMs: number;
+  /** The least time between two writes of roots, since each makes every proxy of istiod ask for a certificate. */
+  readonly rootIntervalMs: number;
+  readonly isListWindowOpen: boolean;
+  /** When the next one opens, where that is known. */
+  readonly nextListWindowAt?: Date | undefined;
+  /** How often within `flipWindowMs` what others changed in our objects is changed back. */
+  readonly maxFlips: number;
+  readonly flipWindowMs: number;
+}
+
+/** `Kind/namespace/name`. */
+export function objectKey({ kind, namespace, name }: MeshObjectRef): string {
+  return `${kind}/${namespace}/${name}`;
+}

@@ -1,0 +1,130 @@
+// Has a peer arrived in the mesh? What was decided, done and read back, as one judgement; its words are the condition's.
+import { fingerprint } from '../bundle/bundle.ts';
+import type { Fact, MeshStanding } from '../federation/facts.ts';
+import { no, unknown, yes, type Judgement } from '../federation/judgement.ts';
+import type { MergedAnchors, ServedAnchors } from '../federation/mesh-ports.ts';
+import { certificatesIn } from './mesh-content.ts';
+import type { MeshFacts } from './mesh-facts.ts';
+import type { MeshStepOutcome } from './mesh-memory.ts';
+import { stateOf, type MeshState } from './mesh-verdict.ts';
+import type { MeshPeerPlan } from './plan-mesh.ts';
+import { readPublished } from './published.ts';
+
+/** What the mesh itself says of its anchors. */
+export interface MeshReadBack {
+  /** Of istiod; undefined: it is not asked. */
+  readonly merged: Fact<MergedAnchors> | undefined;
+  /** Of the SPIRE agent; undefined: it is not asked. */
+  readonly served: Fact<ServedAnchors> | undefined;
+}
+
+export interface StandingInput extends MeshReadBack {
+  readonly facts: Pick<MeshFacts, 'shared' | 'stored'>;
+  readonly outcomes: readonly MeshStepOutcome[];
+}
+
+/** In this order; the first that has something to say says it. */
+const JUDGES: readonly ((plan: MeshPeerPlan, input: StandingInput) => Judgement | undefined)[] = [
+  judgeWrites,
+  judgeVerdict,
+  judgeObjects,
+  judgeMerged,
+  judgeServed,
+];
+
+export function standingOf(plan: MeshPeerPlan, input: StandingInput): MeshStanding {
+  for (const judge of JUDGES) {
+    const judgement = judge(plan, input);
+    if (judgement !== undefined) return standing(plan, judgement);
+  }
+  return standing(plan, yes(plan.verdict.code, plan.verdict.message));
+}
+
+function standing({ peer, warnings }: MeshPeerPlan, { status, reason, message }: Judgement): MeshStanding {
+  const notices = [...new Set(warnings.map((warning) => `${warning.code}: ${warning.message}`))];
+  return { trustDomain: peer.trustDomain, status, reason, message: [message, ...notices].join('. ') };
+}
+
+function judgeWrites({ peer: { trustDomain } }: MeshPeerPlan, { outcomes }: StandingInput): Judgement | undefined {
+  const failed = outcomes.find(({ step, error }) => error !== undefined && step.trustDomains.includes(trustDomain));
+  return failed?.error && no(failed.error.code, failed.error.message);
+}
+
+const STATUS: Readonly<Record<MeshState, Judgement['status'] | undefined>> = {
+  Accepted: undefined,
+  Waiting: 'False',
+  Refused: 'False',
+  Suspended: 'False',
+  Unknown: 'Unknown',
+};
+
+function judgeVerdict({ verdict: { code, message } }: MeshPeerPlan): Judgement | undefined {
+  const status = STATUS[stateOf(code)];
+  return status && { status, reason: code, message };
+}
+
+/** What was decided must be what the API server has. */
+function judgeObjects(plan: MeshPeerPlan, { facts }: StandingInput): Judgement | undefined {
+  const missing = facts.shared.filter(({ object }) => object.state === 'Unreadable' || !holds(plan, object.value));
+  const [first] = missing;
+  if (first === undefined || !isInMeshConfig(plan)) return undefined;
+  return no('NotWrittenYet', `the ConfigMap ${first.ref.namespace}/${first.ref.name} does not have it yet`);
+}
+
+function holds(
+  { peer: { trustDomain }, anchors }: MeshPeerPlan,
+  object: Parameters<typeof readPublished>[0] | undefined,
+) {
+  const published = object && readPublished(object);
+  return published?.listed.has(trustDomain) === true && (published.anchors.get(trustDomain)?.length ?? 0) >= anchors;
+}
+
+function judgeMerged(plan: MeshPeerPlan, { merged, facts }: StandingInput): Judgement | undefined {
+  if (merged === undefined || !isInMeshConfig(plan)) return undefined;
+  if (merged.state === 'Unreadable')
+    return unknown(merged.reason, `istiod does not tell what it uses: ${merged.message}`);
+  const { trustDomain } = plan.peer;
+  const inForce = new Set(merged.value.pems.flatMap((pem) => certificatesIn(pem).map(fingerprint)));
+  const wanted = facts.shared.flatMap(({ object }) => {
+    const published = object.state === 'Known' && object.value !== undefined ? readPublished(object.value) : undefined;
+    return published?.anchors.get(trustDomain)?.map(fingerprint) ?? [];
+  });
+  if (merged.value.trustDomains.includes(trustDomain) && wanted.every((print) => inForce.has(print))) return undefined;
+  return no(
+    'NotMergedYet',
+    'istiod does not use it yet; when this stays so, look whether its SHARED_MESH_CONFIG names our ConfigMap and whether its own mesh config sets caCertificates',
+  );
+}
+
+function judgeServed(plan: MeshPeerPlan, { served, facts }: StandingInput): Judgement | undefined {
+  const { trustDomain, mesh } = plan.peer;
+  if (mesh?.anchors !== 'SpireSds') return undefined;
+  if (served === undefined) {
+    return unknown(
+      'NotProbed',
+      'written, but whether SPIRE’s agents serve its roots to Envoy is not known: set spireAgentSocket',
+    );
+  }
+  if (served.state === 'Unreadable') return unknown(served.reason, served.message);
+  const { value } = served;
+  if (value.validator === 'OneList') {
+    return no(
+      'RootsNotKeptApart',
+      'SPIRE’s agents serve Envoy one flat list, in which every root vouches for every name: unset disable_spiffe_cert_validation',
+    );
+  }
+  const roots = new Set(value.roots.get(trustDomain) ?? []);
+  const stored = facts.stored.state === 'Known' ? facts.stored.value.get(trustDomain)?.x509Authorities : undefined;
+  const missing = (stored ?? []).filter((der) => !roots.has(fingerprint(der))).length;
+  if (missing === 0 && stored !== undefined) return undefined;
+  return no(
+    'NotServedYet',
+    roots.size === 0
+      ? 'SPIRE’s agents do not serve its roots to the broker’s own identity: the registration entry of the broker must federate with it'
+      : `SPIRE’s agents do not serve ${missing} of its roots yet; they ask SPIRE every 5 seconds`,
+  );
+}
+
+function isInMeshConfig({ peer: { mesh } }: MeshPeerPlan): boolean {
+  return mesh !== undefined && mesh.anchors !== 'None';
+}
