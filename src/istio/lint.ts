@@ -3,7 +3,7 @@
 import type { TrustDomain } from '../bundle/trust-domain.ts';
 import type { Fact } from '../federation/facts.ts';
 import type { AuthorizationPolicy, MeshPlace, MeshSurvey, PolicySource } from '../federation/mesh-survey.ts';
-import { readBaseMeshConfig } from './base-mesh-config.ts';
+import { aliasesOf } from './base-mesh.ts';
 import { deniesPeer, namelessExemptions, namelessSources } from './policy-admission.ts';
 import type { RevisionConfig } from './preflight-check.ts';
 
@@ -143,8 +143,7 @@ function aliasFindings(revisions: readonly RevisionConfig[], peer: TrustDomain):
   if (unread?.state === 'Unreadable') return unread;
   const found = bases.flatMap((base): readonly Found[] => {
     const object = base.state === 'Known' ? base.value : undefined;
-    const config = object && readBaseMeshConfig(object.data['mesh'] ?? '');
-    if (object === undefined || config?.trustDomainAliases.includes(peer) !== true) return [];
+    if (object === undefined || !aliasesOf([base]).has(peer)) return [];
     const { kind, namespace, name } = object;
     const message = `${peer} is an alias of the mesh, so that each of its identities is the same as ours for every policy; take it out of trustDomainAliases (Helm value meshConfig.trustDomainAliases)`;
     return [{ kind, namespace, name, message }];

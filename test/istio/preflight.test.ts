@@ -8,7 +8,7 @@ import { baseOf, fact, FORBIDDEN, istiodOf, OURS, revisionOf, surveyOf } from '.
 
 const facts = (changes: Partial<PreflightFacts> = {}): PreflightFacts => ({
   ownTrustDomain: OURS,
-  target: 'shared-config',
+  target: 'SharedConfigMap',
   revisions: [revisionOf()],
   survey: surveyOf(),
   ...changes,
@@ -57,9 +57,9 @@ const CASES: Readonly<Record<PreflightCheckId, readonly Case[]>> = {
   ],
   BaseSetsCaCertificates: [
     ['it is an empty list', withBase(`trustDomain: ${OURS}\ncaCertificates: []`), 'Failed', /wins over/],
-    ['it is written as in proto', withBase('ca_certificates: [{pem: x}]'), 'Failed', /meshConfig\.caCertificates/],
+    ['it has a root', withBase('caCertificates: [{pem: x}]'), 'Failed', /meshConfig\.caCertificates/],
     ['there is no ConfigMap', facts({ revisions: [revisionOf({ base: fact(undefined) })] }), 'OK', /leaves/],
-    ['it is no YAML', withBase('a: [b'), 'Unknown', /no YAML/],
+    ['it is no YAML', withBase('a: [b'), 'Unknown', /no YAML.*mend it/],
     ['it is not looked at', facts({ revisions: [revisionOf({ base: undefined })] }), 'Unknown', /not read/],
     ['it cannot be read', NO_BASE, 'Unknown', /KubeForbidden/],
   ],
@@ -160,7 +160,7 @@ describe('preflight', () => {
   });
 
   it('asks for no shared mesh config when istiod’s own is patched', () => {
-    const patched = { ...withBase('caCertificates: []'), target: 'patch-base' } as const;
+    const patched = { ...withBase('caCertificates: []'), target: 'PatchBase' } as const;
     assert.deepEqual(resultsOf('SharedMeshConfigWired', patched), []);
     assert.deepEqual(resultsOf('BaseSetsCaCertificates', patched), []);
   });
