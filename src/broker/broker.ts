@@ -72,6 +72,8 @@ export interface BrokerParts {
   readonly random?: () => number;
 }
 
+const NOT_READ = { code: 'NotReadYet', message: 'the mesh was not looked at yet' };
+
 /** How often it is looked whether a probe for SPIRE's own pollers is due. */
 const PROBE_TICK_MS = 1_000;
 /** How often entries are read that spire-controller-manager is about to change. */
@@ -223,11 +225,14 @@ export class Broker {
   }
 
   #makeMeshKeeper(mesh: MeshParts): MeshKeeper {
+    this.#board.replaceOptional('mesh', unreadable(NOT_READ, this.#clock.now()));
     const { trustDomain, observer, isUpkeepOnly = () => false, mayWrite = () => true } = this.#parts;
     return new MeshKeeper({
       ...mesh,
-      ...{ trustDomain, board: this.#board, clock: this.#clock, isUpkeepOnly, mayWrite },
+      ...{ trustDomain, clock: this.#clock, isUpkeepOnly, mayWrite },
+      facts: () => this.#board.snapshot(),
       onReport: (report) => {
+        this.#board.replaceOptional('mesh', known(report.standings, this.#clock.now()));
         observer.meshLooked(report);
       },
       onFault: (error) => {
