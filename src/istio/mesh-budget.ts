@@ -4,7 +4,7 @@ import { fingerprint } from '../bundle/bundle.ts';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
 import { serializeMeshContent } from './mesh-content.ts';
 import type { MeshVerdict, MeshWarning } from './mesh-verdict.ts';
-import { contentOf, recordOf, withAnchors, type Published } from './published.ts';
+import { contentOf, isSamePublished, recordOf, withAnchors, type Published } from './published.ts';
 import { SUBJECT_BYTES_ENVOY_MAX, SUBJECT_BYTES_MAX, SUBJECT_BYTES_WARN, subjectListBytes } from './subject-budget.ts';
 import type { Wanted } from './wanted-trust.ts';
 
@@ -25,7 +25,8 @@ export interface Composition {
  */
 export function compose(before: Published, wanted: readonly Wanted[], ownRoots: readonly Uint8Array[]): Composition {
   const all = wanted.reduce(change, before);
-  if (whyNot(all, ownRoots) === undefined) return { published: all, refused: new Map() };
+  if (isSamePublished(all, before) || whyNot(all, ownRoots) === undefined)
+    return { published: all, refused: new Map() };
   const refused = new Map<TrustDomain, MeshVerdict>();
   let published = before;
   for (const each of [...wanted].sort((a, b) => rank(a, before) - rank(b, before))) {
