@@ -185,13 +185,14 @@ export class Broker {
   /** What was declared stays in force while nothing can be read. */
   #noteDeclared(result: Declarations | CodedError): void {
     const at = this.#clock.now();
-    if (result instanceof Error && this.#board.snapshot().declared.state === 'Known') return;
+    if (result instanceof Error && this.#board.fact('declared').state === 'Known') return;
     const fact = result instanceof Error ? unreadable(result, at) : known(result, at);
     this.#board.replace('declared', fact, (a, b) => JSON.stringify(a) === JSON.stringify(b));
   }
 
   #onFactsChanged(): void {
-    const { declared, ownBundle, stored } = this.#board.snapshot();
+    const [declared, ownBundle] = [this.#board.fact('declared'), this.#board.fact('ownBundle')];
+    const { stored } = this.#board;
     if (ownBundle.state === 'Known' && ownBundle.value !== this.#published) {
       this.#published = ownBundle.value;
       this.#parts.observer.ownBundle(ownBundle.value);

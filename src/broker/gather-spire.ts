@@ -24,7 +24,7 @@ export class SpireGatherer {
 
   /** Follows our own bundle: its sequence number costs 10 bytes to ask for, the whole is read when it changed. */
   async readOwnBundle(signal: AbortSignal): Promise<void> {
-    const before = this.#board.snapshot().ownBundle;
+    const before = this.#board.fact('ownBundle');
     try {
       const sequence = await this.#spire.readOwnSequenceNumber(signal);
       const bundle =

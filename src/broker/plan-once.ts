@@ -32,7 +32,7 @@ export async function planOnce(parts: PlanParts, signal: AbortSignal): Promise<P
   await readDeclared(parts, board, signal);
   if (parts.cluster !== undefined) await readCluster(parts.cluster, board, signal);
 
-  const { declared } = board.snapshot();
+  const declared = board.fact('declared');
   const peers = declared.state === 'Known' ? declared.value.peers : [];
   const waiting = [...peers];
   const fetchNext = async (): Promise<void> => {

@@ -25,7 +25,7 @@ export class Standby {
     this.#parts = parts;
     this.#board = new FactBoard(parts.clock, {
       changed: () => {
-        const { ownBundle } = this.#board.snapshot();
+        const ownBundle = this.#board.fact('ownBundle');
         if (ownBundle.state === 'Known') parts.onOwnBundle(ownBundle.value);
       },
       bundleReplaced: () => undefined,

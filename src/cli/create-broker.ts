@@ -55,7 +55,7 @@ export function createBroker(ground: BrokerGround, { onPass, ...declaredBy }: De
     },
     scheduleSweeps: (sweep, signal) => {
       const { resyncSchedule: cronTime } = config;
-      const job = CronJob.from({ cronTime, onTick: sweep, waitForCompletion: true, start: true });
+      const job = CronJob.from({ cronTime, utcOffset: 0, onTick: sweep, waitForCompletion: true, start: true });
       signal.addEventListener('abort', () => void job.stop());
     },
   });

@@ -158,7 +158,7 @@ const rows = {
     wholeNumber({ min: 1, max: 3600 }),
     'How often registration entries are counted; another count reads them all.',
   ),
-  resyncSchedule: row('* * * * *', cronExpression, 'When everything is read again, changed or not. Local time.'),
+  resyncSchedule: row('* * * * *', cronExpression, 'When everything is read again, changed or not. Times are UTC.'),
 
   serveSpiffeAddress: row(
     '0.0.0.0:8443',
