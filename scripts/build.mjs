@@ -1,4 +1,5 @@
-// How is the program made into the one file that is installed? dist/fedbroker.mjs needs Node and nothing else.
+// How is the program made into the one file that is installed? dist/fedbroker.mjs needs Node and nothing else; what a
+// broker never uses while it runs is in files beside it.
 import { chmodSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
