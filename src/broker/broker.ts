@@ -18,7 +18,7 @@ import { clusterWriters, watchCluster, type ClusterParts } from './gather-cluste
 import { PeerGatherers } from './gather-peers.ts';
 import { SpireGatherer } from './gather-spire.ts';
 import { PassRunner } from './pass-runner.ts';
-import { runPass, type PassReport } from './pass.ts';
+import { runPass, type PassReport, type PassResult } from './pass.ts';
 import { PollerProbe } from './probe-pollers.ts';
 import { refreshBySpire } from './refresh-by-spire.ts';
 import { repeat } from './repeat.ts';
@@ -83,7 +83,7 @@ export class Broker {
   readonly #stop = new AbortController();
   #followed: Declarations | undefined;
   #published: Bundle | undefined;
-  #lastPass: PassReport | undefined;
+  #lastPass: PassResult | undefined;
   #loops: readonly Promise<void>[] = [];
 
   constructor(parts: BrokerParts) {
@@ -234,7 +234,7 @@ export class Broker {
       });
       // What our own end cut off says nothing of SPIRE: another replica may be writing status by now.
       if (this.#stop.signal.aborted) return { failed: false };
-      this.#lastPass = report;
+      this.#lastPass = { plan: report.plan, outcomes: report.outcomes };
       this.#gatherers.noteApplied(report);
       this.#follower.notePass(report);
       this.#parts.observer.passEnded(report, (this.#clock.now().getTime() - startedAtMs) / 1000);

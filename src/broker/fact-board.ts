@@ -103,17 +103,19 @@ export class FactBoard {
     };
   }
 
-  /** Replaces one fact. `same` says that the new value tells nothing new; then nobody is woken. */
+  /** Replaces one fact. When `same` says that the new value tells nothing new, it stays the same value: nobody is woken. */
   replace<K extends keyof WholeValues>(
     key: K,
     fact: Fact<WholeValues[K]>,
     same: (before: WholeValues[K], after: WholeValues[K]) => boolean,
   ): void {
     const before: Fact<WholeValues[K]> = this.#facts[key];
-    this.#facts = { ...this.#facts, [key]: fact };
-    if (before.state === 'Known' && fact.state === 'Known') {
-      if (before.value === fact.value || same(before.value, fact.value)) return;
-    }
+    const unchanged =
+      before.state === 'Known' &&
+      fact.state === 'Known' &&
+      (before.value === fact.value || same(before.value, fact.value));
+    this.#facts = { ...this.#facts, [key]: unchanged ? { ...fact, value: before.value } : fact };
+    if (unchanged) return;
     if (before.state === 'Unreadable' && fact.state === 'Unreadable' && before.reason === fact.reason) return;
     if (key === 'ownBundle') this.#knownRoots = undefined;
     this.#listener.changed();

@@ -8,7 +8,7 @@ import { indexEntries } from '../federation/entry-index.ts';
 import type { Fact, Facts, FetchFact } from '../federation/facts.ts';
 import type { PeerPlan } from '../federation/plan.ts';
 import type { WaitingRemoval } from '../federation/removal.ts';
-import type { PassReport } from './pass.ts';
+import type { PassResult } from './pass.ts';
 
 export interface BrokerStatus {
   readonly trustDomain: TrustDomain;
@@ -62,7 +62,7 @@ export interface StatusInput {
   readonly trustDomain: TrustDomain;
   readonly facts: Facts;
   /** Undefined before the first pass. */
-  readonly lastPass: PassReport | undefined;
+  readonly lastPass: PassResult | undefined;
   readonly nextFetchAt: (trustDomain: TrustDomain) => Date | undefined;
 }
 
@@ -119,7 +119,7 @@ function ownBundleStatus({ ownBundle }: Facts): BrokerStatus['ownBundle'] {
 function peerStatus(
   plan: PeerPlan,
   facts: Facts,
-  lastPass: PassReport | undefined,
+  lastPass: PassResult | undefined,
   entriesFederated: number,
 ): PeerStatus {
   const { peer, verdict } = plan;

@@ -57,7 +57,7 @@ export function createObserver({ log, metrics, status, publish }: ObservationPar
       for (const trustDomain of lastConditions.keys()) {
         if (declared.has(trustDomain)) continue;
         for (const memory of [lastFetch, lastConditions, lastVerdict]) memory.delete(trustDomain);
-        metrics.forgetPeer(trustDomain);
+        void metrics.forgetPeer(trustDomain);
       }
     },
     passFailed(error) {
