@@ -22,7 +22,7 @@ import { runPass, type PassReport, type PassResult } from './pass.ts';
 import { PollerProbe } from './probe-pollers.ts';
 import { refreshBySpire } from './refresh-by-spire.ts';
 import { repeat } from './repeat.ts';
-import { brokerStatus, type BrokerStatus } from './status.ts';
+import { liveStatus, type LiveStatus } from './status.ts';
 
 export interface BrokerSettings {
   readonly refresh: RefreshLimits;
@@ -173,8 +173,8 @@ export class Broker {
     for (const { trustDomain } of this.#followed?.peers ?? []) this.refresh(trustDomain);
   }
 
-  status(): BrokerStatus {
-    return brokerStatus({
+  status(): LiveStatus {
+    return liveStatus({
       trustDomain: this.#parts.trustDomain,
       facts: this.#board.snapshot(),
       lastPass: this.#lastPass,

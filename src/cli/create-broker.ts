@@ -32,7 +32,7 @@ export interface DeclaredBy extends Pick<BrokerParts, 'readBootstrap' | 'cluster
 }
 
 /** A thousand peers are asked within twenty seconds of a start, on less than one core. */
-const FETCH_PACE: FetchPace = { perSecond: 50, burst: 25 };
+const FETCH_PACE: FetchPace = { perSecond: 50, burst: 25, underWay: 32 };
 
 export function createBroker(ground: BrokerGround, { onPass, ...declaredBy }: DeclaredBy): Broker {
   const { config, trustDomain, spire, endpoint, log, metrics } = ground;

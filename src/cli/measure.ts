@@ -1,14 +1,18 @@
 // What do the gauges say at this moment? They are set when they are asked for: between two scrapes nobody sees them.
 import type { Metrics } from '../admin/metrics.ts';
-import type { BrokerStatus, PeerStatus } from '../broker/status.ts';
+import type { LiveStatus, PeerStatus } from '../broker/status.ts';
 import type { OwnEndpoint } from './own-endpoint.ts';
 
-export function measure({ ownBundle, peers }: BrokerStatus, endpoint: OwnEndpoint, metrics: Metrics): void {
+export function measure({ ownBundle, peers }: LiveStatus, endpoint: OwnEndpoint, metrics: Metrics): void {
   metrics.set('waiting_requests', {}, endpoint.publication.waiting);
   metrics.set('serving_svid_expiry_timestamp_seconds', {}, endpoint.servingSvid()?.notAfter);
   metrics.set('own_bundle_read_timestamp_seconds', {}, 'readAt' in ownBundle ? new Date(ownBundle.readAt) : undefined);
-  metrics.set('peers_declared', {}, peers.length);
-  for (const peer of peers) measurePeer(peer, metrics);
+  let count = 0;
+  for (const peer of peers) {
+    count++;
+    measurePeer(peer, metrics);
+  }
+  metrics.set('peers_declared', {}, count);
 }
 
 function measurePeer(peer: PeerStatus, metrics: Metrics): void {
