@@ -108,5 +108,10 @@ function byKey([a]: readonly [string, unknown], [b]: readonly [string, unknown])
 }
 
 function sameEntries(a: readonly RegistrationEntry[], b: readonly RegistrationEntry[]): boolean {
-  return a.length === b.length && JSON.stringify(a) === JSON.stringify(b);
+  if (a.length !== b.length) return false;
+  // Those of a page of SPIRE's list that did not change are the very same values.
+  return a.every((entry, index) => {
+    const other = b[index];
+    return entry === other || JSON.stringify(entry) === JSON.stringify(other);
+  });
 }
