@@ -35,7 +35,8 @@ describe('the image', () => {
     assert.deepEqual(commandOf(image), [
       'node',
       '--max-semi-space-size=1',
-      '--heap-growing-percent=30',
+      '--heap-growing-percent=15',
+      '--optimize-for-size',
       '/fedbroker.mjs',
       'run',
     ]);
