@@ -1,13 +1,13 @@
 // Can this broker do its work now? Judged from its status and its endpoint, for /readyz.
 import type { Check } from '../admin/admin-app.ts';
-import type { BrokerStatus } from '../broker/status.ts';
+import type { LiveStatus } from '../broker/status.ts';
 import type { OwnEndpoint } from './own-endpoint.ts';
 
 /** After this long without an answer of SPIRE the broker says that it is not ready. */
 const OWN_BUNDLE_STALE_SECONDS = 60;
 
 /** Ready: our endpoint can serve, and SPIRE answered lately. A peer that is down is no reason to be taken out. */
-export function readiness(status: BrokerStatus, endpoint: OwnEndpoint, servesSpiffe: boolean): Check[] {
+export function readiness(status: LiveStatus, endpoint: OwnEndpoint, servesSpiffe: boolean): Check[] {
   const read = 'readAt' in status.ownBundle ? ageSeconds(status, status.ownBundle.readAt) : undefined;
   const checks: Check[] = [
     {
@@ -26,6 +26,6 @@ export function readiness(status: BrokerStatus, endpoint: OwnEndpoint, servesSpi
   ];
 }
 
-function ageSeconds({ now }: BrokerStatus, at: string): number {
+function ageSeconds({ now }: LiveStatus, at: string): number {
   return (Date.parse(now) - Date.parse(at)) / 1000;
 }

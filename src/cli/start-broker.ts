@@ -2,6 +2,7 @@
 import { Registry } from 'prom-client';
 import { createAdminApp } from '../admin/admin-app.ts';
 import { startAdminServer, type AdminServer } from '../admin/admin-server.ts';
+import { writtenStatus } from '../broker/status.ts';
 import { createMetrics, type Metrics } from '../admin/metrics.ts';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
 import type { Config } from '../config.ts';
@@ -104,7 +105,7 @@ async function openAdmin(config: Config, parts: AdminParts): Promise<AdminServer
     status: () => {
       const { waiting, etag } = endpoint.publication;
       return {
-        ...replica.status(),
+        ...writtenStatus(replica.status()),
         version: productVersion(),
         ...replica.details(),
         declarationFaults: replica.declarationFaults() ?? [],
