@@ -20,11 +20,11 @@ import { PeerGatherers } from './gather-peers.ts';
 import { SpireGatherer } from './gather-spire.ts';
 import { MeshKeeper, type MeshParts, type MeshReport } from './mesh-keeper.ts';
 import { PassRunner } from './pass-runner.ts';
-import { runPass, type PassReport } from './pass.ts';
+import { runPass, type PassReport, type PassResult } from './pass.ts';
 import { PollerProbe } from './probe-pollers.ts';
 import { refreshBySpire } from './refresh-by-spire.ts';
 import { repeat } from './repeat.ts';
-import { brokerStatus, type BrokerStatus } from './status.ts';
+import { liveStatus, type LiveStatus } from './status.ts';
 
 export interface BrokerSettings {
   readonly refresh: RefreshLimits;
@@ -72,6 +72,8 @@ export interface BrokerParts {
   readonly random?: () => number;
 }
 
+const NOT_READ = { code: 'NotReadYet', message: 'the mesh was not looked at yet' };
+
 /** How often it is looked whether a probe for SPIRE's own pollers is due. */
 const PROBE_TICK_MS = 1_000;
 /** How often entries are read that spire-controller-manager is about to change. */
@@ -92,7 +94,7 @@ export class Broker {
   readonly #stop = new AbortController();
   #followed: Declarations | undefined;
   #published: Bundle | undefined;
-  #lastPass: PassReport | undefined;
+  #lastPass: PassResult | undefined;
   #loops: readonly Promise<void>[] = [];
 
   constructor(parts: BrokerParts) {
@@ -184,8 +186,8 @@ export class Broker {
     for (const { trustDomain } of this.#followed?.peers ?? []) this.refresh(trustDomain);
   }
 
-  status(): BrokerStatus {
-    return brokerStatus({
+  status(): LiveStatus {
+    return liveStatus({
       trustDomain: this.#parts.trustDomain,
       facts: this.#board.snapshot(),
       lastPass: this.#lastPass,
@@ -196,13 +198,14 @@ export class Broker {
   /** What was declared stays in force while nothing can be read. */
   #noteDeclared(result: Declarations | CodedError): void {
     const at = this.#clock.now();
-    if (result instanceof Error && this.#board.snapshot().declared.state === 'Known') return;
+    if (result instanceof Error && this.#board.fact('declared').state === 'Known') return;
     const fact = result instanceof Error ? unreadable(result, at) : known(result, at);
     this.#board.replace('declared', fact, (a, b) => JSON.stringify(a) === JSON.stringify(b));
   }
 
   #onFactsChanged(): void {
-    const { declared, ownBundle, stored } = this.#board.snapshot();
+    const [declared, ownBundle] = [this.#board.fact('declared'), this.#board.fact('ownBundle')];
+    const { stored } = this.#board;
     if (ownBundle.state === 'Known' && ownBundle.value !== this.#published) {
       this.#published = ownBundle.value;
       this.#parts.observer.ownBundle(ownBundle.value);
@@ -223,11 +226,14 @@ export class Broker {
   }
 
   #makeMeshKeeper(mesh: MeshParts): MeshKeeper {
+    this.#board.replaceOptional('mesh', unreadable(NOT_READ, this.#clock.now()));
     const { trustDomain, observer, isUpkeepOnly = () => false, mayWrite = () => true } = this.#parts;
     return new MeshKeeper({
       ...mesh,
-      ...{ trustDomain, board: this.#board, clock: this.#clock, isUpkeepOnly, mayWrite },
+      ...{ trustDomain, clock: this.#clock, isUpkeepOnly, mayWrite },
+      facts: () => this.#board.snapshot(),
       onReport: (report) => {
+        this.#board.replaceOptional('mesh', known(report.standings, this.#clock.now()));
         observer.meshLooked(report);
       },
       onFault: (error) => {
@@ -252,7 +258,7 @@ export class Broker {
       });
       // What our own end cut off says nothing of SPIRE: another replica may be writing status by now.
       if (this.#stop.signal.aborted || !mayWrite()) return { failed: false };
-      this.#lastPass = report;
+      this.#lastPass = { plan: report.plan, outcomes: report.outcomes };
       this.#gatherers.noteApplied(report);
       this.#follower.notePass(report);
       this.#mesh?.notePass(report);

@@ -14,7 +14,6 @@ import { referencedCas } from '../istio/referenced-cas.ts';
 import { revisionRefs, sharedMeshConfigs, type MeshConfigNames } from '../istio/shared-mesh-configs.ts';
 import { applyMeshSteps } from './apply-mesh.ts';
 import { codedError } from './coded.ts';
-import type { FactBoard } from './fact-board.ts';
 import { ObjectFollower } from './follow-objects.ts';
 import { listWindow } from './list-window.ts';
 import { PassRunner } from './pass-runner.ts';
@@ -46,9 +45,12 @@ export interface MeshReport {
   readonly standings: readonly MeshStanding[];
 }
 
+/** What of the facts about SPIRE the mesh follows from. */
+export type MeshGround = Pick<Facts, 'declared' | 'stored' | 'ownBundle'>;
+
 export interface MeshKeeperParts extends MeshParts {
   readonly trustDomain: TrustDomain;
-  readonly board: FactBoard;
+  readonly facts: () => MeshGround;
   readonly clock: Clock;
   /** Nothing is written while it says so; see `PlanLimits.upkeepOnly`. */
   readonly isUpkeepOnly: () => boolean;
@@ -76,7 +78,7 @@ export class MeshKeeper {
   readonly #gatewayCas = new Map<string, MeshObjectRef>();
   /** Peers that withdrew all their keys, where the policy is to obey. */
   #revoked: ReadonlySet<TrustDomain> = new Set();
-  #looked: Pick<Facts, 'declared' | 'stored' | 'ownBundle'> | undefined;
+  #looked: MeshGround | undefined;
   #cancelLook: Cancel = () => undefined;
   readonly #stop = new AbortController();
 
@@ -87,7 +89,6 @@ export class MeshKeeper {
     this.#follower = new ObjectFollower(objects, clock, () => void this.#runner.request());
     if (agentSds !== undefined) this.#served = this.#notRead();
     if (mergedMesh !== undefined) this.#merged = this.#notRead();
-    parts.board.replaceOptional('mesh', this.#notRead());
   }
 
   /** Until the signal aborts; what was written stays. */
@@ -115,7 +116,7 @@ export class MeshKeeper {
   }
 
   /** Looks again when something changed on the board that the mesh depends on. */
-  noteFacts({ declared, stored, ownBundle }: Facts): void {
+  noteFacts({ declared, stored, ownBundle }: MeshGround): void {
     const before = this.#looked;
     const isSame =
       before !== undefined &&
@@ -136,7 +137,7 @@ export class MeshKeeper {
   }
 
   async #pass(): Promise<{ readonly failed: boolean }> {
-    const { objects, isUpkeepOnly, mayWrite, board, clock, onReport } = this.#parts;
+    const { objects, isUpkeepOnly, mayWrite, onReport } = this.#parts;
     if (isUpkeepOnly()) return { failed: false };
     try {
       const facts = this.#facts();
@@ -153,7 +154,6 @@ export class MeshKeeper {
       const after = { ...facts, ...this.#objectFacts() };
       const input = { facts: after, outcomes, merged: this.#merged, served: this.#served };
       const standings = plan.peers.map((peer) => standingOf(peer, input));
-      board.replaceOptional('mesh', known(standings, clock.now()));
       this.#lookAgainAt(plan.nextLookAt);
       onReport({ facts, plan, outcomes, standings });
       return { failed: outcomes.some(({ error }) => error !== undefined) };
@@ -164,8 +164,8 @@ export class MeshKeeper {
   }
 
   #facts(): MeshFacts {
-    const { trustDomain, board, clock, settings } = this.#parts;
-    const { declared, stored, ownBundle } = board.snapshot();
+    const { trustDomain, clock, settings } = this.#parts;
+    const { declared, stored, ownBundle } = this.#parts.facts();
     const peers = declared.state === 'Known' ? declared.value.peers : [];
     for (const ref of peers.flatMap(({ mesh }) =>
       (mesh?.gatewayCas ?? []).map((ca) => gatewayCaRef(ca, settings.namespace)),

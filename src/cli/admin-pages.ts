@@ -2,7 +2,7 @@
 import type { Registry } from 'prom-client';
 import type { AdminSources, Check } from '../admin/admin-app.ts';
 import type { Metrics } from '../admin/metrics.ts';
-import type { BrokerStatus, UnreadableStatus } from '../broker/status.ts';
+import { writtenStatus, type BrokerStatus, type UnreadableStatus } from '../broker/status.ts';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
 import type { Config } from '../config.ts';
 import { systemClock } from '../federation/clock.ts';
@@ -74,7 +74,7 @@ export class AdminPages implements AdminSources {
     const { replica, endpoint } = this.#running;
     const { waiting, etag } = endpoint.publication;
     return {
-      ...replica.status(),
+      ...writtenStatus(replica.status()),
       version,
       ...replica.details(),
       declarationFaults: replica.declarationFaults() ?? [],

@@ -5,6 +5,7 @@ import { demoCommand } from './demo.ts';
 import { fetchCommand } from './fetch.ts';
 import { planCommand } from './plan.ts';
 import { rebootstrapCommand } from './rebootstrap.ts';
+import { renderCommand } from './render.ts';
 import { runCommand } from './run.ts';
 import { settingsCommand } from './settings.ts';
 import { statusCommand } from './status.ts';
@@ -18,6 +19,7 @@ export const COMMANDS: readonly Command[] = [
   planCommand,
   statusCommand,
   rebootstrapCommand,
+  renderCommand,
   settingsCommand,
   versionCommand,
 ];

@@ -14,7 +14,9 @@ export const demoCommand: Command = {
       unread.abort();
     });
     // Loaded only here: a broker that runs for months has no use for the embedded SPIRE.
-    const { runDemo } = await import('./demo/run-demo.ts');
+    const { runDemo } = await import('./demo/run-demo.ts').catch((cause: unknown) => {
+      throw new Error('the demo is not there: install fedbroker-demo.mjs beside fedbroker.mjs', { cause });
+    });
     return runDemo({ ...context, signal: AbortSignal.any([context.signal, unread.signal]) });
   },
 };

@@ -1,13 +1,13 @@
 // Can this broker serve our bundle? Judged for /readyz, by which Kubernetes sends it the peers that fetch.
 import type { Check } from '../admin/admin-app.ts';
-import type { BrokerStatus } from '../broker/status.ts';
+import type { LiveStatus } from '../broker/status.ts';
 import type { OwnEndpoint } from './own-endpoint.ts';
 
 /** A restart of SPIRE is shorter: it takes no replica out. */
 const MIN_STALE_AFTER_SECONDS = 60;
 
 export interface ReadinessInput {
-  readonly status: Pick<BrokerStatus, 'now' | 'ownBundle'>;
+  readonly status: Pick<LiveStatus, 'now' | 'ownBundle'>;
   readonly endpoint: Pick<OwnEndpoint, 'addresses' | 'servingSvid' | 'hasWebIdentity'>;
   readonly refreshHintSeconds: number;
 }

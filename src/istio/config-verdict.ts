@@ -3,7 +3,6 @@ import { fingerprint } from '../bundle/bundle.ts';
 import type { MeshLimits } from './mesh-facts.ts';
 import type { Timing } from './mesh-timing.ts';
 import { isFulfilled, type MeshVerdict } from './mesh-verdict.ts';
-import { anchorPrints } from './published.ts';
 import type { Wanted } from './wanted-trust.ts';
 
 /** Whether this peer has anything to do with mesh config; else what is said of it is said elsewhere. */
@@ -20,13 +19,17 @@ export function verdictIn(
   const { trustDomain, verdict, list, anchors } = wanted;
   if (!isFulfilled(verdict) || !concernsConfig(wanted)) return verdict;
   if (objection !== undefined) return objection;
-  const prints = anchorPrints(published);
-  if (rootsDueAt !== undefined && anchors !== 'Keep' && anchors.some((der) => !prints.has(fingerprint(der)))) {
+  if (rootsDueAt !== undefined && anchors !== 'Keep' && !hasAll(published.anchors.get(trustDomain), anchors)) {
     const message = `roots of it are written ${rootsDueAt.toISOString()}, together with others: each change costs every proxy a certificate`;
     return { code: 'WaitsForRootInterval', message, until: rootsDueAt };
   }
   const waits = listDueAt !== undefined && list === 'On' && !published.listed.has(trustDomain);
   return waits ? waitsForList(listDueAt, limits) : verdict;
+}
+
+function hasAll(published: readonly Uint8Array[] = [], wanted: readonly Uint8Array[]): boolean {
+  const prints = new Set(published.map(fingerprint));
+  return wanted.every((der) => prints.has(fingerprint(der)));
 }
 
 function waitsForList(listDueAt: Date, { isListWindowOpen, nextListWindowAt }: MeshLimits): MeshVerdict {

@@ -3,9 +3,9 @@ import { readCertificate } from '../bundle/certificate.ts';
 import { fingerprint } from '../bundle/bundle.ts';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
 import { serializeMeshContent } from './mesh-content.ts';
-import type { MeshVerdict } from './mesh-verdict.ts';
-import { contentOf, recordOf, withAnchors, type Published } from './published.ts';
-import { SUBJECT_BYTES_MAX, subjectListBytes } from './subject-budget.ts';
+import type { MeshVerdict, MeshWarning } from './mesh-verdict.ts';
+import { contentOf, isSamePublished, recordOf, withAnchors, type Published } from './published.ts';
+import { SUBJECT_BYTES_ENVOY_MAX, SUBJECT_BYTES_MAX, SUBJECT_BYTES_WARN, subjectListBytes } from './subject-budget.ts';
 import type { Wanted } from './wanted-trust.ts';
 
 /** Kubernetes takes 1 MiB; the rest is for its own notes about the object. */
@@ -25,16 +25,24 @@ export interface Composition {
  */
 export function compose(before: Published, wanted: readonly Wanted[], ownRoots: readonly Uint8Array[]): Composition {
   const all = wanted.reduce(change, before);
-  if (whyNot(all, ownRoots) === undefined) return { published: all, refused: new Map() };
+  if (isSamePublished(all, before) || whyNot(all, ownRoots) === undefined)
+    return { published: all, refused: new Map() };
   const refused = new Map<TrustDomain, MeshVerdict>();
   let published = before;
   for (const each of [...wanted].sort((a, b) => rank(a, before) - rank(b, before))) {
     const next = change(published, each);
-    const objection = takesAway(each) ? undefined : whyNot(next, ownRoots);
+    const objection = takesAway(each) || isThere(published, each) ? undefined : whyNot(next, ownRoots);
     if (objection === undefined) published = next;
     else refused.set(each.trustDomain, objection);
   }
   return { published, refused };
+}
+
+export function budgetWarnings(published: Published, ownRoots: readonly Uint8Array[]): MeshWarning[] {
+  const bytes = subjectListBytes([...contentOf(published).anchors, ...ownRoots]);
+  if (bytes <= SUBJECT_BYTES_WARN) return [];
+  const message = `the names of all CAs take ${bytes} bytes of every handshake; beyond ${SUBJECT_BYTES_MAX} no peer is added, beyond ${SUBJECT_BYTES_ENVOY_MAX} every handshake fails`;
+  return [{ code: 'BudgetNear', message }];
 }
 
 function rank(wanted: Wanted, { listed, anchors }: Published): number {
@@ -44,6 +52,15 @@ function rank(wanted: Wanted, { listed, anchors }: Published): number {
 
 function takesAway({ list, anchors }: Wanted): boolean {
   return list !== 'On' && (anchors === 'Keep' || anchors.length === 0);
+}
+
+function isThere({ listed, anchors }: Published, wanted: Wanted): boolean {
+  const { trustDomain, list } = wanted;
+  const there = new Set(anchors.get(trustDomain)?.map(fingerprint));
+  const isListed = list === 'Keep' || listed.has(trustDomain) === (list === 'On');
+  if (wanted.anchors === 'Keep') return isListed;
+  const prints = new Set(wanted.anchors.map(fingerprint));
+  return isListed && prints.size === there.size && [...prints].every((print) => there.has(print));
 }
 
 function change({ listed, anchors }: Published, wanted: Wanted): Published {

@@ -5,6 +5,8 @@ import { parseDocument } from 'yaml';
 export interface CaCertificate {
   readonly pem: string | undefined;
   readonly trustDomains: readonly string[];
+  /** istiod fetches roots there itself; absent where it does not. */
+  readonly spiffeBundleUrl?: string;
 }
 
 export interface MergedMesh {
@@ -113,8 +115,16 @@ function isCaCertificate(value: unknown): boolean {
 }
 
 function readCaCertificate(value: unknown): CaCertificate {
-  const { pem, trustDomains } = value as { pem?: string | null; trustDomains?: readonly string[] | null };
-  return { pem: pem ?? undefined, trustDomains: trustDomains ?? [] };
+  const { pem, trustDomains, spiffeBundleUrl } = value as {
+    pem?: string | null;
+    trustDomains?: readonly string[] | null;
+    spiffeBundleUrl?: string | null;
+  };
+  return {
+    pem: pem ?? undefined,
+    trustDomains: trustDomains ?? [],
+    ...(spiffeBundleUrl != null && { spiffeBundleUrl }),
+  };
 }
 
 function mergeDeep(shared: unknown, base: unknown): unknown {

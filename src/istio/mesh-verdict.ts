@@ -40,7 +40,7 @@ export interface MeshVerdict {
 
 /** The peer is accepted all the same. */
 export interface MeshWarning {
-  readonly code: 'FlatRisk' | 'GatewayCaInUse' | 'ConnectionsLiveOn' | 'BaseUnreadable';
+  readonly code: 'FlatRisk' | 'GatewayCaInUse' | 'ConnectionsLiveOn' | 'BaseUnreadable' | 'BudgetNear';
   readonly message: string;
 }
 

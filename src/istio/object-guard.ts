@@ -16,7 +16,7 @@ export type Guarded =
 export interface GuardInput {
   readonly object: Fact<MeshObject | undefined>;
   readonly memory: ObjectMemory;
-  /** Asked of an object that others wrote into too, while nothing is remembered of it. */
+  /** Whether it says what its own record says. */
   readonly isIntact: (content: MeshObjectContent) => boolean;
   readonly limits: Pick<MeshLimits, 'maxFlips' | 'flipWindowMs'>;
   readonly now: Date;
@@ -31,10 +31,12 @@ export function guardObject({ object, memory, limits, now, isIntact }: GuardInpu
     if (memory.content === undefined) return { kind: 'Undisturbed', content: undefined };
   } else {
     if (!found.ours) return { kind: 'Stopped', because: notOurs(found), lookAgainAt: undefined };
+    const isAlone = found.otherManagers.length === 0;
     // Another replica of the broker writes as the same manager: what it wrote is what counts now.
-    if (found.otherManagers.length === 0) return { kind: 'Undisturbed', content: found };
-    const isSame = memory.content === undefined ? isIntact(found) : sameData(found, memory.content);
-    if (isSame) return { kind: 'Undisturbed', content: found };
+    const isRight = isIntact(found) && (isAlone || memory.content === undefined || sameData(found, memory.content));
+    // Written by an earlier version, perhaps; at least nobody else is to be seen.
+    const isOfOld = isAlone && memory.content === undefined;
+    if (isRight || isOfOld) return { kind: 'Undisturbed', content: found };
   }
   return disturbed(found, memory, limits, now);
 }
@@ -79,7 +81,8 @@ function notOurs({ kind, namespace, name, otherManagers }: MeshObject): MeshVerd
 }
 
 function whoDid(found: MeshObject | undefined): string {
-  return found === undefined ? 'somebody deleted the object' : `${found.otherManagers.join(', ')} changed the object`;
+  if (found === undefined) return 'somebody deleted the object';
+  return `${found.otherManagers.length === 0 ? 'somebody' : found.otherManagers.join(', ')} changed the object`;
 }
 
 function sameData(one: Pick<MeshObjectContent, 'data'>, other: Pick<MeshObjectContent, 'data'>): boolean {

@@ -5,7 +5,7 @@ import { aliasesOf, baseWarnings, hidesOurs, isAlias } from './base-mesh.ts';
 import { BASE_SETS, objectionTo } from './candidate.ts';
 import { CONFIG_TARGETS, NO_PLACE, type ConfigTarget } from './config-target.ts';
 import { concernsConfig, verdictIn } from './config-verdict.ts';
-import { compose, type Composition } from './mesh-budget.ts';
+import { budgetWarnings, compose, type Composition } from './mesh-budget.ts';
 import { MESH_KEY, parseMeshContent } from './mesh-content.ts';
 import type { MeshFacts, MeshLimits, SharedMeshConfig } from './mesh-facts.ts';
 import { memoryOf } from './mesh-memory.ts';
@@ -87,7 +87,7 @@ function planPlace(place: Place, { shared, peers, facts, limits }: ConfigInput):
   const { before, guarded, found, ref, isRestored } = place;
   const bases = shared.map(({ base }) => base);
   const aliases = aliasesOf(limits.target === 'PatchBase' ? [place.fact] : bases);
-  const isBarred = ({ trustDomain }: Wanted) => aliases.has(trustDomain);
+  const isBarred = ({ trustDomain, isCut }: Wanted) => aliases.has(trustDomain) && !isCut;
   const undeclared = undeclaredOf(before, peers, facts);
   const allowed = peers.map((wanted) => (isBarred(wanted) ? asItIs(wanted) : wanted));
   const { composed, objection } = composeUnobjected({ place, wanted: allowed, undeclared, shared, facts });
@@ -108,14 +108,14 @@ function planPlace(place: Place, { shared, peers, facts, limits }: ConfigInput):
     steps: step === undefined ? [] : [step],
     published: timing.published,
     removals: undeclared.map(({ trustDomain, verdict }) => ({ trustDomain, verdict })),
-    warnings: baseWarnings(bases),
+    warnings: [...baseWarnings(bases), ...budgetWarnings(timing.published, ownRootsOf(facts))],
     verdictOf: (wanted) =>
       isBarred(wanted) && concernsConfig(wanted)
         ? isAlias(wanted.trustDomain)
         : (composed.refused.get(wanted.trustDomain) ?? verdictIn(wanted, timing, objection, limits)),
     isListChanging: timing.listDueAt !== undefined || timing.changesList,
     lookAgainAt: [lookForList(timing, facts, limits), timing.rootsDueAt].flatMap((time) => time ?? []),
-    undisturbed: guarded.kind === 'Undisturbed' && found !== undefined && guarded.content === found ? found : undefined,
+    undisturbed: !isRestored && found !== undefined && guarded.content === found ? found : undefined,
   };
 }
 
@@ -136,7 +136,7 @@ function composeUnobjected({ place, wanted, undeclared, shared, facts }: Candida
   readonly composed: Composition;
   readonly objection: MeshVerdict | undefined;
 } {
-  const ownRoots = facts.ownBundle.state === 'Known' ? facts.ownBundle.value.x509Authorities : [];
+  const ownRoots = ownRootsOf(facts);
   const whole = compose(place.before, [...wanted, ...undeclared], ownRoots);
   const isStanding = isSamePublished(place.before, whole.published) && !place.isRestored;
   const objection = isStanding ? standingObjection(place, shared) : objectionIn(place, whole.published, shared);
@@ -148,6 +148,11 @@ function composeUnobjected({ place, wanted, undeclared, shared, facts }: Candida
 /** What is written already is not simulated again and again; but others may have hidden it meanwhile. */
 function standingObjection({ target }: Place, shared: readonly SharedMeshConfig[]): MeshVerdict | undefined {
   return target === CONFIG_TARGETS.SharedConfigMap && hidesOurs(shared.map(({ base }) => base)) ? BASE_SETS : undefined;
+}
+
+/** They are in the same list of every handshake. */
+function ownRootsOf({ ownBundle }: MeshFacts): readonly Uint8Array[] {
+  return ownBundle.state === 'Known' ? ownBundle.value.x509Authorities : [];
 }
 
 function objectionIn(

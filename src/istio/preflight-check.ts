@@ -1,10 +1,11 @@
 // What is asked of a mesh before peers are let in, how may it end, and of what is it asked?
 import type { TrustDomain } from '../bundle/trust-domain.ts';
 import type { Fact } from '../federation/facts.ts';
-import type { MeshObject, MeshObjectRef } from '../federation/mesh-objects.ts';
 import type { IstiodDeployment, MeshSurvey } from '../federation/mesh-survey.ts';
 import type { MeshAnchors } from '../federation/relationship.ts';
-import { readBaseMeshConfig, type BaseMeshConfig } from './base-mesh-config.ts';
+import { MESH_KEY } from './mesh-content.ts';
+import type { MeshLimits, SharedMeshConfig } from './mesh-facts.ts';
+import { mergeMesh, type MergedMesh } from './mesh-merge.ts';
 
 export type PreflightCheckId =
   | 'MultiRootEnabled'
@@ -34,19 +35,12 @@ export interface PreflightCheck {
   readonly anchors: readonly MeshAnchors[];
 }
 
-export interface RevisionConfig {
-  /** Of istiod. */
-  readonly revision: string;
-  /** The ConfigMap of ours that it should read. */
-  readonly ref: MeshObjectRef;
-  /** Its own ConfigMap; undefined: not looked at. */
-  readonly base: Fact<MeshObject | undefined> | undefined;
-}
+/** What is checked of one revision of istiod; what is in our ConfigMap plays no part. */
+export type RevisionConfig = Omit<SharedMeshConfig, 'object'>;
 
 export interface PreflightFacts {
   readonly ownTrustDomain: TrustDomain;
-  /** Where peers are written: into a ConfigMap of ours, or into istiod's own. */
-  readonly target: 'shared-config' | 'patch-base';
+  readonly target: MeshLimits['target'];
   readonly revisions: readonly RevisionConfig[];
   readonly survey: MeshSurvey;
 }
@@ -71,14 +65,14 @@ export function askIstiods(
 
 /** Of each revision's own mesh config. */
 export function askBases(
-  judge: (base: BaseMeshConfig, config: RevisionConfig, facts: PreflightFacts) => Finding | undefined,
+  judge: (base: MergedMesh, config: RevisionConfig, facts: PreflightFacts) => Finding | undefined,
 ): Question {
   return askRevisions((config, facts) => {
     if (config.base === undefined) return unknown('the mesh config of istiod is not read');
     return ifKnown(config.base, (object) => {
-      const base = readBaseMeshConfig(object?.data['mesh'] ?? '');
-      if (base !== undefined) return judge(base, config, facts);
-      return unknown('the mesh config of istiod is no YAML map; istiod cannot read it either');
+      const base = mergeMesh({ shared: undefined, base: object?.data[MESH_KEY] });
+      if (base.ignored.base === undefined) return judge(base, config, facts);
+      return unknown(`istiod cannot read its own mesh config: ${base.ignored.base}; mend it`);
     });
   });
 }

@@ -51,15 +51,16 @@ const ROWS: readonly Row[] = [
     id: 'SharedMeshConfigWired',
     anchors: ALL,
     ask: askIstiods((istiod, { ref }, { target }) =>
-      target === 'shared-config' ? sharedMeshConfigFinding(istiod, ref) : undefined,
+      target === 'SharedConfigMap' ? sharedMeshConfigFinding(istiod, ref) : undefined,
     ),
   },
   {
     id: 'BaseSetsCaCertificates',
     anchors: ALL,
-    ask: askBases(({ setsCaCertificates }, { ref }, { target }) => {
-      if (target !== 'shared-config') return undefined;
-      if (!setsCaCertificates) return ok('the mesh config of istiod leaves caCertificates to shared mesh config');
+    ask: askBases(({ caCertificatesOf }, { ref }, { target }) => {
+      if (target !== 'SharedConfigMap') return undefined;
+      if (caCertificatesOf === undefined)
+        return ok('the mesh config of istiod leaves caCertificates to shared mesh config');
       return failed(
         `the mesh config of istiod has caCertificates itself, which wins over "${ref.name}" even when it is empty; take that field out (Helm value meshConfig.caCertificates), or choose istio: patch-base`,
       );
@@ -131,13 +132,14 @@ const ROWS: readonly Row[] = [
   {
     id: 'SpiffeBundleUrlPresent',
     anchors: ALL,
-    ask: askBases(({ spiffeBundleUrls: urls }) =>
-      urls.length === 0
+    ask: askBases(({ caCertificates }) => {
+      const urls = caCertificates.flatMap(({ spiffeBundleUrl }) => spiffeBundleUrl ?? []);
+      return urls.length === 0
         ? ok('istiod fetches no bundles itself')
         : warning(
             `istiod fetches roots itself (${urls.join(', ')}), for no trust domain in particular, and drops them when a fetch fails; take spiffeBundleUrl out of meshConfig.caCertificates and declare these peers here`,
-          ),
-    ),
+          );
+    }),
   },
   {
     id: 'AmbientDetected',

@@ -31,7 +31,7 @@ export interface MeshSurveyOptions {
   readonly spireAgentConfig: MeshPlace | undefined;
 }
 
-const NAMESPACES: Resource = { group: '', version: 'v1', plural: 'namespaces', kind: 'Namespace', namespaced: false };
+export const NAMESPACES: Resource = { group: '', version: 'v1', plural: 'namespaces', kind: 'Namespace', namespaced: false };
 
 export class MeshSurveyReader implements MeshSurveys {
   readonly #options: MeshSurveyOptions;
