@@ -7,6 +7,7 @@ import type { AgentSds, MergedAnchors, MergedMesh, ServedAnchors } from '../fede
 import type { MeshSurvey, MeshSurveys } from '../federation/mesh-survey.ts';
 import { refOf as gatewayCaRef } from '../istio/gateway-ca-content.ts';
 import type { MeshFacts, MeshLimits } from '../istio/mesh-facts.ts';
+import { meshRootsOf, meshRootsRef } from '../istio/mesh-roots.ts';
 import { EMPTY_MEMORY, rememberMesh, type MeshMemory, type MeshStepOutcome } from '../istio/mesh-memory.ts';
 import { standingOf } from '../istio/mesh-standing.ts';
 import { planMesh, type MeshPlan } from '../istio/plan-mesh.ts';
@@ -72,6 +73,8 @@ export class MeshKeeper {
   #survey: MeshSurvey | undefined;
   /** The last that could be read: an istiod does not vanish because it cannot be seen. */
   #istiods: MeshSurvey['istiods'] | undefined;
+  /** Likewise: a root of istiod's does not change because it cannot be read. */
+  #meshRoots: MeshFacts['meshRoots'] | undefined;
   #merged: Fact<MergedAnchors> | undefined;
   #served: Fact<ServedAnchors> | undefined;
   /** CA objects that were declared once in this life: they go when nobody names them any more. */
@@ -173,13 +176,17 @@ export class MeshKeeper {
       this.#gatewayCas.set(meshObjectKey(ref), ref);
     }
     const configs = this.#revisions().flatMap(({ ref, base }) => [ref, base]);
-    this.#follower.follow([...configs, ...this.#gatewayCas.values()]);
+    const meshRoots = meshRootsRef(settings.istioNamespace);
+    this.#follower.follow([...configs, meshRoots, ...this.#gatewayCas.values()]);
+    const found = meshRootsOf(this.#follower.fact(meshRoots));
+    if (found.state === 'Known' || this.#meshRoots?.state !== 'Known') this.#meshRoots = found;
     return {
       now: clock.now(),
       ownTrustDomain: trustDomain,
       ...{ declared, stored, ownBundle },
       revoked: this.#revoked,
       referencedCas: this.#referencedCas(),
+      meshRoots: this.#meshRoots,
       memory: this.#memory,
       ...this.#objectFacts(),
     };

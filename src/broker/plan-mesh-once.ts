@@ -45,7 +45,12 @@ export async function planMeshOnce(
   return latest;
 }
 
-function isWhole({ facts: { shared, gatewayCas, referencedCas } }: MeshReport): boolean {
-  const facts = [...shared.flatMap(({ object, base }) => [object, base]), ...gatewayCas.values(), referencedCas];
+function isWhole({ facts: { shared, gatewayCas, referencedCas, meshRoots } }: MeshReport): boolean {
+  const facts = [
+    ...shared.flatMap(({ object, base }) => [object, base]),
+    ...gatewayCas.values(),
+    referencedCas,
+    meshRoots,
+  ];
   return facts.every((fact) => fact?.state !== 'Unreadable' || fact.reason !== 'NotReadYet');
 }

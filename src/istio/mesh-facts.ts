@@ -30,6 +30,8 @@ export interface MeshFacts {
   readonly gatewayCas: ReadonlyMap<string, Fact<MeshObject | undefined>>;
   /** By `objectKey`: the CA objects that a Gateway or DestinationRule names. */
   readonly referencedCas: Fact<ReadonlySet<string>>;
+  /** DER: what istiod's own certificates end at, beside which mesh config's stand. None where there is no istiod CA. */
+  readonly meshRoots: Fact<readonly Uint8Array[]>;
   readonly memory: MeshMemory;
 }
 

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import type { MeshParts } from '../../src/broker/mesh-keeper.ts';
 import { fingerprint } from '../../src/bundle/bundle.ts';
+import { toPem } from '../../src/bundle/certificate.ts';
 import { systemClock, untilAborted } from '../../src/federation/clock.ts';
 import { known } from '../../src/federation/facts.ts';
 import type { ServedAnchors } from '../../src/federation/mesh-ports.ts';
@@ -13,6 +14,7 @@ import { openApiServer, type ApiServer } from '../../src/kubernetes/api-server.t
 import { CONFIG_MAPS, SECRETS } from '../../src/kubernetes/core-resources.ts';
 import { MeshResources } from '../../src/kubernetes/mesh-objects.ts';
 import { startFakeApiServer, type FakeApiServer } from '../fakes/fake-api-server.ts';
+import { makeCertificate } from '../fakes/fake-ca.ts';
 import { bundleOf, EAST, NORTH, peerOf, WEST } from '../federation/samples.ts';
 import { ScriptedSource, startSide, until, type Side } from './side.ts';
 
@@ -171,6 +173,29 @@ describe('a broker beside a mesh', () => {
     const passes = side.reports.length;
     await until('a pass has ended', () => side.reports.length > passes);
     assert.equal(await sharedText(), text);
+  });
+
+  it('adds no root beside those of istiod while these may not be read, and does when they may', async () => {
+    const istiod = await makeCertificate({ isCa: true });
+    kube.isAllowed = ({ name }) => name !== 'istio-ca-root-cert';
+    side.declare([peer(WEST)]);
+    await side.startBroker(source, { mesh });
+    await until('it says what it waits for', () => meshInjected(WEST)?.reason === 'MeshRootsUnreadable');
+    assert.equal(await sharedText(), undefined);
+    const metadata = { name: 'istio-ca-root-cert', namespace: 'istio-system' };
+    await api.create(CONFIG_MAPS, { metadata, data: { 'root-cert.pem': istiod.pem } });
+    kube.isAllowed = () => true;
+    await until('the mesh accepts it', () => meshInjected(WEST)?.status === 'True');
+  });
+
+  it('refuses a peer with a root that istiod has', async () => {
+    const [root] = bundleOf(WEST).x509Authorities;
+    const metadata = { name: 'istio-ca-root-cert', namespace: 'istio-system' };
+    await api.create(CONFIG_MAPS, { metadata, data: { 'root-cert.pem': toPem(root!) } });
+    side.declare([peer(WEST)]);
+    await side.startBroker(source, { mesh });
+    await until('the condition says RootCollision', () => meshInjected(WEST)?.reason === 'RootCollision');
+    assert.equal(await sharedText(), undefined);
   });
 
   it('believes that workloads of SPIRE accept a peer only when the agent serves its roots', async () => {

@@ -45,6 +45,7 @@ export class MeshWorld {
   /** By key, of the objects that are declared but not there. */
   readonly gatewayRefs: MeshObjectRef[] = [];
   referenced: readonly string[] = [];
+  meshRoots: readonly Uint8Array[] = [];
   /** Replaces facts of the next passes. */
   facts: Partial<MeshFacts> = {};
   /** Every step that was applied. */
@@ -144,6 +145,7 @@ export class MeshWorld {
       ],
       gatewayCas: new Map([...this.gatewayRefs, ...cas].map((ref) => [objectKey(ref), this.fact(ref)])),
       referencedCas: known(new Set(this.referenced), now),
+      meshRoots: known(this.meshRoots, now),
       memory: this.memory,
       ...this.facts,
     };
