@@ -2,6 +2,7 @@
 import { request } from 'node:http';
 import type { BrokerStatus, PeerStatus } from '../broker/status.ts';
 import { wantsJson, type Command } from './command.ts';
+import { meshStatusLines } from './mesh-lines.ts';
 import { table } from './table.ts';
 
 const TIMEOUT_MS = 5_000;
@@ -43,8 +44,10 @@ export function statusText(status: BrokerStatus): string {
       .filter((condition) => condition.status !== 'True' && condition.type !== 'Ready')
       .map(({ type, reason, message }) => `  ${name} ${type} (${reason}): ${message}`),
   );
+  const mesh = status.mesh === undefined ? [] : meshStatusLines(status.mesh);
   if (status.peers.length === 0) lines.push('no peer is declared');
-  return [...lines, ...(problems.length > 0 ? ['', ...problems] : [])].join('\n') + '\n';
+  const notes = [...problems, ...mesh];
+  return [...lines, ...(notes.length > 0 ? ['', ...notes] : [])].join('\n') + '\n';
 }
 
 function peerRow(peer: PeerStatus): string[] {
