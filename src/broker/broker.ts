@@ -95,6 +95,7 @@ export class Broker {
   #followed: Declarations | undefined;
   #published: Bundle | undefined;
   #lastPass: PassResult | undefined;
+  #lastMesh: MeshReport | undefined;
   #loops: readonly Promise<void>[] = [];
 
   constructor(parts: BrokerParts) {
@@ -191,6 +192,7 @@ export class Broker {
       trustDomain: this.#parts.trustDomain,
       facts: this.#board.snapshot(),
       lastPass: this.#lastPass,
+      lastMesh: this.#lastMesh,
       nextFetchAt: (trustDomain) => this.#gatherers.nextFetchAt(trustDomain),
     });
   }
@@ -234,6 +236,7 @@ export class Broker {
       facts: () => this.#board.snapshot(),
       onReport: (report) => {
         this.#board.replaceOptional('mesh', known(report.standings, this.#clock.now()));
+        this.#lastMesh = report;
         observer.meshLooked(report);
       },
       onFault: (error) => {

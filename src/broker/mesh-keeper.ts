@@ -1,4 +1,5 @@
 // What runs so that the mesh accepts exactly the declared peers? Facts → plan → steps → outcomes, beside the passes for SPIRE.
+import { isDeepStrictEqual } from 'node:util';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
 import type { Cancel, Clock } from '../federation/clock.ts';
 import { known, unreadable, type Fact, type Facts, type MeshStanding } from '../federation/facts.ts';
@@ -9,6 +10,7 @@ import { refOf as gatewayCaRef } from '../istio/gateway-ca-content.ts';
 import type { MeshFacts, MeshLimits } from '../istio/mesh-facts.ts';
 import { meshRootsOf, meshRootsRef } from '../istio/mesh-roots.ts';
 import { EMPTY_MEMORY, rememberMesh, type MeshMemory, type MeshStepOutcome } from '../istio/mesh-memory.ts';
+import { barredPeers, reviewMesh, type MeshReview } from '../istio/mesh-review.ts';
 import { standingOf } from '../istio/mesh-standing.ts';
 import { planMesh, type MeshPlan } from '../istio/plan-mesh.ts';
 import { referencedCas } from '../istio/referenced-cas.ts';
@@ -24,6 +26,10 @@ import { repeat } from './repeat.ts';
 export interface MeshSettings extends MeshConfigNames, Omit<MeshLimits, 'isListWindowOpen' | 'nextListWindowAt'> {
   /** In which minutes the list of names may change, as a cron expression; undefined: always. */
   readonly listSchedule: string | undefined;
+  /** Whether what is found in policies, gateways and service entries keeps a peer out. */
+  readonly isStrict: boolean;
+  /** Policies there are for the whole mesh. */
+  readonly rootNamespace: string;
 }
 
 /** The mesh of the cluster that our SPIRE serves. */
@@ -44,6 +50,8 @@ export interface MeshReport {
   readonly outcomes: readonly MeshStepOutcome[];
   /** After it. */
   readonly standings: readonly MeshStanding[];
+  /** Undefined: the mesh was not surveyed yet. */
+  readonly review: MeshReview | undefined;
 }
 
 /** What of the facts about SPIRE the mesh follows from. */
@@ -155,10 +163,11 @@ export class MeshKeeper {
       });
       this.#memory = rememberMesh(facts, plan, outcomes);
       const after = { ...facts, ...this.#objectFacts() };
-      const input = { facts: after, outcomes, merged: this.#merged, served: this.#served };
+      const review = this.#review(after);
+      const input = { facts: after, outcomes, review, merged: this.#merged, served: this.#served };
       const standings = plan.peers.map((peer) => standingOf(peer, input));
       this.#lookAgainAt(plan.nextLookAt);
-      onReport({ facts, plan, outcomes, standings });
+      onReport({ facts, plan, outcomes, standings, review });
       return { failed: outcomes.some(({ error }) => error !== undefined) };
     } catch (error) {
       this.#parts.onFault(codedError(error));
@@ -180,6 +189,8 @@ export class MeshKeeper {
     this.#follower.follow([...configs, meshRoots, ...this.#gatewayCas.values()]);
     const found = meshRootsOf(this.#follower.fact(meshRoots));
     if (found.state === 'Known' || this.#meshRoots?.state !== 'Known') this.#meshRoots = found;
+    const objects = this.#objectFacts();
+    const review = settings.isStrict ? this.#review(objects) : undefined;
     return {
       now: clock.now(),
       ownTrustDomain: trustDomain,
@@ -187,9 +198,16 @@ export class MeshKeeper {
       revoked: this.#revoked,
       referencedCas: this.#referencedCas(),
       meshRoots: this.#meshRoots,
+      barred: review === undefined ? new Map() : barredPeers(peers, review),
       memory: this.#memory,
-      ...this.#objectFacts(),
+      ...objects,
     };
+  }
+
+  #review({ shared: revisions }: Pick<MeshFacts, 'shared'>): MeshReview | undefined {
+    const { trustDomain: ownTrustDomain, settings } = this.#parts;
+    const { target, rootNamespace } = settings;
+    return this.#survey && reviewMesh({ ownTrustDomain, target, rootNamespace, revisions, survey: this.#survey });
   }
 
   /** As they are now, what was just written included. */
@@ -226,17 +244,23 @@ export class MeshKeeper {
 
   async #readMerged(mergedMesh: MergedMesh, signal: AbortSignal): Promise<void> {
     const at = this.#parts.clock.now();
+    const before = this.#merged;
     try {
       this.#merged = known(await mergedMesh.read(signal), at);
     } catch (error) {
       this.#merged = unreadable(codedError(error), at);
     }
-    void this.#runner.request();
+    if (!saysTheSame(before, this.#merged)) void this.#runner.request();
   }
 
   #notRead(): Fact<never> {
     return unreadable({ code: 'NotReadYet', message: 'not read yet' }, this.#parts.clock.now());
   }
+}
+
+function saysTheSame<T>(a: Fact<T> | undefined, b: Fact<T>): boolean {
+  if (a?.state === 'Unreadable' && b.state === 'Unreadable') return a.reason === b.reason;
+  return a?.state === 'Known' && b.state === 'Known' && isDeepStrictEqual(a.value, b.value);
 }
 
 function sameValue<T>(a: Fact<T>, b: Fact<T>): boolean {

@@ -8,6 +8,8 @@ import { indexEntries } from '../federation/entry-index.ts';
 import type { Fact, Facts, FetchFact } from '../federation/facts.ts';
 import type { PeerPlan } from '../federation/plan.ts';
 import type { WaitingRemoval } from '../federation/removal.ts';
+import type { MeshReport } from './mesh-keeper.ts';
+import { meshStatus, type MeshStatus } from './mesh-status.ts';
 import type { PassResult } from './pass.ts';
 
 export interface BrokerStatus {
@@ -22,6 +24,8 @@ export interface BrokerStatus {
   readonly heldBecause?: string;
   /** No longer declared, and waiting for others before their bundle goes. */
   readonly waitingRemovals: readonly WaitingRemoval[];
+  /** Absent where no mesh is written for, and before it was looked at. */
+  readonly mesh?: MeshStatus;
 }
 
 /** As a running broker tells it. */
@@ -69,6 +73,8 @@ export interface StatusInput {
   readonly facts: Facts;
   /** Undefined before the first pass. */
   readonly lastPass: PassResult | undefined;
+  /** Undefined before the mesh was looked at. */
+  readonly lastMesh: MeshReport | undefined;
   readonly nextFetchAt: (trustDomain: TrustDomain) => Date | undefined;
 }
 
@@ -84,7 +90,7 @@ const READ_FACTS = [
 ] as const;
 
 export function liveStatus(input: StatusInput): LiveStatus {
-  const { trustDomain, facts, lastPass } = input;
+  const { trustDomain, facts, lastPass, lastMesh } = input;
   const plan = lastPass?.plan;
   const heldBecause = facts.declared.state === 'Known' ? facts.declared.value.incompleteBecause : undefined;
   return {
@@ -99,6 +105,7 @@ export function liveStatus(input: StatusInput): LiveStatus {
     heldRemovals: plan?.heldRemovals ?? [],
     waitingRemovals: plan?.waitingRemovals ?? [],
     ...(heldBecause !== undefined && { heldBecause }),
+    ...(lastMesh !== undefined && { mesh: meshStatus(lastMesh) }),
   };
 }
 

@@ -44,6 +44,7 @@ export function freshMesh(input: FreshMeshInput): FreshMesh {
       gatewayCas: new Map(refs.map((each) => [objectKey(each), absent])),
       referencedCas: known(new Set<string>(), now),
       meshRoots: known([], now),
+      barred: new Map(),
       memory: EMPTY_MEMORY,
     },
     {

@@ -13,6 +13,7 @@ export const MESH_CODES = {
     'NameNotConstrainable',
     'TrustDomainIsOurs',
     'TrustDomainIsAlias',
+    'PolicyFindings',
     'MeshBudgetExceeded',
     'OwnershipConflict',
     'BaseSetsCaCertificates',

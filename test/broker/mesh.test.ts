@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import type { MeshParts } from '../../src/broker/mesh-keeper.ts';
+import { planMeshOnce } from '../../src/broker/plan-mesh-once.ts';
 import { fingerprint } from '../../src/bundle/bundle.ts';
 import { toPem } from '../../src/bundle/certificate.ts';
 import { systemClock, untilAborted } from '../../src/federation/clock.ts';
@@ -21,11 +22,13 @@ import { ScriptedSource, startSide, until, type Side } from './side.ts';
 const SHARED = { resource: CONFIG_MAPS, namespace: 'istio-system', name: 'istio-federation' };
 const CONSTRAINED: MeshAcceptance = { anchors: 'Constrained', urgent: false, gatewayCas: [] };
 
+const ENVIRONMENT = { ISTIO_MULTIROOT_MESH: 'true', SHARED_MESH_CONFIG: 'istio-federation' };
+
 /** One istiod without a revision, and nothing else that matters. */
-function survey(): MeshSurvey {
+function survey(changes: Partial<MeshSurvey> = {}): MeshSurvey {
   const at = systemClock.now();
   return {
-    istiods: known([{ name: 'istiod', revision: 'default', environment: {}, unreadVariables: [] }], at),
+    istiods: known([{ name: 'istiod', revision: 'default', environment: ENVIRONMENT, unreadVariables: [] }], at),
     proxies: known({ certifiedBySpire: 0, certifiedByIstiod: 0, takingMeshRoots: 0, notTakingMeshRoots: [] }, at),
     ambientNamespaces: known([], at),
     spireAgent: undefined,
@@ -33,6 +36,7 @@ function survey(): MeshSurvey {
     gateways: known([], at),
     serviceEntries: undefined,
     destinationRules: undefined,
+    ...changes,
   };
 }
 
@@ -42,14 +46,20 @@ describe('a broker beside a mesh', () => {
   let kube: FakeApiServer;
   let api: ApiServer;
   let mesh: MeshParts;
+  let found: Partial<MeshSurvey>;
   let serve: ((served: ServedAnchors) => void) | undefined;
 
   beforeEach(async () => {
+    found = {};
     side = await startSide(EAST);
     source = new ScriptedSource();
     for (const name of [WEST, NORTH]) source.publish(peerOf(name).bundleEndpointUrl, bundleOf(name));
     kube = await startFakeApiServer([CONFIG_MAPS, SECRETS]);
     api = await openApiServer({ access: await kube.serviceAccount(), clock: systemClock, timeoutMs: 5_000 });
+    await api.create(CONFIG_MAPS, {
+      metadata: { name: 'istio', namespace: 'istio-system' },
+      data: { mesh: `trustDomain: ${EAST}\n` },
+    });
     const onFault = (error: unknown): never => {
       throw error;
     };
@@ -57,7 +67,7 @@ describe('a broker beside a mesh', () => {
       objects: new MeshResources({ api, clock: systemClock, random: Math.random, onFault }),
       surveys: {
         watch: async (report, signal) => {
-          report(survey());
+          report(survey(found));
           await untilAborted(signal);
         },
       },
@@ -77,6 +87,8 @@ describe('a broker beside a mesh', () => {
         listIntervalMs: 0,
         listSchedule: undefined,
         rootIntervalMs: 0,
+        isStrict: false,
+        rootNamespace: 'istio-system',
         maxFlips: 3,
         flipWindowMs: 60_000,
       },
@@ -229,5 +241,73 @@ describe('a broker beside a mesh', () => {
     assert.deepEqual(await names(), []);
     side.declare([peer(WEST)]);
     await until('the CA object is gone', async () => (await api.get(ref)) === undefined);
+  });
+
+  it('writes, but does not say that a peer is accepted, while istiod would not use its roots', async () => {
+    const istiod = { name: 'istiod', revision: 'default', environment: {}, unreadVariables: [] };
+    found = { istiods: known([istiod], systemClock.now()) };
+    side.declare([peer(WEST)]);
+    const broker = await side.startBroker(source, { mesh });
+    await until('the condition says MultiRootEnabled', () => meshInjected(WEST)?.reason === 'MultiRootEnabled');
+    assert.match(meshInjected(WEST)!.message, /ISTIO_MULTIROOT_MESH/);
+    const failed = broker.status().mesh?.checks.filter(({ status }) => status === 'Failed');
+    assert.deepEqual(failed?.map(({ id }) => id).sort(), ['MultiRootEnabled', 'SharedMeshConfigWired']);
+    assert.deepEqual(await names(), [WEST]);
+  });
+
+  describe('with a policy that allows identities by their namespace alone', () => {
+    const nothing = {
+      ...{ principals: [], notPrincipals: [], namespaces: [], notNamespaces: [], serviceAccounts: [] },
+      ...{ notServiceAccounts: [], trustDomains: [], notTrustDomains: [] },
+    };
+    beforeEach(() => {
+      const source = { ...nothing, namespaces: ['payments'] };
+      const rule = { sources: [source], conditions: [], isAboutIdentitiesAlone: true };
+      const place = { namespace: 'payments', name: 'callers' };
+      found = {
+        authorizationPolicies: known(
+          [{ ...place, action: 'ALLOW', isSelective: false, rules: [rule] }],
+          systemClock.now(),
+        ),
+      };
+    });
+
+    it('lets the peer in and names the policy', async () => {
+      side.declare([peer(WEST)]);
+      const broker = await side.startBroker(source, { mesh });
+      await until('the mesh accepts it', () => meshInjected(WEST)?.status === 'True');
+      assert.match(meshInjected(WEST)!.message, /PolicyAllowsSameNames: AuthorizationPolicy payments\/callers/);
+      assert.deepEqual(
+        broker.status().mesh?.findings.map(({ id, peer: name }) => [id, name]),
+        [['PolicyAllowsSameNames', WEST]],
+      );
+    });
+
+    it('keeps a new peer out under strict, and not one that is in already', async () => {
+      side.declare([peer(WEST)]);
+      const lenient = await side.startBroker(source, { mesh });
+      await until('one name is on the list', async () => (await names()).length === 1);
+      await lenient.stop();
+      side.declare([peer(WEST), peer(NORTH)]);
+      await side.startBroker(source, { mesh: { ...mesh, settings: { ...mesh.settings, isStrict: true } } });
+      await until('the condition says PolicyFindings', () => meshInjected(NORTH)?.reason === 'PolicyFindings');
+      await until('the mesh accepts the other', () => meshInjected(WEST)?.status === 'True');
+      assert.deepEqual(await names(), [WEST]);
+    });
+  });
+
+  it('can be asked what it would change, and changes nothing', async () => {
+    const now = systemClock.now();
+    const ground = {
+      declared: known({ peers: [peer(WEST)], incompleteBecause: undefined }, now),
+      stored: known(new Map([[WEST, bundleOf(WEST)]]), now),
+      ownBundle: known(bundleOf(EAST), now),
+    };
+    const report = await planMeshOnce({ ...mesh, trustDomain: EAST, ground }, 5_000, new AbortController().signal);
+    assert.deepEqual(
+      report?.plan.steps.map(({ kind, ref, trustDomains }) => [kind, ref.name, trustDomains]),
+      [['ApplyMeshObject', 'istio-federation', [WEST]]],
+    );
+    assert.equal(await sharedText(), undefined);
   });
 });

@@ -39,6 +39,7 @@ export class MeshWorld {
   incompleteBecause: string | undefined;
   stored: readonly Bundle[] = [];
   revoked: readonly TrustDomain[] = [];
+  barred: MeshFacts['barred'] = new Map();
   limits = LIMITS;
   memory: MeshMemory = EMPTY_MEMORY;
   readonly objects = new Map<string, MeshObject>();
@@ -140,6 +141,7 @@ export class MeshWorld {
       declared: known({ peers: this.peers, incompleteBecause: this.incompleteBecause }, now),
       stored: known(new Map(this.stored.map((bundle) => [bundle.trustDomain, bundle])), now),
       revoked: new Set(this.revoked),
+      barred: this.barred,
       shared: [
         { revision: 'default', ref: this.#target(), object: this.fact(this.#target()), base: this.fact(BASE_REF) },
       ],
