@@ -3,9 +3,10 @@ import { isDeepStrictEqual } from 'node:util';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
 import type { Cancel, Clock } from '../federation/clock.ts';
 import { known, unreadable, type Fact, type Facts, type MeshStanding } from '../federation/facts.ts';
-import { meshObjectKey, type MeshObjectRef, type MeshObjects } from '../federation/mesh-objects.ts';
+import type { MeshObjectRef, MeshObjects } from '../federation/mesh-objects.ts';
 import type { AgentSds, MergedAnchors, MergedMesh, ServedAnchors } from '../federation/mesh-ports.ts';
 import type { MeshSurvey, MeshSurveys } from '../federation/mesh-survey.ts';
+import type { CodedError } from '../federation/ports.ts';
 import { refOf as gatewayCaRef } from '../istio/gateway-ca-content.ts';
 import type { MeshFacts, MeshLimits } from '../istio/mesh-facts.ts';
 import { meshRootsOf, meshRootsRef } from '../istio/mesh-roots.ts';
@@ -18,6 +19,7 @@ import { revisionRefs, sharedMeshConfigs, type MeshConfigNames } from '../istio/
 import { applyMeshSteps } from './apply-mesh.ts';
 import { codedError } from './coded.ts';
 import { ObjectFollower } from './follow-objects.ts';
+import { GatewayCaRefs } from './gateway-ca-refs.ts';
 import { listWindow } from './list-window.ts';
 import { PassRunner } from './pass-runner.ts';
 import type { PassReport } from './pass.ts';
@@ -48,6 +50,8 @@ export interface MeshReport {
   readonly facts: MeshFacts;
   readonly plan: MeshPlan;
   readonly outcomes: readonly MeshStepOutcome[];
+  /** Why CA objects that an earlier life of the broker left are not known everywhere: those stay. */
+  readonly unlistedCas: readonly CodedError[];
   /** After it. */
   readonly standings: readonly MeshStanding[];
   /** Undefined: the mesh was not surveyed yet. */
@@ -72,6 +76,8 @@ export interface MeshKeeperParts extends MeshParts {
 
 /** Istiod merges within milliseconds; what it holds is asked again while a peer waits for it. */
 const MERGED_POLL_MS = 2_000;
+/** CA objects that nobody asks for any more harm nobody. */
+const LOOK_FOR_CAS_MS = 5 * 60_000;
 
 export class MeshKeeper {
   readonly #parts: MeshKeeperParts;
@@ -85,8 +91,8 @@ export class MeshKeeper {
   #meshRoots: MeshFacts['meshRoots'] | undefined;
   #merged: Fact<MergedAnchors> | undefined;
   #served: Fact<ServedAnchors> | undefined;
-  /** CA objects that were declared once in this life: they go when nobody names them any more. */
-  readonly #gatewayCas = new Map<string, MeshObjectRef>();
+  /** They go when nobody names them any more. */
+  readonly #gatewayCas: GatewayCaRefs;
   /** Peers that withdrew all their keys, where the policy is to obey. */
   #revoked: ReadonlySet<TrustDomain> = new Set();
   #looked: MeshGround | undefined;
@@ -95,7 +101,8 @@ export class MeshKeeper {
 
   constructor(parts: MeshKeeperParts) {
     this.#parts = parts;
-    const { objects, clock, agentSds, mergedMesh } = parts;
+    const { objects, clock, agentSds, mergedMesh, settings } = parts;
+    this.#gatewayCas = new GatewayCaRefs(objects, settings.namespace);
     this.#runner = new PassRunner(clock, () => this.#pass());
     this.#follower = new ObjectFollower(objects, clock, () => void this.#runner.request());
     if (agentSds !== undefined) this.#served = this.#notRead();
@@ -104,7 +111,7 @@ export class MeshKeeper {
 
   /** Until the signal aborts; what was written stays. */
   async run(signal: AbortSignal): Promise<void> {
-    const { surveys, agentSds, mergedMesh, clock } = this.#parts;
+    const { surveys, agentSds, mergedMesh, clock, isUpkeepOnly } = this.#parts;
     signal.addEventListener('abort', () => {
       this.#stop.abort();
     });
@@ -119,6 +126,9 @@ export class MeshKeeper {
         this.#served = found instanceof Error ? unreadable(found, at) : known(found, at);
         void this.#runner.request();
       }, signal),
+      repeat({ clock, intervalMs: LOOK_FOR_CAS_MS, signal }, async () => {
+        if (!isUpkeepOnly() && (await this.#gatewayCas.look(signal))) void this.#runner.request();
+      }),
       mergedMesh && repeat({ clock, intervalMs: MERGED_POLL_MS, signal }, () => this.#readMerged(mergedMesh, signal)),
     ]);
     this.#cancelLook();
@@ -167,7 +177,7 @@ export class MeshKeeper {
       const input = { facts: after, outcomes, review, merged: this.#merged, served: this.#served };
       const standings = plan.peers.map((peer) => standingOf(peer, input));
       this.#lookAgainAt(plan.nextLookAt);
-      onReport({ facts, plan, outcomes, standings, review });
+      onReport({ facts, plan, outcomes, unlistedCas: this.#gatewayCas.failures, standings, review });
       return { failed: outcomes.some(({ error }) => error !== undefined) };
     } catch (error) {
       this.#parts.onFault(codedError(error));
@@ -179,14 +189,11 @@ export class MeshKeeper {
     const { trustDomain, clock, settings } = this.#parts;
     const { declared, stored, ownBundle } = this.#parts.facts();
     const peers = declared.state === 'Known' ? declared.value.peers : [];
-    for (const ref of peers.flatMap(({ mesh }) =>
-      (mesh?.gatewayCas ?? []).map((ca) => gatewayCaRef(ca, settings.namespace)),
-    )) {
-      this.#gatewayCas.set(meshObjectKey(ref), ref);
-    }
+    const declaredCas = peers.flatMap(({ mesh }) => mesh?.gatewayCas ?? []);
+    this.#gatewayCas.declare(declaredCas.map((ca) => gatewayCaRef(ca, settings.namespace)));
     const configs = this.#revisions().flatMap(({ ref, base }) => [ref, base]);
     const meshRoots = meshRootsRef(settings.istioNamespace);
-    this.#follower.follow([...configs, meshRoots, ...this.#gatewayCas.values()]);
+    this.#follower.follow([...configs, meshRoots, ...this.#gatewayCas.refs.values()]);
     const found = meshRootsOf(this.#follower.fact(meshRoots));
     if (found.state === 'Known' || this.#meshRoots?.state !== 'Known') this.#meshRoots = found;
     const objects = this.#objectFacts();
@@ -215,13 +222,13 @@ export class MeshKeeper {
     const fact = (ref: MeshObjectRef) => this.#follower.fact(ref);
     return {
       shared: sharedMeshConfigs(this.#revisions(), fact),
-      gatewayCas: new Map([...this.#gatewayCas].map(([key, ref]) => [key, fact(ref)])),
+      gatewayCas: new Map([...this.#gatewayCas.refs].map(([key, ref]) => [key, fact(ref)])),
     };
   }
 
   #referencedCas(): MeshFacts['referencedCas'] {
     if (this.#survey === undefined) return this.#notRead();
-    const secrets = [...this.#gatewayCas.values()].filter(({ kind }) => kind === 'Secret');
+    const secrets = [...this.#gatewayCas.refs.values()].filter(({ kind }) => kind === 'Secret');
     return referencedCas(this.#survey, new Set(secrets.map(({ namespace }) => namespace)), this.#parts.clock.now());
   }
 

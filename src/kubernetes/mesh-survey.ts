@@ -31,7 +31,13 @@ export interface MeshSurveyOptions {
   readonly spireAgentConfig: MeshPlace | undefined;
 }
 
-export const NAMESPACES: Resource = { group: '', version: 'v1', plural: 'namespaces', kind: 'Namespace', namespaced: false };
+export const NAMESPACES: Resource = {
+  group: '',
+  version: 'v1',
+  plural: 'namespaces',
+  kind: 'Namespace',
+  namespaced: false,
+};
 
 export class MeshSurveyReader implements MeshSurveys {
   readonly #options: MeshSurveyOptions;

@@ -310,4 +310,39 @@ describe('a broker beside a mesh', () => {
     );
     assert.equal(await sharedText(), undefined);
   });
+
+  describe('with objects of an earlier life', () => {
+    const ref = { resource: CONFIG_MAPS, namespace: 'spire', name: 'west-ca' };
+    const gatewayCas = [{ type: 'ConfigMap', name: 'west-ca' }] as const;
+
+    beforeEach(async () => {
+      side.declare([peer(WEST, { ...CONSTRAINED, gatewayCas })]);
+      const earlier = await side.startBroker(source, { mesh });
+      await until('the CA object is there', async () => (await api.get(ref)) !== undefined);
+      await until('the mesh accepts it', () => meshInjected(WEST)?.status === 'True');
+      await earlier.stop();
+      side.declare([peer(WEST)]);
+    });
+
+    it('takes back a CA object that was no longer declared while no broker ran', async () => {
+      await side.startBroker(source, { mesh });
+      await until('the CA object is gone', async () => (await api.get(ref)) === undefined);
+    });
+
+    it('leaves its mesh config alone where that is in its own namespace', async () => {
+      const settings = { ...mesh.settings, namespace: SHARED.namespace };
+      const text = await sharedText();
+      await side.startBroker(source, { mesh: { ...mesh, settings } });
+      await until('the mesh accepts it', () => meshInjected(WEST)?.status === 'True');
+      assert.equal(await sharedText(), text);
+      assert.notEqual(await api.get(ref), undefined);
+    });
+
+    it('keeps the object and all else goes on when objects may not be listed by their label', async () => {
+      kube.isAllowed = ({ verb, name }) => verb !== 'list' || name !== undefined;
+      await side.startBroker(source, { mesh });
+      await until('the mesh accepts it', () => meshInjected(WEST)?.status === 'True');
+      assert.notEqual(await api.get(ref), undefined);
+    });
+  });
 });
