@@ -331,11 +331,18 @@ describe('a broker beside a mesh', () => {
 
     it('leaves its mesh config alone where that is in its own namespace', async () => {
       const settings = { ...mesh.settings, namespace: SHARED.namespace };
-      const text = await sharedText();
-      await side.startBroker(source, { mesh: { ...mesh, settings } });
-      await until('the mesh accepts it', () => meshInjected(WEST)?.status === 'True');
-      assert.equal(await sharedText(), text);
-      assert.notEqual(await api.get(ref), undefined);
+      const { metadata } = (await api.get(SHARED))!;
+      const broker = await side.startBroker(source, { mesh: { ...mesh, settings } });
+      const isListing = ({ query }: (typeof kube.requests)[number]) => query.has('labelSelector');
+      await until('objects were looked for', () => kube.requests.filter(isListing).length === 2);
+      side.declare([peer(WEST), peer(NORTH)]);
+      await until('the next peer came', async () => (await names()).length === 2);
+      await broker.stop();
+      assert.equal((await api.get(SHARED))?.metadata.uid, metadata.uid);
+      assert.deepEqual(
+        kube.requests.filter(({ verb }) => verb === 'delete'),
+        [],
+      );
     });
 
     it('keeps the object and all else goes on when objects may not be listed by their label', async () => {
