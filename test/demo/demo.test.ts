@@ -83,7 +83,7 @@ describe('fedbroker demo', { timeout: SAFETY_NET_MS }, () => {
     const result = JSON.parse(stdout) as DemoResult;
     assert.equal(stdout, `${JSON.stringify(result)}\n`, 'stdout has the object and nothing else');
     const { handshakes, rotationToPeerMs, ...rest } = result;
-    assert.deepEqual(rest, { rotations: 2, failedHandshakes: 0, spire: 'embedded', kubernetes: null });
+    assert.deepEqual(rest, { rotations: 2, failedHandshakes: 0, spire: 'embedded', kubernetes: null, mesh: null });
     assert.ok(handshakes > 20, `${handshakes} handshakes`);
     const { p50, max } = rotationToPeerMs;
     assert.ok(p50 !== null && max !== null && p50 > 0 && p50 <= max && max < 1_200, JSON.stringify(rotationToPeerMs));

@@ -31,6 +31,7 @@ function side(name: string, peerName: string): SideScene {
 const SCENE: Scene = {
   spire: '1.15.3',
   kubernetes: undefined,
+  envoy: undefined,
   elapsedMs: 12_345,
   rotationsWanted: 8,
   sides: [side('east', 'west'), side('west', 'east')],
@@ -160,23 +161,24 @@ describe('the live view', () => {
 });
 
 describe('the result of the demo', () => {
-  const VERSIONS = { spire: '1.15.3', kubernetes: null };
+  const REST = { spire: '1.15.3', kubernetes: null, mesh: null };
   const rotation = (toPeerMs: number | undefined, activatedAfterMs: number | undefined) =>
     ({ toPeerMs, activatedAfterMs }) as Rotation;
 
   it('counts what was activated and takes the middle of what arrived', () => {
     const rotations = [rotation(300.4, 1), rotation(100, 1), rotation(undefined, 1), rotation(200, undefined)];
-    assert.deepEqual(demoResult(rotations, [{ ok: 5, failures: 1 }], VERSIONS), {
+    assert.deepEqual(demoResult(rotations, [{ ok: 5, failures: 1 }], REST), {
       rotations: 3,
       handshakes: 6,
       failedHandshakes: 1,
       rotationToPeerMs: { p50: 200, max: 300 },
       spire: '1.15.3',
       kubernetes: null,
+      mesh: null,
     });
   });
 
   it('says null, not zero, when nothing arrived', () => {
-    assert.deepEqual(demoResult([], [], VERSIONS).rotationToPeerMs, { p50: null, max: null });
+    assert.deepEqual(demoResult([], [], REST).rotationToPeerMs, { p50: null, max: null });
   });
 });

@@ -63,13 +63,14 @@ export function drawScene(scene: Scene, { columns, rows }: Size): Line[] {
   return [...head, ...rotations, [], ...notes].slice(-Math.max(rows - 1, 1)).map((line) => cut(line, columns));
 }
 
-function title({ spire, kubernetes, elapsedMs, rotations, rotationsWanted }: Scene): Line {
+function title({ spire, kubernetes, envoy, elapsedMs, rotations, rotationsWanted }: Scene): Line {
   const spireName = spire === 'embedded' ? 'embedded SPIRE' : `SPIRE ${spire}`;
   const kubernetesName = kubernetes === undefined ? '' : `   Kubernetes ${kubernetes}`;
+  const envoyName = envoy === undefined ? '' : `   Envoy ${envoy}`;
   return [
     span('  fedbroker demo', 'Title'),
     span(
-      `   ${spireName}${kubernetesName}   rotation ${rotations.length} of ${rotationsWanted}   ${seconds(elapsedMs)}`,
+      `   ${spireName}${kubernetesName}${envoyName}   rotation ${rotations.length} of ${rotationsWanted}   ${seconds(elapsedMs)}`,
       'Label',
     ),
   ];

@@ -14,6 +14,8 @@ export interface Scene {
   readonly spire: string;
   /** Its version; undefined where peers are declared in files. */
   readonly kubernetes: string | undefined;
+  /** Its version; undefined without a mesh. */
+  readonly envoy: string | undefined;
   readonly elapsedMs: number;
   readonly rotationsWanted: number;
   readonly sides: readonly SideScene[];
