@@ -67,13 +67,8 @@ function title({ spire, kubernetes, envoy, elapsedMs, rotations, rotationsWanted
   const spireName = spire === 'embedded' ? 'embedded SPIRE' : `SPIRE ${spire}`;
   const kubernetesName = kubernetes === undefined ? '' : `   Kubernetes ${kubernetes}`;
   const envoyName = envoy === undefined ? '' : `   Envoy ${envoy}`;
-  return [
-    span('  fedbroker demo', 'Title'),
-    span(
-      `   ${spireName}${kubernetesName}${envoyName}   rotation ${rotations.length} of ${rotationsWanted}   ${seconds(elapsedMs)}`,
-      'Label',
-    ),
-  ];
+  const progress = `   rotation ${rotations.length} of ${rotationsWanted}   ${seconds(elapsedMs)}`;
+  return [span('  fedbroker demo', 'Title'), span(`${progress}   ${spireName}${kubernetesName}${envoyName}`, 'Label')];
 }
 
 function sides(scenes: readonly SideScene[], columns: number): Line[] {

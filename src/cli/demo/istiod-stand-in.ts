@@ -1,6 +1,6 @@
 // What does istiod tell its proxies of its ConfigMaps, and when? A stand-in, by rules measured on istiod 1.29.6
 import { isDeepStrictEqual } from 'node:util';
-import { systemClock, type Cancel } from '../../federation/clock.ts';
+import type { Cancel, Clock } from '../../federation/clock.ts';
 import type { MeshObject, MeshObjects } from '../../federation/mesh-objects.ts';
 import { trustBundleFault } from '../../istio/candidate.ts';
 import { MESH_KEY } from '../../istio/mesh-content.ts';
@@ -15,26 +15,30 @@ export interface Push {
   readonly trustAnchors: readonly string[];
 }
 
+export interface IstiodParts {
+  readonly objects: Pick<MeshObjects, 'watch'>;
+  readonly clock: Clock;
+  readonly onPush: (push: Push) => void;
+}
+
 /** istiod waits this long for more of the same before it pushes (PILOT_DEBOUNCE_AFTER). */
 const DEBOUNCE_MS = 100;
 
 export class IstiodStandIn {
-  readonly #objects: MeshObjects;
-  readonly #onPush: (push: Push) => void;
+  readonly #parts: IstiodParts;
   readonly #sources = new Map<keyof MeshSources, string | undefined>();
   #merged: MergedMesh | undefined;
   #anchors: readonly string[] = [];
   #cancelPush: Cancel = () => undefined;
 
-  constructor(objects: MeshObjects, onPush: (push: Push) => void) {
-    this.#objects = objects;
-    this.#onPush = onPush;
+  constructor(parts: IstiodParts) {
+    this.#parts = parts;
   }
 
   /** Until the signal aborts. While the API server does not answer, the proxies keep what they have. */
   async follow(signal: AbortSignal): Promise<void> {
     const follow = (source: keyof MeshSources) =>
-      this.#objects.watch(
+      this.#parts.objects.watch(
         MESH_CONFIGS[source],
         (found) => {
           if (!(found instanceof Error)) this.#take(source, found);
@@ -54,8 +58,8 @@ export class IstiodStandIn {
     // One bad certificate, and all are as before; the names are not.
     if (trustBundleFault(merged) === undefined) this.#anchors = anchorsOf(merged);
     this.#cancelPush();
-    this.#cancelPush = systemClock.after(DEBOUNCE_MS, () => {
-      this.#onPush({ sanPrefixes: inboundPrefixes(merged), trustAnchors: this.#anchors });
+    this.#cancelPush = this.#parts.clock.after(DEBOUNCE_MS, () => {
+      this.#parts.onPush({ sanPrefixes: inboundPrefixes(merged), trustAnchors: this.#anchors });
     });
   }
 }

@@ -39,8 +39,12 @@ export async function startSidecar(parts: SidecarParts, teardown: Teardown, sign
   const { side, objects, envoy, programs, followEveryMs } = parts;
   const port = await freePort();
   const agent = new ProxyAgent(side.folder, port);
-  const istiod = new IstiodStandIn(objects, (push) => {
-    agent.takePush(push);
+  const istiod = new IstiodStandIn({
+    objects,
+    clock: systemClock,
+    onPush: (push) => {
+      agent.takePush(push);
+    },
   });
   const ending = new AbortController();
   const following = Promise.all([
