@@ -15,7 +15,7 @@ import { noteObjects, showObjects } from './note-objects.ts';
 import { DEMO_PACE, type Pace } from './pace.ts';
 import { conditionOf } from './peer-condition.ts';
 import { rotate, type Rotation } from './rotation.ts';
-import { sideScene, type Note, type RootMemory, type Scene } from './scene.ts';
+import { callsScene, sideScene, type Note, type RootMemory, type Scene } from './scene.ts';
 import { declarePeer, nameOf, startSide, type Side } from './side.ts';
 import type { SpireStarter } from './spire-starter.ts';
 import { shortRoot, Story } from './story.ts';
@@ -84,11 +84,8 @@ export class DemoRun {
       rotationsWanted: this.#options.rotations,
       sides: this.#lastSides ?? this.#sides(),
       calls: [
-        ...this.#tallies.map(({ ok, failures, lastMs, recent }, index) => ({
-          from: index === 0 ? EAST : WEST,
-          to: index === 0 ? WEST : EAST,
-          ...{ ok, failures, lastMs, recent },
-        })),
+        callsScene(EAST, WEST, this.#tallies[0]),
+        callsScene(WEST, EAST, this.#tallies[1]),
         ...(this.#mesh?.calls ?? []),
       ],
       rotations: this.#rotations.map(({ number, side, root, publishedAtMs, toPeerMs, activatedAfterMs }) => ({

@@ -1,7 +1,7 @@
 // What of Istio is on an API server of the demo before the broker starts? istiod's ConfigMap and Deployment, as an operator set them up.
 import type { TrustDomain } from '../../bundle/trust-domain.ts';
-import { MESH_KEY } from '../../istio/mesh-content.ts';
 import type { MeshObjectRef } from '../../federation/mesh-objects.ts';
+import { MESH_KEY } from '../../istio/mesh-content.ts';
 
 const ISTIO_NAMESPACE = 'istio-system';
 const SHARED_MESH_CONFIG = 'istio-federation';

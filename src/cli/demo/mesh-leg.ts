@@ -8,7 +8,7 @@ import type { EnvoyProgram } from './envoy-program.ts';
 import { forgeSvid } from './forged-svid.ts';
 import { callOverMtls, type Exchange } from './mtls.ts';
 import type { Pace } from './pace.ts';
-import type { CallsScene } from './scene.ts';
+import { callsScene, type CallsScene } from './scene.ts';
 import { nameOf, type Side } from './side.ts';
 import { startSidecar, type Sidecar } from './sidecar.ts';
 import type { Story } from './story.ts';
@@ -61,11 +61,7 @@ export class MeshLeg {
   }
 
   get calls(): readonly CallsScene[] {
-    return this.#ways.map(({ side, peer, tally: { ok, failures, lastMs, recent } }) => ({
-      from: peer.trustDomain,
-      to: envoyOf(side),
-      ...{ ok, failures, lastMs, recent },
-    }));
+    return this.#ways.map(({ side, peer, tally }) => callsScene(peer.trustDomain, envoyOf(side), tally));
   }
 
   get failures(): number {

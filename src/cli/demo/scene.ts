@@ -85,6 +85,10 @@ export function sideScene(side: Side, peer: Side, memory: RootMemory): SideScene
   };
 }
 
+export function callsScene(from: string, to: string, { ok, failures, lastMs, recent }: CallTally): CallsScene {
+  return { from, to, ok, failures, lastMs, recent };
+}
+
 function rootScenes(
   roots: readonly X509Authority[],
   authorities: AuthorityState | undefined,
