@@ -40,6 +40,7 @@ describe('a broker beside a mesh', () => {
   let kube: FakeApiServer;
   let api: ApiServer;
   let mesh: MeshParts;
+  let look: (() => void) | undefined;
   let serve: ((served: ServedAnchors) => void) | undefined;
 
   beforeEach(async () => {
@@ -55,7 +56,10 @@ describe('a broker beside a mesh', () => {
       objects: new MeshResources({ api, clock: systemClock, random: Math.random, onFault }),
       surveys: {
         watch: async (report, signal) => {
-          report(survey());
+          look = () => {
+            report(survey());
+          };
+          look();
           await untilAborted(signal);
         },
       },
@@ -203,6 +207,9 @@ describe('a broker beside a mesh', () => {
     assert.match(data!['ca.crt']!, /^-----BEGIN CERTIFICATE-----/);
     assert.deepEqual(await names(), []);
     side.declare([peer(WEST)]);
-    await until('the CA object is gone', async () => (await api.get(ref)) === undefined);
+    await until('the CA object is gone', async () => {
+      look?.();
+      return (await api.get(ref)) === undefined;
+    });
   });
 });
