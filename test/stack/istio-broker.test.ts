@@ -164,19 +164,45 @@ describe('a broker between SPIRE and a mesh', () => {
     [
       'our own root',
       'OwnRoot',
-      async () =>
-        north.publish([north.root.der, ...(await openApi(cleanup, east.server).readOwnBundle()).x509Authorities]),
+      async () => {
+        north.publish([north.root.der, ...(await openApi(cleanup, east.server).readOwnBundle()).x509Authorities]);
+      },
     ],
     [
       'a root of another peer',
       'RootOfOtherTrustDomain',
-      async () =>
-        north.publish([north.root.der, ...(await openApi(cleanup, west.server).readOwnBundle()).x509Authorities]),
+      async () => {
+        north.publish([north.root.der, ...(await openApi(cleanup, west.server).readOwnBundle()).x509Authorities]);
+      },
     ],
-    ['no root at all', 'EmptyBundle', () => north.publish([])],
-    ['a web page', 'ContentIsHtml', () => north.answer(faultyHandlers(Buffer.from('{}')).html)],
-    ['half a document', 'ConnectionLost', () => north.answer(faultyHandlers(Buffer.from('{}')).resetWithin)],
-    ['status 503', 'StatusUnexpected', () => north.answer(faultyHandlers(Buffer.from('{}')).status503)],
+    [
+      'no root at all',
+      'EmptyBundle',
+      () => {
+        north.publish([]);
+      },
+    ],
+    [
+      'a web page',
+      'ContentIsHtml',
+      () => {
+        north.answer(faultyHandlers(Buffer.from('{}')).html);
+      },
+    ],
+    [
+      'half a document',
+      'ConnectionLost',
+      () => {
+        north.answer(faultyHandlers(Buffer.from('{}')).resetWithin);
+      },
+    ],
+    [
+      'status 503',
+      'StatusUnexpected',
+      () => {
+        north.answer(faultyHandlers(Buffer.from('{}')).status503);
+      },
+    ],
   ];
   for (const [what, reason, publish] of BAD_ANSWERS) {
     it(`keeps what the mesh has when a peer answers ${what}, and says why: ${reason}`, async () => {
