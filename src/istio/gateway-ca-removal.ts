@@ -56,13 +56,19 @@ function planRemoval(
   return { ...planned, verdict: planned.verdict ?? waiting };
 }
 
-function whyWait(object: MeshObject, { referencedCas }: MeshFacts): MeshVerdict | undefined {
+function whyWait(object: MeshObject, { referencedCas, memory }: MeshFacts): MeshVerdict | undefined {
   const key = objectKey(object);
   if (referencedCas.state === 'Unreadable') {
     const message = `${key} stays, since it cannot be seen whether a Gateway or DestinationRule names it: ${referencedCas.message}`;
     return { code: 'Leaving', message };
   }
-  if (!referencedCas.value.has(key)) return undefined;
-  const message = `${key} stays, since a Gateway or DestinationRule names it; take the name out there, then it is deleted`;
+  if (referencedCas.value.has(key)) {
+    const message = `${key} stays, since a Gateway or DestinationRule names it; take the name out there, then it is deleted`;
+    return { code: 'Leaving', message };
+  }
+  // What was read earlier does not know the Gateways that have come since.
+  const since = memory.unaskedSince.get(key);
+  if (since !== undefined && referencedCas.at > since) return undefined;
+  const message = `${key} stays until the Gateways and DestinationRules have been read again; when none of them names it, it is deleted`;
   return { code: 'Leaving', message };
 }

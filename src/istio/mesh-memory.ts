@@ -9,6 +9,8 @@ import type { MeshPlan } from './plan-mesh.ts';
 export interface MeshMemory {
   /** Since when a change of the list waits, the first of those that will be written together. */
   readonly listChangeSince: Date | undefined;
+  /** Since when nobody asks for a CA object that is still there, by `objectKey`. */
+  readonly unaskedSince: ReadonlyMap<string, Date>;
   /** By `objectKey`. */
   readonly objects: ReadonlyMap<string, ObjectMemory>;
 }
@@ -34,7 +36,11 @@ export interface MeshStepOutcome {
   readonly error: CodedError | undefined;
 }
 
-export const EMPTY_MEMORY: MeshMemory = { listChangeSince: undefined, objects: new Map() };
+export const EMPTY_MEMORY: MeshMemory = {
+  listChangeSince: undefined,
+  unaskedSince: new Map(),
+  objects: new Map(),
+};
 
 /** More of them than any limit of theirs, so that the memory stays small. */
 const FLIPS_KEPT = 32;
@@ -66,7 +72,11 @@ export function rememberMesh(facts: MeshFacts, plan: MeshPlan, outcomes: readonl
   const listSteps = plan.steps.filter(({ changesList }) => changesList);
   const succeeded = new Set(outcomes.flatMap(({ step, error }) => (error === undefined ? [step] : [])));
   const listWritten = listSteps.length > 0 && listSteps.every((step) => succeeded.has(step));
-  return { listChangeSince: listWritten ? undefined : plan.listChangeSince, objects };
+  return {
+    listChangeSince: listWritten ? undefined : plan.listChangeSince,
+    unaskedSince: new Map(plan.unaskedCas.map((key) => [key, facts.memory.unaskedSince.get(key) ?? facts.now])),
+    objects,
+  };
 }
 
 function afterWrite(

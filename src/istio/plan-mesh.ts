@@ -35,6 +35,8 @@ export interface MeshPlan {
   readonly nextLookAt: Date | undefined;
   /** For the memory: since when a change of the list waits. */
   readonly listChangeSince: Date | undefined;
+  /** For the memory: CA objects that no peer asks for, by `objectKey`. */
+  readonly unaskedCas: readonly string[];
   /** For the memory: objects as they were found and are right, by `objectKey`. */
   readonly undisturbed: ReadonlyMap<string, MeshObjectContent>;
 }
@@ -58,6 +60,7 @@ export function planMesh(facts: MeshFacts, limits: MeshLimits): MeshPlan {
     listChangeSince: configs.some(({ isListChanging }) => isListChanging)
       ? (facts.memory.listChangeSince ?? facts.now)
       : undefined,
+    unaskedCas: unasked.map(({ ref }) => objectKey(ref)),
     undisturbed: new Map([...configs, ...gateways].flatMap((plan) => undisturbedIn(plan))),
   };
 }

@@ -119,11 +119,12 @@ export class MeshSurveyReader implements MeshSurveys {
   }
 
   async #fact<T>(read: () => Promise<T>): Promise<Fact<T>> {
-    const { clock } = this.#options;
+    // What appears while it is read may be missing.
+    const at = this.#options.clock.now();
     try {
-      return known(await read(), clock.now());
+      return known(await read(), at);
     } catch (error) {
-      if (error instanceof KubeError) return unreadable(error, clock.now());
+      if (error instanceof KubeError) return unreadable(error, at);
       throw error;
     }
   }

@@ -47,6 +47,7 @@ describe('a broker beside a mesh', () => {
   let api: ApiServer;
   let mesh: MeshParts;
   let found: Partial<MeshSurvey>;
+  let look: (() => void) | undefined;
   let serve: ((served: ServedAnchors) => void) | undefined;
 
   beforeEach(async () => {
@@ -67,7 +68,10 @@ describe('a broker beside a mesh', () => {
       objects: new MeshResources({ api, clock: systemClock, random: Math.random, onFault }),
       surveys: {
         watch: async (report, signal) => {
-          report(survey(found));
+          look = () => {
+            report(survey(found));
+          };
+          look();
           await untilAborted(signal);
         },
       },
@@ -240,7 +244,10 @@ describe('a broker beside a mesh', () => {
     assert.match(data!['ca.crt']!, /^-----BEGIN CERTIFICATE-----/);
     assert.deepEqual(await names(), []);
     side.declare([peer(WEST)]);
-    await until('the CA object is gone', async () => (await api.get(ref)) === undefined);
+    await until('the CA object is gone', async () => {
+      look?.();
+      return (await api.get(ref)) === undefined;
+    });
   });
 
   it('writes, but does not say that a peer is accepted, while istiod would not use its roots', async () => {
@@ -326,7 +333,10 @@ describe('a broker beside a mesh', () => {
 
     it('takes back a CA object that was no longer declared while no broker ran', async () => {
       await side.startBroker(source, { mesh });
-      await until('the CA object is gone', async () => (await api.get(ref)) === undefined);
+      await until('the CA object is gone', async () => {
+        look?.();
+        return (await api.get(ref)) === undefined;
+      });
     });
 
     it('leaves its mesh config alone where that is in its own namespace', async () => {

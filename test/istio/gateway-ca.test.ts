@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { fingerprint } from '../../src/bundle/bundle.ts';
 import { readCertificate } from '../../src/bundle/certificate.ts';
-import { unreadable } from '../../src/federation/facts.ts';
+import { known, unreadable } from '../../src/federation/facts.ts';
 import type { GatewayCa } from '../../src/federation/relationship.ts';
 import { constrainedAnchor } from '../../src/istio/constrained-anchor.ts';
 import { certificatesIn } from '../../src/istio/mesh-content.ts';
@@ -144,7 +144,20 @@ describe('a CA object that nobody asks for', () => {
       [[WEST, 'Leaving']],
     );
     assert.ok(readCertificate(certificates(world)[0]!).notAfter < new Date('1971-01-01'));
+    world.pass(1);
     assert.deepEqual([...world.objects.keys()], [objectKey(CONFIG_MAP_REF)]);
+  });
+
+  it('stays until the Gateways have been read after it was given up: one may have come that names it', () => {
+    const world = settled();
+    world.peers = [];
+    world.facts = { referencedCas: known(new Set(), world.now) };
+    for (const pass of [world.pass(1), world.pass(1)]) {
+      assert.ok(pass.steps.every(({ kind }) => kind !== 'DeleteMeshObject'));
+    }
+    world.facts = {};
+    const { steps } = world.pass(1);
+    assert.deepEqual([...new Set(steps.map(({ kind }) => kind))], ['DeleteMeshObject']);
   });
 
   it('stays while declarations are incomplete, and is left alone when it is not ours', () => {

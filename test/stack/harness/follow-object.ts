@@ -13,6 +13,12 @@ export interface ObjectPlace {
 
 /** A ConfigMap, or a Secret with its values in Base64. */
 export interface DataObject {
+  readonly metadata: {
+    readonly uid: string;
+    readonly resourceVersion: string;
+    readonly annotations?: Readonly<Record<string, string>>;
+    readonly labels?: Readonly<Record<string, string>>;
+  };
   readonly data?: Readonly<Record<string, string>>;
 }
 
