@@ -7,7 +7,7 @@ import { parse } from 'yaml';
 import { parsePeerDeclaration } from '../../src/federation/peer-declaration.ts';
 import { settingNames, VARIABLE_PREFIX, variableName } from '../../src/settings/settings.ts';
 import { ROOT } from './dockerfile.ts';
-import { ALL_RIGHTS, brokerContainer, type Container, oneOf, readManifests } from './manifest.ts';
+import { ALL_RIGHTS, brokerContainer, type Container, oneOf, readManifests, RIGHTS } from './manifest.ts';
 
 const CHART = 'deploy/helm/spire-federation-broker';
 const OVERLAYS = 'deploy/kustomize/overlays';
@@ -123,7 +123,8 @@ describe('docs/kubernetes.md', () => {
   });
 
   it('says what each right is for', () => {
-    for (const { kind, metadata } of readManifests(...ALL_RIGHTS, 'deploy/rbac/bootstrap.yaml')) {
+    const files = [...ALL_RIGHTS, 'deploy/rbac/bootstrap.yaml', ...RIGHTS.istio, ...RIGHTS.someForIstio];
+    for (const { kind, metadata } of readManifests(...files)) {
       if (kind.endsWith('Role'))
         assert.ok(guide.includes(`\`${metadata.name.replace('spire-federation-broker', '…')}\``));
     }
