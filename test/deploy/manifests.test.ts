@@ -110,6 +110,37 @@ describe('the samples', () => {
   }
 });
 
+describe('the samples for Istio', () => {
+  const declared = (sample: string) => {
+    const declaration = parsePeerDeclaration(parse(text(`deploy/samples/istio/${sample}.yaml`)), 'Kubernetes');
+    assert.ok(declaration.ok, JSON.stringify(declaration));
+    return declaration.peer;
+  };
+
+  it('are for the peer of the sample without Istio', () => {
+    const plain = parsePeerDeclaration(parse(text('deploy/samples/east/west.yaml')), 'Kubernetes');
+    assert.ok(plain.ok);
+    for (const sample of ['spire-sds', 'constrained']) {
+      const { mesh, ...peer } = declared(sample);
+      assert.ok(mesh);
+      const { mesh: none, entrySelectors, clusterSpiffeIds } = plain.peer;
+      assert.equal(none, undefined);
+      assert.deepEqual({ ...peer, mesh: none, entrySelectors, clusterSpiffeIds }, plain.peer);
+    }
+  });
+
+  it('take its roots from SPIRE, or put them into mesh config and a CA object that the example of rights names', () => {
+    assert.equal(declared('spire-sds').mesh?.anchors, 'SpireSds');
+    const { anchors, gatewayCas = [] } = declared('constrained').mesh ?? {};
+    assert.equal(anchors, 'Constrained');
+    const role = oneOf(readManifests('deploy/rbac/istio/gateway-cas.yaml'), 'Role');
+    assert.deepEqual(
+      gatewayCas,
+      role.rules![0]!.resourceNames!.map((name) => ({ type: 'ConfigMap', name })),
+    );
+  });
+});
+
 describe('docs/kubernetes.md', () => {
   const guide = text('docs/kubernetes.md');
 
