@@ -74,7 +74,7 @@ export const LOOKING_ROWS: readonly LookingRow[] = [
   {
     ...{ file: SURVEY, resource: 'pods', verb: 'list' },
     stops: 'it is known which proxies take roots, and from where',
-    sign: { checks: ['XdsAgentEnabled', 'SpireSocketMounted'] },
+    sign: { checks: ['XdsAgentEnabled', 'SpireSocketMounted', 'AmbientDetected'] },
   },
   {
     ...{ file: SURVEY, resource: 'namespaces', verb: 'list' },
