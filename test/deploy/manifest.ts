@@ -51,13 +51,16 @@ export interface Container {
   readonly volumeMounts: readonly { readonly name: string; readonly mountPath: string; readonly readOnly?: boolean }[];
 }
 
-/** The roles of every broker, and those beside spire-controller-manager. */
+/** The roles of every broker, those beside spire-controller-manager, and those for Istio. */
 export const RIGHTS = {
   required: ['peers', 'events', 'lease'].map((adapter) => `deploy/rbac/${adapter}.yaml`),
   controllerManager: ['cluster-spiffeids', 'federated-trust-domains', 'configuration'].map(
     (adapter) => `deploy/rbac/controller-manager/${adapter}.yaml`,
   ),
+  istio: ['shared-mesh-config', 'survey', 'istiod'].map((adapter) => `deploy/rbac/istio/${adapter}.yaml`),
+  someForIstio: ['patch-base', 'gateway-cas', 'spire-agent'].map((adapter) => `deploy/rbac/istio/${adapter}.yaml`),
 } as const;
+/** Of an installation as it comes. */
 export const ALL_RIGHTS: readonly string[] = [...RIGHTS.required, ...RIGHTS.controllerManager];
 
 export function parseManifests(text: string): readonly Manifest[] {

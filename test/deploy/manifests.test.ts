@@ -7,7 +7,7 @@ import { parse } from 'yaml';
 import { parsePeerDeclaration } from '../../src/federation/peer-declaration.ts';
 import { settingNames, VARIABLE_PREFIX, variableName } from '../../src/settings/settings.ts';
 import { ROOT } from './dockerfile.ts';
-import { ALL_RIGHTS, brokerContainer, type Container, oneOf, readManifests } from './manifest.ts';
+import { ALL_RIGHTS, brokerContainer, type Container, oneOf, readManifests, RIGHTS } from './manifest.ts';
 
 const CHART = 'deploy/helm/spire-federation-broker';
 const OVERLAYS = 'deploy/kustomize/overlays';
@@ -110,6 +110,36 @@ describe('the samples', () => {
   }
 });
 
+describe('the samples for Istio', () => {
+  const declared = (sample: string) => {
+    const declaration = parsePeerDeclaration(parse(text(`deploy/samples/istio/${sample}.yaml`)), 'Kubernetes');
+    assert.ok(declaration.ok, JSON.stringify(declaration));
+    return declaration.peer;
+  };
+
+  it('are for the peer of the sample without Istio', () => {
+    const plain = parsePeerDeclaration(parse(text('deploy/samples/east/west.yaml')), 'Kubernetes');
+    assert.ok(plain.ok);
+    for (const sample of ['spire-sds', 'constrained']) {
+      const { mesh, ...peer } = declared(sample);
+      assert.ok(mesh);
+      const { entrySelectors, clusterSpiffeIds } = plain.peer;
+      assert.deepEqual({ ...peer, mesh: undefined, entrySelectors, clusterSpiffeIds }, plain.peer);
+    }
+  });
+
+  it('take its roots from SPIRE, or put them into mesh config and a CA object that the example of rights names', () => {
+    assert.equal(declared('spire-sds').mesh?.anchors, 'SpireSds');
+    const { anchors, gatewayCas = [] } = declared('constrained').mesh ?? {};
+    assert.equal(anchors, 'Constrained');
+    const role = oneOf(readManifests('deploy/rbac/istio/gateway-cas.yaml'), 'Role');
+    assert.deepEqual(
+      gatewayCas,
+      role.rules![0]!.resourceNames!.map((name) => ({ type: 'ConfigMap', name })),
+    );
+  });
+});
+
 describe('docs/kubernetes.md', () => {
   const guide = text('docs/kubernetes.md');
 
@@ -123,7 +153,8 @@ describe('docs/kubernetes.md', () => {
   });
 
   it('says what each right is for', () => {
-    for (const { kind, metadata } of readManifests(...ALL_RIGHTS, 'deploy/rbac/bootstrap.yaml')) {
+    const files = [...ALL_RIGHTS, 'deploy/rbac/bootstrap.yaml', ...RIGHTS.istio, ...RIGHTS.someForIstio];
+    for (const { kind, metadata } of readManifests(...files)) {
       if (kind.endsWith('Role'))
         assert.ok(guide.includes(`\`${metadata.name.replace('spire-federation-broker', '…')}\``));
     }

@@ -1,7 +1,7 @@
 // What stops without each right of deploy/rbac, and where does an operator see that? One row a right.
 import { readManifests } from './manifest.ts';
 
-/** What a broker does with its rights, each to be seen to work or not. */
+/** What a broker does with its rights beside SPIRE, each to be seen to work or not. */
 export type Duty =
   | 'one replica leads'
   | 'declarations are read'
@@ -27,12 +27,17 @@ export type Sign =
   /** Of the peer that asks for it. */
   | { readonly condition: 'BundleFetched' | 'BundleStored' | 'EntriesFederated' };
 
-export interface RightRow {
+export interface Right {
   /** File of the role in deploy/rbac. */
   readonly file: string;
   readonly verb: string;
   /** Plural, with its subresource and without its group. */
   readonly resource: string;
+  /** Of the object, where the file names several of this resource. */
+  readonly object?: string;
+}
+
+export interface RightRow extends Right {
   readonly stops: Duty;
   readonly sign: Sign;
 }
@@ -101,21 +106,41 @@ function of(
   return rows.map(([verb, stops, sign]) => ({ file, resource, verb, stops, sign }));
 }
 
-/** `<file> <resource> <verb>` of every right that a file gives. */
-export function rightsIn(file: string): readonly string[] {
-  return readManifests(`deploy/rbac/${file}`)
-    .flatMap(({ rules = [] }) => rules)
-    .flatMap(({ resources, verbs }) =>
-      resources.flatMap((resource) => verbs.map((verb) => `${file} ${resource} ${verb}`)),
+/** Of a right, the same text for the same one. */
+export function keyOf({ file, resource, object, verb }: Right): string {
+  return [file, resource, object, verb].filter((part) => part !== undefined).join(' ');
+}
+
+/** Every right that a file gives. */
+export function rightsIn(file: string): readonly Right[] {
+  const rules = readManifests(`deploy/rbac/${file}`).flatMap((manifest) => manifest.rules ?? []);
+  return rules.flatMap(({ resources, resourceNames = [], verbs }) => {
+    const named = rules.filter(
+      (rule) => rule.resources.join() === resources.join() && rule.resourceNames !== undefined,
     );
+    const objects = named.length > 1 ? resourceNames : [undefined];
+    return resources.flatMap((resource) =>
+      objects.flatMap((object) =>
+        verbs.map((verb) => ({ file, resource, verb, ...(object !== undefined && { object }) })),
+      ),
+    );
+  });
 }
 
 /** As docs/kubernetes.md has it. */
 export function rightsTable(): string {
-  const lines = RIGHT_ROWS.map(({ resource, verb, stops, sign }) => {
-    const seen = 'log' in sign ? `log: \`${sign.log}\`` : `condition \`${sign.condition}\``;
-    return `| ${verb} \`${resource}\` | ${stops} | ${seen} |`;
-  });
+  return tableOf(RIGHT_ROWS, (sign) => ('log' in sign ? `log: \`${sign.log}\`` : `condition \`${sign.condition}\``));
+}
+
+/** One line a row, under the same headings for each. */
+export function tableOf<S>(
+  rows: readonly (Right & { readonly stops: string; readonly sign: S })[],
+  show: (sign: S) => string,
+): string {
+  const lines = rows.map(
+    ({ resource, object, verb, stops, sign }) =>
+      `| ${verb} \`${resource}\`${object === undefined ? '' : ` \`${object}\``} | ${stops} | ${show(sign)} |`,
+  );
   return ['| Right | What is no longer so without it | Where the right is asked for |', '| - | - | - |', ...lines].join(
     '\n',
   );

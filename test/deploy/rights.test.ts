@@ -4,15 +4,18 @@ import { describe, it } from 'node:test';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT } from './dockerfile.ts';
-import { ALL_RIGHTS, readManifests, rightsOf } from './manifest.ts';
-import { RIGHT_ROWS, rightsIn, rightsTable } from './right-rows.ts';
+import { ALL_RIGHTS, readManifests, RIGHTS, rightsOf } from './manifest.ts';
+import { MESH_RIGHT_ROWS, meshRightsTable } from './mesh-right-rows.ts';
+import { keyOf, RIGHT_ROWS, rightsIn, rightsTable } from './right-rows.ts';
 
 const EXAMPLES = [
   'deploy/rbac/bootstrap.yaml',
   'deploy/samples/east/west-bundle.rights.yaml',
   'deploy/samples/west/east-bundle.rights.yaml',
 ];
-const ALL = [...ALL_RIGHTS, ...EXAMPLES];
+const FOR_ISTIO = [...RIGHTS.istio, ...RIGHTS.someForIstio];
+const BESIDE_SPIRE = [...ALL_RIGHTS, ...EXAMPLES];
+const ALL = [...BESIDE_SPIRE, ...FOR_ISTIO];
 
 /** A change here is a change of what an operator trusts the broker with: docs/kubernetes.md has the same table. */
 const ALLOWED: Readonly<Record<string, string>> = {
@@ -27,9 +30,24 @@ const ALLOWED: Readonly<Record<string, string>> = {
   'Role spire-federation-broker-controller-manager-config': 'configmaps.(spire-controller-manager): get',
 };
 
+const ALLOWED_FOR_ISTIO: Readonly<Record<string, string>> = {
+  'Role spire-federation-broker-shared-mesh-config':
+    'configmaps.(istio): list watch; configmaps.(istio-federation): create get list patch watch',
+  'ClusterRole spire-federation-broker-mesh-survey':
+    'authorizationpolicies.security.istio.io(*): list; gateways+serviceentries+destinationrules.networking.istio.io(*): list; pods+namespaces.(*): list',
+  'Role spire-federation-broker-istiod': 'deployments.apps(*): list',
+  'Role spire-federation-broker-patch-base': 'configmaps.(istio): list patch watch',
+  'Role spire-federation-broker-gateway-cas': 'configmaps.(west-roots): create delete get list patch watch',
+  'Role spire-federation-broker-spire-agent': 'configmaps.(spire-agent): get',
+};
+
 describe('the rights of the broker', () => {
   it('are these', () => {
     assert.deepEqual(rightsOf(readManifests(...ALL_RIGHTS)), ALLOWED);
+  });
+
+  it('are these for Istio', () => {
+    assert.deepEqual(rightsOf(readManifests(...FOR_ISTIO)), ALLOWED_FOR_ISTIO);
   });
 
   for (const path of ALL) {
@@ -64,18 +82,20 @@ describe('the rights of the broker', () => {
   it('are each known by what stops without them, and no other is', () => {
     const files = readdirSync(join(ROOT, 'deploy/rbac'), { recursive: true, encoding: 'utf8' });
     const roles = files.filter((file) => file.endsWith('.yaml') && !file.endsWith('kustomization.yaml'));
-    const rows = RIGHT_ROWS.map(({ file, resource, verb }) => `${file} ${resource} ${verb}`);
-    assert.deepEqual(rows.sort(), roles.flatMap(rightsIn).sort());
+    const rows = [...RIGHT_ROWS, ...MESH_RIGHT_ROWS].map(keyOf);
+    assert.deepEqual(rows.sort(), roles.flatMap(rightsIn).map(keyOf).sort());
   });
 
   it('are in the guide with what stops without them, and where that is seen', () => {
     const plain = (text: string) => text.replaceAll(/ {2,}/g, ' ').replaceAll(/-{2,}/g, '-');
     const guide = plain(readFileSync(join(ROOT, 'docs/kubernetes.md'), 'utf8'));
-    assert.ok(guide.includes(rightsTable()), `docs/kubernetes.md must have this table:\n${rightsTable()}`);
+    for (const table of [rightsTable(), meshRightsTable()]) {
+      assert.ok(guide.includes(table), `docs/kubernetes.md must have this table:\n${table}`);
+    }
   });
 
-  it('never let it change a Secret or a ConfigMap, or read one of all namespaces', () => {
-    const roles = readManifests(...ALL).filter(({ rules }) =>
+  it('never let it change a Secret or a ConfigMap, or read one of all namespaces, but for Istio', () => {
+    const roles = readManifests(...BESIDE_SPIRE).filter(({ rules }) =>
       rules?.some(({ resources }) => resources.includes('configmaps') || resources.includes('secrets')),
     );
     assert.deepEqual([...new Set(roles.map(({ kind }) => kind))], ['Role']);

@@ -30,6 +30,8 @@ const SIDECAR_VALUES = 'spire-federation-broker-sidecar';
 const NOT_SETTABLE = [
   ...['kubernetes', 'kubernetesNamespace', 'replicaIdentity', 'leaseName', 'controllerManagerConfig', 'spireSocket'],
   ...['adminAddress', 'serveSpiffeAddress', 'serveWebAddress', 'serveWebCertFile', 'serveWebKeyFile'],
+  ...['istio', 'istioNamespace', 'istioConfigMap', 'istioRevisions', 'istiodDebugUrl', 'istiodTokenFile'],
+  ...['spireAgentSocket', 'spireAgentConfig'],
 ];
 
 /** What goes into the values of helm-charts-hardened. */

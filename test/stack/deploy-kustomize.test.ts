@@ -134,7 +134,7 @@ describe('Kustomize', () => {
       await kube.kubectl(['get', 'ptd']);
       return true;
     });
-    for (const side of ['east', 'west'])
+    for (const side of ['east', 'west', 'istio'])
       await kube.kubectl(['apply', '--server-side', '-f', join(ROOT, 'deploy/samples', side)]);
     const { items } = await kube.kubectlJson<{ readonly items: readonly Manifest[] }>(['get', 'ptd']);
     assert.deepEqual(

@@ -32,6 +32,82 @@ subjects:
     namespace: {{ .root.Release.Namespace }}
 {{- end }}
 
+{{/* Not empty where the broker writes for Istio. */}}
+{{- define "broker.writesMesh" -}}
+{{- if has .Values.istio.mode (list "shared-config" "patch-base") }}true{{ end }}
+{{- end }}
+
+{{/* Of the settings of each mode, by their variables. */}}
+{{- define "broker.meshSettings" -}}
+{{- with .Values.istio }}
+- name: FEDBROKER_ISTIO
+  value: {{ .mode }}
+- name: FEDBROKER_ISTIO_NAMESPACE
+  value: {{ .namespace }}
+- name: FEDBROKER_ISTIO_CONFIG_MAP
+  value: {{ .configMap }}
+- name: FEDBROKER_ISTIO_REVISIONS
+  value: {{ join "," .revisions | quote }}
+{{- with .spireAgentConfig }}
+- name: FEDBROKER_SPIRE_AGENT_CONFIG
+  value: {{ . }}
+{{- end }}
+{{- with .spireAgentSocket }}
+- name: FEDBROKER_SPIRE_AGENT_SOCKET
+  value: /run/fedbroker/agent/{{ . }}
+{{- end }}
+{{- with .debugUrl }}
+- name: FEDBROKER_ISTIOD_DEBUG_URL
+  value: {{ . }}
+- name: FEDBROKER_ISTIOD_TOKEN_FILE
+  value: /run/fedbroker/istiod/token
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Beside that of spire-server's socket. */}}
+{{- define "broker.volumes" -}}
+{{- if .Values.webEndpoint.secretName }}
+- name: fedbroker-web
+  secret: { secretName: {{ .Values.webEndpoint.secretName }} }
+{{- end }}
+{{- if include "broker.writesMesh" . }}
+{{- if .Values.istio.spireAgentSocket }}
+- name: fedbroker-agent
+  csi: { driver: csi.spiffe.io, readOnly: true }
+{{- end }}
+{{- if .Values.istio.debugUrl }}
+- name: fedbroker-istiod
+  projected:
+    sources:
+      - serviceAccountToken: { audience: istio-ca, expirationSeconds: 3600, path: token }
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "broker.volumeMounts" -}}
+- name: spire-server-socket
+  mountPath: /tmp/spire-server/private
+  readOnly: true
+{{- if .Values.webEndpoint.secretName }}
+- name: fedbroker-web
+  mountPath: /run/fedbroker/web
+  readOnly: true
+{{- end }}
+{{- if include "broker.writesMesh" . }}
+{{- if .Values.istio.spireAgentSocket }}
+- name: fedbroker-agent
+  mountPath: /run/fedbroker/agent
+  readOnly: true
+{{- end }}
+{{- if .Values.istio.debugUrl }}
+- name: fedbroker-istiod
+  mountPath: /run/fedbroker/istiod
+  readOnly: true
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{/* The container, the same in both modes but for its readiness. */}}
 {{- define "broker.container" -}}
 name: fedbroker
@@ -62,6 +138,9 @@ env:
     value: /run/fedbroker/web/tls.crt
   - name: FEDBROKER_SERVE_WEB_KEY_FILE
     value: /run/fedbroker/web/tls.key
+  {{- end }}
+  {{- if include "broker.writesMesh" . }}
+  {{- include "broker.meshSettings" . | nindent 2 }}
   {{- end }}
   {{- range $name, $value := .Values.settings }}
   - name: FEDBROKER_{{ snakecase $name | upper }}
@@ -98,12 +177,5 @@ securityContext:
   capabilities: { drop: [ALL] }
   seccompProfile: { type: RuntimeDefault }
 volumeMounts:
-  - name: spire-server-socket
-    mountPath: /tmp/spire-server/private
-    readOnly: true
-  {{- if .Values.webEndpoint.secretName }}
-  - name: fedbroker-web
-    mountPath: /run/fedbroker/web
-    readOnly: true
-  {{- end }}
+  {{- include "broker.volumeMounts" . | nindent 2 }}
 {{- end }}
