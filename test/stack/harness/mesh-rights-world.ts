@@ -17,7 +17,7 @@ import { tempFolder } from './temp-folder.ts';
 
 /** Of the overlay "deployment", which deploy/rbac/istio is for as it is. */
 export const BROKER_ACCOUNT = { namespace: NAMESPACE, name: 'spire-federation-broker' };
-export const BASE: ObjectRef = { resource: CONFIG_MAPS, namespace: 'istio-system', name: 'istio' };
+export const BASE = { resource: CONFIG_MAPS, namespace: 'istio-system', name: 'istio' } satisfies ObjectRef;
 export const BASE_MESH = 'trustDomain: east.test\n';
 
 const EAST = parseTrustDomain('east.test');
@@ -109,7 +109,7 @@ export class MeshRightsWorld implements AsyncDisposable {
     const { admin } = this.#ground;
     for (const ref of [this.#meshConfig, CA_OBJECT]) {
       const object = await admin.get(ref);
-      const data = Object.keys((object?.['data'] ?? {}) as object).map((key) => [key, BASE_MESH]);
+      const data = Object.keys(object?.['data'] ?? {}).map((key) => [key, BASE_MESH]);
       if (object !== undefined) await admin.mergePatch(ref, { data: Object.fromEntries(data) as object });
     }
   }
