@@ -1,17 +1,19 @@
-// How is the program made into the one file that is installed? dist/fedbroker.mjs needs Node and nothing else.
+// How is the program made into the one file that is installed? dist/fedbroker.mjs needs Node and nothing else; what a
+// broker never uses while it runs is in files beside it.
 import { chmodSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
-const outfile = join(root, 'dist/fedbroker.mjs');
+const PROGRAM = 'dist/fedbroker.mjs';
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 
-// A thousand peers live in 40 MiB of V8's heap. By its defaults V8 would let it grow to several times as much before it
+// A thousand peers live in 32 MiB of V8's heap. By its defaults V8 would let it grow to several times as much before it
 // looks for garbage, and the C library would give each thread a heap of its own (mallopt(3)). Linux before 5.1 reads 127
 // bytes of this line.
-const interpreter = '/usr/bin/env -S MALLOC_ARENA_MAX=1 node --max-semi-space-size=1 --heap-growing-percent=30';
+const options = '--max-semi-space-size=1 --heap-growing-percent=15 --optimize-for-size';
+const interpreter = `/usr/bin/env -S MALLOC_ARENA_MAX=1 node ${options}`;
 
 // Express and grpc-js are CommonJS: they call require, which an ES module does not have.
 const requireForCommonJs = [
@@ -26,32 +28,52 @@ const requireForCommonJs = [
 const NEVER_CALLED = [
   // Express reads no bodies and serves no files here: GET alone, and four answers made by us.
   { importer: /node_modules\/express\//, path: /^(body-parser|serve-static)$/ },
+  // The media types of 2,500 kinds of files: our answers name theirs in full.
+  { importer: /node_modules\/mime-types\//, path: /^mime-db$/ },
   // grpc-js loads it for channelz and ORCA, which are switched on by calls that we do not make.
   { importer: /node_modules\/@grpc\/grpc-js\//, path: /^@grpc\/proto-loader$/ },
   // Messages in fifty languages; English is imported beside them, by name.
   { importer: /node_modules\/zod\//, path: /\/locales\/index\.js$/ },
 ];
+/** Only the demo has a gRPC server: the embedded SPIRE. */
+const NEVER_CALLED_BY_A_BROKER = [
+  { importer: /node_modules\/@grpc\/grpc-js\//, path: /^\.\/(server|server-interceptors)$/ },
+];
 
-const leaveOutNeverCalled = {
+const leaveOut = (rows) => ({
   name: 'leave out what is never called',
   setup({ onResolve, onLoad }) {
     onResolve({ filter: /./ }, ({ path, importer }) =>
-      NEVER_CALLED.some((row) => row.path.test(path) && row.importer.test(importer))
+      rows.some((row) => row.path.test(path) && row.importer.test(importer))
         ? { path, namespace: 'never-called' }
         : undefined,
     );
     onLoad({ filter: /./, namespace: 'never-called' }, () => ({ contents: 'module.exports = {};' }));
   },
-};
+});
 
-/** Only an operator's own machine reads a kubeconfig: what reads it is a file of its own, loaded when it is needed. */
-const KUBECONFIG_READER = '@kubernetes/client-node/dist/config.js';
-const leaveKubeconfigReader = {
-  name: 'leave the reader of kubeconfigs in its own file',
+/**
+ * What a broker that runs for months has no use for: files of their own, loaded when they are asked for. Node keeps the
+ * text of a program, and reading it takes eight times as much memory, most of which stays with the process.
+ */
+const APART = [
+  // A kubeconfig is read on an operator's own machine.
+  {
+    file: 'fedbroker-kubeconfig.mjs',
+    entry: '@kubernetes/client-node/dist/config.js',
+    imported: /client-node\/dist\/config\.js$/,
+  },
+  { file: 'fedbroker-demo.mjs', entry: './src/cli/demo/run-demo.ts', imported: /\/demo\/run-demo\.ts$/ },
+];
+
+const leaveApart = {
+  name: 'leave what is seldom used in files of its own',
   setup({ onResolve }) {
-    onResolve({ filter: /^@kubernetes\/client-node\/dist\/config\.js$/ }, ({ kind }) =>
-      kind === 'entry-point' ? undefined : { path: './fedbroker-kubeconfig.mjs', external: true },
-    );
+    for (const { file, imported } of APART) {
+      onResolve({ filter: imported }, ({ kind }) =>
+        kind === 'entry-point' ? undefined : { path: `./${file}`, external: true },
+      );
+    }
   },
 };
 
@@ -66,28 +88,30 @@ const common = {
   legalComments: 'linked',
   sourcemap: 'linked',
   sourcesContent: false,
-  // Node keeps the text of a program in memory: without spaces and comments it is half as long. Names stay, for stacks.
+  // Without spaces and comments the text is half as long. Names stay, for stacks: as they are, which takes less than to
+  // give each function its name back (`keepNames`).
   minifyWhitespace: true,
   minifySyntax: true,
-  minifyIdentifiers: true,
-  keepNames: true,
-  plugins: [leaveOutNeverCalled, leaveKubeconfigReader],
   metafile: true,
   logLevel: 'warning',
 };
 rmSync(join(root, 'dist'), { recursive: true, force: true });
 const { metafile } = await build({
   ...common,
-  entryPoints: [join(root, 'src/main.ts')],
-  outfile,
+  plugins: [leaveOut([...NEVER_CALLED, ...NEVER_CALLED_BY_A_BROKER]), leaveApart],
+  entryPoints: ['src/main.ts'],
+  outfile: PROGRAM,
   banner: { js: `#!${interpreter}\n${requireForCommonJs}` },
 });
-await build({
-  ...common,
-  entryPoints: [KUBECONFIG_READER],
-  outfile: join(root, 'dist/fedbroker-kubeconfig.mjs'),
-  banner: { js: requireForCommonJs },
-});
-chmodSync(outfile, 0o755);
-const { bytes } = metafile.outputs['dist/fedbroker.mjs'];
-console.log(`dist/fedbroker.mjs  version ${version}, ${(bytes / 2 ** 20).toFixed(1)} MiB`);
+for (const { file, entry } of APART) {
+  await build({
+    ...common,
+    plugins: [leaveOut(NEVER_CALLED), leaveApart],
+    entryPoints: [entry],
+    outfile: `dist/${file}`,
+    banner: { js: requireForCommonJs },
+  });
+}
+chmodSync(join(root, PROGRAM), 0o755);
+const { bytes } = metafile.outputs[PROGRAM];
+console.log(`${PROGRAM}  version ${version}, ${(bytes / 2 ** 20).toFixed(1)} MiB`);

@@ -2,7 +2,7 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { COMMANDS, usageText } from './cli/commands.ts';
-import { UsageError, type Command, type ExitCode } from './cli/command.ts';
+import { isUsageError, type Command, type ExitCode } from './cli/command.ts';
 import { nearestName } from './federation/nearest-name.ts';
 import { ConfigError, describeConfig, loadConfig } from './config.ts';
 
@@ -55,7 +55,7 @@ async function runCommand(command: Command, argv: readonly string[]): Promise<Ex
       );
       return 2;
     }
-    if (error instanceof UsageError) {
+    if (isUsageError(error)) {
       explain(`fedbroker ${command.name}: ${error.message}\n\n${commandUsage(command)}`);
       return 2;
     }

@@ -82,19 +82,14 @@ export interface Metrics {
   set<Name extends GaugeName>(name: Name, labels: Labels<Name>, value: number | bigint | Date | undefined): void;
   observe(name: HistogramName, value: number): void;
   /** Takes away every series of a peer that is no longer declared. */
-  forgetPeer(trustDomain: string): void;
+  forgetPeer(trustDomain: string): Promise<void>;
 }
-
-type AnyLabels = Readonly<Partial<Record<string, string>>>;
 
 /** Registers all metrics; one registry can have them once. */
 export function createMetrics(registry: Registry): Metrics {
   const counters = new Map<string, Counter>();
   const gauges = new Map<string, Gauge>();
   const histograms = new Map<string, Histogram>();
-  /** Those with a series for each peer. */
-  const peerGauges: Gauge[] = [];
-  const series = new PeerSeries();
   for (const [name, { kind, help, labels, buckets = [] }] of Object.entries<Row>(rows)) {
     const options = { name: `fedbroker_${name}`, help, labelNames: [...labels], registers: [registry] };
     if (kind === 'Counter') counters.set(name, new Counter(options));
@@ -103,13 +98,11 @@ export function createMetrics(registry: Registry): Metrics {
       const gauge = new Gauge(options);
       // It starts with 0 when it has no labels, as if that had been measured.
       if (labels.length === 0) gauge.remove({});
-      else peerGauges.push(gauge);
       gauges.set(name, gauge);
     }
   }
   return {
     count(name, labels) {
-      series.note(name, counters.get(name), labels);
       counters.get(name)?.inc(labels);
     },
     set(name, labels, value) {
@@ -119,32 +112,11 @@ export function createMetrics(registry: Registry): Metrics {
     observe(name, value) {
       histograms.get(name)?.observe(value);
     },
-    forgetPeer(trustDomain) {
-      for (const gauge of peerGauges) gauge.remove({ trust_domain: trustDomain });
-      series.removeAll(trustDomain);
+    async forgetPeer(trustDomain) {
+      for (const metric of [...counters.values(), ...gauges.values()]) {
+        const { values } = await metric.get();
+        for (const { labels } of values) if (labels['trust_domain'] === trustDomain) metric.remove(labels);
+      }
     },
   };
-}
-
-/** Which counts each peer has, since a registry cannot be asked by one label of several. */
-class PeerSeries {
-  readonly #removals = new Map<string, Map<string, () => void>>();
-
-  note(name: string, metric: Counter | undefined, labels: AnyLabels): void {
-    const trustDomain = labels['trust_domain'];
-    if (trustDomain === undefined || metric === undefined) return;
-    const removals = this.#removals.get(trustDomain) ?? new Map<string, () => void>();
-    const key = JSON.stringify([name, labels]);
-    if (!removals.has(key)) {
-      removals.set(key, () => {
-        metric.remove({ ...labels });
-      });
-    }
-    this.#removals.set(trustDomain, removals);
-  }
-
-  removeAll(trustDomain: string): void {
-    for (const remove of this.#removals.get(trustDomain)?.values() ?? []) remove();
-    this.#removals.delete(trustDomain);
-  }
 }

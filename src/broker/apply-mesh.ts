@@ -5,7 +5,7 @@ import type { MeshStep } from '../istio/mesh-steps.ts';
 import { codedError } from './coded.ts';
 
 export interface ApplyMeshParts {
-  readonly objects: Omit<MeshObjects, 'watch'>;
+  readonly objects: Omit<MeshObjects, 'watch' | 'listOurs'>;
   /** What the API server answered after a write: the object now, or undefined for a deleted one. */
   readonly noteObject: (ref: MeshObjectRef, object: MeshObject | undefined) => void;
   readonly mayWrite: () => boolean;

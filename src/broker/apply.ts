@@ -13,7 +13,7 @@ export interface ApplyParts {
   readonly spire: SpireServer;
   /** Undefined without Kubernetes: then no step needs it. */
   readonly cluster: ClusterWriters | undefined;
-  /** What SPIRE answered after a write: its content now, or undefined for a deleted bundle. */
+  /** What SPIRE holds after a write, as its answer said; undefined for a deleted bundle. */
   readonly noteStored: (trustDomain: TrustDomain, bundle: Bundle | undefined) => void;
   /** Asked before each step; after a no, nothing more is done. */
   readonly mayWrite: () => boolean;
@@ -128,7 +128,8 @@ async function storeBundles(
   return wanted.map((bundle, index) => {
     const result = results[index];
     const error = result === undefined ? missingAnswer() : (errorOf(result) ?? readBackFault(bundle, result));
-    if (error === undefined && result?.ok === true) noteStored(bundle.trustDomain, result.value);
+    // The answer says the same; what was read of the bundle while it was judged is known of this value.
+    if (error === undefined) noteStored(bundle.trustDomain, bundle);
     return { kind: 'StoreBundle', trustDomains: [bundle.trustDomain], error };
   });
 }

@@ -20,11 +20,11 @@ import { PeerGatherers } from './gather-peers.ts';
 import { SpireGatherer } from './gather-spire.ts';
 import { MeshKeeper, type MeshParts, type MeshReport } from './mesh-keeper.ts';
 import { PassRunner } from './pass-runner.ts';
-import { runPass, type PassReport } from './pass.ts';
+import { runPass, type PassReport, type PassResult } from './pass.ts';
 import { PollerProbe } from './probe-pollers.ts';
 import { refreshBySpire } from './refresh-by-spire.ts';
 import { repeat } from './repeat.ts';
-import { brokerStatus, type BrokerStatus } from './status.ts';
+import { liveStatus, type LiveStatus } from './status.ts';
 
 export interface BrokerSettings {
   readonly refresh: RefreshLimits;
@@ -94,7 +94,8 @@ export class Broker {
   readonly #stop = new AbortController();
   #followed: Declarations | undefined;
   #published: Bundle | undefined;
-  #lastPass: PassReport | undefined;
+  #lastPass: PassResult | undefined;
+  #lastMesh: MeshReport | undefined;
   #loops: readonly Promise<void>[] = [];
 
   constructor(parts: BrokerParts) {
@@ -186,11 +187,12 @@ export class Broker {
     for (const { trustDomain } of this.#followed?.peers ?? []) this.refresh(trustDomain);
   }
 
-  status(): BrokerStatus {
-    return brokerStatus({
+  status(): LiveStatus {
+    return liveStatus({
       trustDomain: this.#parts.trustDomain,
       facts: this.#board.snapshot(),
       lastPass: this.#lastPass,
+      lastMesh: this.#lastMesh,
       nextFetchAt: (trustDomain) => this.#gatherers.nextFetchAt(trustDomain),
     });
   }
@@ -198,13 +200,14 @@ export class Broker {
   /** What was declared stays in force while nothing can be read. */
   #noteDeclared(result: Declarations | CodedError): void {
     const at = this.#clock.now();
-    if (result instanceof Error && this.#board.snapshot().declared.state === 'Known') return;
+    if (result instanceof Error && this.#board.fact('declared').state === 'Known') return;
     const fact = result instanceof Error ? unreadable(result, at) : known(result, at);
     this.#board.replace('declared', fact, (a, b) => JSON.stringify(a) === JSON.stringify(b));
   }
 
   #onFactsChanged(): void {
-    const { declared, ownBundle, stored } = this.#board.snapshot();
+    const [declared, ownBundle] = [this.#board.fact('declared'), this.#board.fact('ownBundle')];
+    const { stored } = this.#board;
     if (ownBundle.state === 'Known' && ownBundle.value !== this.#published) {
       this.#published = ownBundle.value;
       this.#parts.observer.ownBundle(ownBundle.value);
@@ -233,6 +236,7 @@ export class Broker {
       facts: () => this.#board.snapshot(),
       onReport: (report) => {
         this.#board.replaceOptional('mesh', known(report.standings, this.#clock.now()));
+        this.#lastMesh = report;
         observer.meshLooked(report);
       },
       onFault: (error) => {
@@ -257,7 +261,7 @@ export class Broker {
       });
       // What our own end cut off says nothing of SPIRE: another replica may be writing status by now.
       if (this.#stop.signal.aborted || !mayWrite()) return { failed: false };
-      this.#lastPass = report;
+      this.#lastPass = { plan: report.plan, outcomes: report.outcomes };
       this.#gatherers.noteApplied(report);
       this.#follower.notePass(report);
       this.#mesh?.notePass(report);

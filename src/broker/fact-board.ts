@@ -13,6 +13,7 @@ import type {
   ManagedPeers,
   RegistrationEntry,
 } from '../federation/ports.ts';
+import { SnapshotMap } from './snapshot-map.ts';
 
 /** The facts that are replaced as a whole by the one gatherer that owns each, beside `stored`. */
 interface WholeValues {
@@ -57,9 +58,9 @@ export class FactBoard {
     mesh: undefined,
   };
   #stored: Facts['stored'];
-  #fetched: ReadonlyMap<TrustDomain, FetchFact> = new Map();
-  #bootstraps: ReadonlyMap<TrustDomain, Fact<Bundle>> = new Map();
-  #staticPollers: ReadonlyMap<TrustDomain, StaticPoller> = new Map();
+  readonly #fetched = new SnapshotMap<TrustDomain, FetchFact>();
+  readonly #bootstraps = new SnapshotMap<TrustDomain, Fact<Bundle>>();
+  readonly #staticPollers = new SnapshotMap<TrustDomain, StaticPoller>();
   #heldLast: ReadonlyMap<TrustDomain, Bundle> = new Map();
   readonly #indexer = new RootIndexer();
   #knownRoots: KnownRoots | undefined;
@@ -79,6 +80,15 @@ export class FactBoard {
     this.#stored = notRead;
   }
 
+  /** One fact as it is now. For those who ask at each change: a snapshot indexes all roots anew. */
+  fact<K extends keyof WholeValues>(key: K): Fact<WholeValues[K]> {
+    return this.#facts[key];
+  }
+
+  get stored(): Facts['stored'] {
+    return this.#stored;
+  }
+
   snapshot(): Facts {
     const own = this.#facts.ownBundle.state === 'Known' ? this.#facts.ownBundle.value : undefined;
     this.#knownRoots ??= this.#indexer.index(own, [...this.#heldLast.values()]);
@@ -88,24 +98,26 @@ export class FactBoard {
       stored: this.#stored,
       now: this.#clock.now(),
       knownRoots: this.#knownRoots,
-      fetched: this.#fetched,
-      bootstraps: this.#bootstraps,
-      staticPollers: this.#staticPollers,
+      fetched: this.#fetched.snapshot(),
+      bootstraps: this.#bootstraps.snapshot(),
+      staticPollers: this.#staticPollers.snapshot(),
       overwritten: this.#overwritten(),
     };
   }
 
-  /** Replaces one fact. `same` says that the new value tells nothing new; then nobody is woken. */
+  /** Replaces one fact. When `same` says that the new value tells nothing new, it stays the same value: nobody is woken. */
   replace<K extends keyof WholeValues>(
     key: K,
     fact: Fact<WholeValues[K]>,
     same: (before: WholeValues[K], after: WholeValues[K]) => boolean,
   ): void {
     const before: Fact<WholeValues[K]> = this.#facts[key];
-    this.#facts = { ...this.#facts, [key]: fact };
-    if (before.state === 'Known' && fact.state === 'Known') {
-      if (before.value === fact.value || same(before.value, fact.value)) return;
-    }
+    const unchanged =
+      before.state === 'Known' &&
+      fact.state === 'Known' &&
+      (before.value === fact.value || same(before.value, fact.value));
+    this.#facts = { ...this.#facts, [key]: unchanged ? { ...fact, value: before.value } : fact };
+    if (unchanged) return;
     if (before.state === 'Unreadable' && fact.state === 'Unreadable' && before.reason === fact.reason) return;
     if (key === 'ownBundle') this.#knownRoots = undefined;
     this.#listener.changed();
@@ -163,20 +175,20 @@ export class FactBoard {
 
   noteFetched(trustDomain: TrustDomain, fact: FetchFact | undefined): void {
     const before = this.#fetched.get(trustDomain);
-    this.#fetched = withEntry(this.#fetched, trustDomain, fact);
+    this.#fetched.set(trustDomain, fact);
     const isNews =
       before?.document?.content !== fact?.document?.content || before?.failure?.reason !== fact?.failure?.reason;
     if (isNews) this.#listener.changed();
   }
 
   noteBootstrap(trustDomain: TrustDomain, bootstrap: Fact<Bundle>): void {
-    this.#bootstraps = withEntry(this.#bootstraps, trustDomain, bootstrap);
+    this.#bootstraps.set(trustDomain, bootstrap);
     this.#listener.changed();
   }
 
   noteStaticPoller(trustDomain: TrustDomain, poller: StaticPoller | undefined): void {
     const before = this.#staticPollers.get(trustDomain);
-    this.#staticPollers = withEntry(this.#staticPollers, trustDomain, poller);
+    this.#staticPollers.set(trustDomain, poller);
     if (before !== poller) this.#listener.changed();
   }
 
@@ -208,7 +220,7 @@ export class FactBoard {
     this.#overwrittenAt.set(trustDomain, [...recent, now]);
     const fetch = this.#fetched.get(trustDomain);
     if (fetch !== undefined) {
-      this.#fetched = withEntry(this.#fetched, trustDomain, { ...fetch, document: undefined });
+      this.#fetched.set(trustDomain, { ...fetch, document: undefined });
       this.#listener.bundleReplaced(trustDomain);
     }
   }
@@ -217,11 +229,4 @@ export class FactBoard {
     const often = [...this.#overwrittenAt].filter(([, at]) => at.length >= OVERWRITES_OF_A_SECOND_WRITER);
     return new Set(often.map(([trustDomain]) => trustDomain));
   }
-}
-
-function withEntry<K, V>(map: ReadonlyMap<K, V>, key: K, value: V | undefined): ReadonlyMap<K, V> {
-  const copy = new Map(map);
-  if (value === undefined) copy.delete(key);
-  else copy.set(key, value);
-  return copy;
 }

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { parseBundleDocument, type BundleDocumentLimits } from '../bundle/bundle-document.ts';
 import { BundleError } from '../bundle/bundle-error.ts';
-import type { Bundle } from '../bundle/bundle.ts';
+import { sharingAuthorities, type Bundle } from '../bundle/bundle.ts';
 import type { ParsedBundleDocument } from '../bundle/bundle-document.ts';
 import { chooseEndpointTrust, type EndpointTrustChoice } from '../federation/endpoint-trust.ts';
 import { sleep, type Clock } from '../federation/clock.ts';
@@ -44,7 +44,7 @@ interface LoopState {
   bodyDigest: string | undefined;
 }
 
-/** Fetches from one peer until the signal aborts. */
+/** Fetches from one peer until it is stopped. */
 export class PeerGatherer {
   readonly #peer: Peer;
   readonly #parts: PeerGathererParts;
@@ -55,7 +55,9 @@ export class PeerGatherer {
     waits: true,
     bodyDigest: undefined,
   };
+  /** Ends the fetch or the pause that is under way. */
   #wake = new AbortController();
+  #stopped = false;
   #nextFetchAt: Date | undefined;
 
   constructor(peer: Peer, parts: PeerGathererParts) {
@@ -78,17 +80,23 @@ export class PeerGatherer {
     if (this.#nextFetchAt !== undefined && this.#delayMs() < PAUSE_WORTH_ENDING_MS) this.refresh();
   }
 
-  async run(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
+  /** Resolves after `stop`. */
+  async run(): Promise<void> {
+    while (!this.#stopped) {
       this.#wake = new AbortController();
-      const interrupted = AbortSignal.any([signal, this.#wake.signal]);
-      await this.fetchOnce(interrupted);
-      if (interrupted.aborted) continue;
+      const { signal } = this.#wake;
+      await this.fetchOnce(signal);
+      if (signal.aborted) continue;
       const delayMs = this.#delayMs();
       this.#nextFetchAt = new Date(this.#parts.clock.now().getTime() + delayMs);
-      await sleep(this.#parts.clock, delayMs, interrupted);
+      await sleep(this.#parts.clock, delayMs, signal);
       this.#nextFetchAt = undefined;
     }
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#wake.abort();
   }
 
   /** One attempt: its answer or its failure becomes the peer's fact, unless the signal aborts first. */
@@ -197,7 +205,10 @@ export class PeerGatherer {
 
   #parse(body: Uint8Array): ParsedBundleDocument | BundleError {
     try {
-      return parseBundleDocument(body, this.#peer.trustDomain, this.#parts.documentLimits);
+      const { board, documentLimits } = this.#parts;
+      const { trustDomain } = this.#peer;
+      const document = parseBundleDocument(body, trustDomain, documentLimits);
+      return { ...document, bundle: sharingAuthorities(document.bundle, board.heldBundle(trustDomain)) };
     } catch (error) {
       if (error instanceof BundleError) return error;
       throw error;

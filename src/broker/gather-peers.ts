@@ -11,7 +11,6 @@ import { PeerGatherer, type PeerGathererParts } from './gather-peer.ts';
 interface RunningLoop {
   readonly peer: Peer;
   readonly gatherer: PeerGatherer;
-  readonly stop: AbortController;
   readonly ended: Promise<void>;
 }
 
@@ -46,7 +45,7 @@ export class PeerGatherers {
     for (const [trustDomain, loop] of this.#loops) {
       const peer = wanted.get(trustDomain);
       if (peer !== undefined && isDeepStrictEqual(peer, loop.peer)) continue;
-      loop.stop.abort();
+      loop.gatherer.stop();
       this.#loops.delete(trustDomain);
       this.#parts.board.noteFetched(trustDomain, undefined);
     }
@@ -64,14 +63,13 @@ export class PeerGatherers {
   }
 
   async stop(): Promise<void> {
-    for (const { stop } of this.#loops.values()) stop.abort();
+    for (const { gatherer } of this.#loops.values()) gatherer.stop();
     await Promise.all([...this.#loops.values()].map(({ ended }) => ended));
   }
 
   #start(peer: Peer): RunningLoop {
     const isApplied: PeerGathererParts['isApplied'] = (content) => this.#applied.get(peer.trustDomain) === content;
     const gatherer = new PeerGatherer(peer, { ...this.#parts, isApplied });
-    const stop = new AbortController();
-    return { peer, gatherer, stop, ended: gatherer.run(stop.signal) };
+    return { peer, gatherer, ended: gatherer.run() };
   }
 }

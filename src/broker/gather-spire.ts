@@ -24,7 +24,7 @@ export class SpireGatherer {
 
   /** Follows our own bundle: its sequence number costs 10 bytes to ask for, the whole is read when it changed. */
   async readOwnBundle(signal: AbortSignal): Promise<void> {
-    const before = this.#board.snapshot().ownBundle;
+    const before = this.#board.fact('ownBundle');
     try {
       const sequence = await this.#spire.readOwnSequenceNumber(signal);
       const bundle =
@@ -108,5 +108,10 @@ function byKey([a]: readonly [string, unknown], [b]: readonly [string, unknown])
 }
 
 function sameEntries(a: readonly RegistrationEntry[], b: readonly RegistrationEntry[]): boolean {
-  return a.length === b.length && JSON.stringify(a) === JSON.stringify(b);
+  if (a.length !== b.length) return false;
+  // Those of a page of SPIRE's list that did not change are the very same values.
+  return a.every((entry, index) => {
+    const other = b[index];
+    return entry === other || JSON.stringify(entry) === JSON.stringify(other);
+  });
 }

@@ -1,13 +1,17 @@
 // What runs so that the mesh accepts exactly the declared peers? Facts → plan → steps → outcomes, beside the passes for SPIRE.
+import { isDeepStrictEqual } from 'node:util';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
 import type { Cancel, Clock } from '../federation/clock.ts';
 import { known, unreadable, type Fact, type Facts, type MeshStanding } from '../federation/facts.ts';
-import { meshObjectKey, type MeshObjectRef, type MeshObjects } from '../federation/mesh-objects.ts';
+import type { MeshObjectRef, MeshObjects } from '../federation/mesh-objects.ts';
 import type { AgentSds, MergedAnchors, MergedMesh, ServedAnchors } from '../federation/mesh-ports.ts';
 import type { MeshSurvey, MeshSurveys } from '../federation/mesh-survey.ts';
+import type { CodedError } from '../federation/ports.ts';
 import { refOf as gatewayCaRef } from '../istio/gateway-ca-content.ts';
 import type { MeshFacts, MeshLimits } from '../istio/mesh-facts.ts';
+import { meshRootsOf, meshRootsRef } from '../istio/mesh-roots.ts';
 import { EMPTY_MEMORY, rememberMesh, type MeshMemory, type MeshStepOutcome } from '../istio/mesh-memory.ts';
+import { barredPeers, reviewMesh, type MeshReview } from '../istio/mesh-review.ts';
 import { standingOf } from '../istio/mesh-standing.ts';
 import { planMesh, type MeshPlan } from '../istio/plan-mesh.ts';
 import { referencedCas } from '../istio/referenced-cas.ts';
@@ -15,6 +19,7 @@ import { revisionRefs, sharedMeshConfigs, type MeshConfigNames } from '../istio/
 import { applyMeshSteps } from './apply-mesh.ts';
 import { codedError } from './coded.ts';
 import { ObjectFollower } from './follow-objects.ts';
+import { GatewayCaRefs } from './gateway-ca-refs.ts';
 import { listWindow } from './list-window.ts';
 import { PassRunner } from './pass-runner.ts';
 import type { PassReport } from './pass.ts';
@@ -23,6 +28,10 @@ import { repeat } from './repeat.ts';
 export interface MeshSettings extends MeshConfigNames, Omit<MeshLimits, 'isListWindowOpen' | 'nextListWindowAt'> {
   /** In which minutes the list of names may change, as a cron expression; undefined: always. */
   readonly listSchedule: string | undefined;
+  /** Whether what is found in policies, gateways and service entries keeps a peer out. */
+  readonly isStrict: boolean;
+  /** Policies there are for the whole mesh. */
+  readonly rootNamespace: string;
 }
 
 /** The mesh of the cluster that our SPIRE serves. */
@@ -41,8 +50,12 @@ export interface MeshReport {
   readonly facts: MeshFacts;
   readonly plan: MeshPlan;
   readonly outcomes: readonly MeshStepOutcome[];
+  /** Why CA objects that an earlier life of the broker left are not known everywhere: those stay. */
+  readonly unlistedCas: readonly CodedError[];
   /** After it. */
   readonly standings: readonly MeshStanding[];
+  /** Undefined: the mesh was not surveyed yet. */
+  readonly review: MeshReview | undefined;
 }
 
 /** What of the facts about SPIRE the mesh follows from. */
@@ -63,6 +76,8 @@ export interface MeshKeeperParts extends MeshParts {
 
 /** Istiod merges within milliseconds; what it holds is asked again while a peer waits for it. */
 const MERGED_POLL_MS = 2_000;
+/** CA objects that nobody asks for any more harm nobody. */
+const LOOK_FOR_CAS_MS = 5 * 60_000;
 
 export class MeshKeeper {
   readonly #parts: MeshKeeperParts;
@@ -72,10 +87,12 @@ export class MeshKeeper {
   #survey: MeshSurvey | undefined;
   /** The last that could be read: an istiod does not vanish because it cannot be seen. */
   #istiods: MeshSurvey['istiods'] | undefined;
+  /** Likewise: a root of istiod's does not change because it cannot be read. */
+  #meshRoots: MeshFacts['meshRoots'] | undefined;
   #merged: Fact<MergedAnchors> | undefined;
   #served: Fact<ServedAnchors> | undefined;
-  /** CA objects that were declared once in this life: they go when nobody names them any more. */
-  readonly #gatewayCas = new Map<string, MeshObjectRef>();
+  /** They go when nobody names them any more. */
+  readonly #gatewayCas: GatewayCaRefs;
   /** Peers that withdrew all their keys, where the policy is to obey. */
   #revoked: ReadonlySet<TrustDomain> = new Set();
   #looked: MeshGround | undefined;
@@ -84,7 +101,8 @@ export class MeshKeeper {
 
   constructor(parts: MeshKeeperParts) {
     this.#parts = parts;
-    const { objects, clock, agentSds, mergedMesh } = parts;
+    const { objects, clock, agentSds, mergedMesh, settings } = parts;
+    this.#gatewayCas = new GatewayCaRefs(objects, settings.namespace);
     this.#runner = new PassRunner(clock, () => this.#pass());
     this.#follower = new ObjectFollower(objects, clock, () => void this.#runner.request());
     if (agentSds !== undefined) this.#served = this.#notRead();
@@ -93,7 +111,7 @@ export class MeshKeeper {
 
   /** Until the signal aborts; what was written stays. */
   async run(signal: AbortSignal): Promise<void> {
-    const { surveys, agentSds, mergedMesh, clock } = this.#parts;
+    const { surveys, agentSds, mergedMesh, clock, isUpkeepOnly } = this.#parts;
     signal.addEventListener('abort', () => {
       this.#stop.abort();
     });
@@ -108,6 +126,9 @@ export class MeshKeeper {
         this.#served = found instanceof Error ? unreadable(found, at) : known(found, at);
         void this.#runner.request();
       }, signal),
+      repeat({ clock, intervalMs: LOOK_FOR_CAS_MS, signal }, async () => {
+        if (!isUpkeepOnly() && (await this.#gatewayCas.look(signal))) void this.#runner.request();
+      }),
       mergedMesh && repeat({ clock, intervalMs: MERGED_POLL_MS, signal }, () => this.#readMerged(mergedMesh, signal)),
     ]);
     this.#cancelLook();
@@ -152,10 +173,11 @@ export class MeshKeeper {
       });
       this.#memory = rememberMesh(facts, plan, outcomes);
       const after = { ...facts, ...this.#objectFacts() };
-      const input = { facts: after, outcomes, merged: this.#merged, served: this.#served };
+      const review = this.#review(after);
+      const input = { facts: after, outcomes, review, merged: this.#merged, served: this.#served };
       const standings = plan.peers.map((peer) => standingOf(peer, input));
       this.#lookAgainAt(plan.nextLookAt);
-      onReport({ facts, plan, outcomes, standings });
+      onReport({ facts, plan, outcomes, unlistedCas: this.#gatewayCas.failures, standings, review });
       return { failed: outcomes.some(({ error }) => error !== undefined) };
     } catch (error) {
       this.#parts.onFault(codedError(error));
@@ -167,22 +189,32 @@ export class MeshKeeper {
     const { trustDomain, clock, settings } = this.#parts;
     const { declared, stored, ownBundle } = this.#parts.facts();
     const peers = declared.state === 'Known' ? declared.value.peers : [];
-    for (const ref of peers.flatMap(({ mesh }) =>
-      (mesh?.gatewayCas ?? []).map((ca) => gatewayCaRef(ca, settings.namespace)),
-    )) {
-      this.#gatewayCas.set(meshObjectKey(ref), ref);
-    }
+    const declaredCas = peers.flatMap(({ mesh }) => mesh?.gatewayCas ?? []);
+    this.#gatewayCas.declare(declaredCas.map((ca) => gatewayCaRef(ca, settings.namespace)));
     const configs = this.#revisions().flatMap(({ ref, base }) => [ref, base]);
-    this.#follower.follow([...configs, ...this.#gatewayCas.values()]);
+    const meshRoots = meshRootsRef(settings.istioNamespace);
+    this.#follower.follow([...configs, meshRoots, ...this.#gatewayCas.refs.values()]);
+    const found = meshRootsOf(this.#follower.fact(meshRoots));
+    if (found.state === 'Known' || this.#meshRoots?.state !== 'Known') this.#meshRoots = found;
+    const objects = this.#objectFacts();
+    const review = settings.isStrict ? this.#review(objects) : undefined;
     return {
       now: clock.now(),
       ownTrustDomain: trustDomain,
       ...{ declared, stored, ownBundle },
       revoked: this.#revoked,
       referencedCas: this.#referencedCas(),
+      meshRoots: this.#meshRoots,
+      barred: review === undefined ? new Map() : barredPeers(peers, review),
       memory: this.#memory,
-      ...this.#objectFacts(),
+      ...objects,
     };
+  }
+
+  #review({ shared: revisions }: Pick<MeshFacts, 'shared'>): MeshReview | undefined {
+    const { trustDomain: ownTrustDomain, settings } = this.#parts;
+    const { target, rootNamespace } = settings;
+    return this.#survey && reviewMesh({ ownTrustDomain, target, rootNamespace, revisions, survey: this.#survey });
   }
 
   /** As they are now, what was just written included. */
@@ -190,13 +222,13 @@ export class MeshKeeper {
     const fact = (ref: MeshObjectRef) => this.#follower.fact(ref);
     return {
       shared: sharedMeshConfigs(this.#revisions(), fact),
-      gatewayCas: new Map([...this.#gatewayCas].map(([key, ref]) => [key, fact(ref)])),
+      gatewayCas: new Map([...this.#gatewayCas.refs].map(([key, ref]) => [key, fact(ref)])),
     };
   }
 
   #referencedCas(): MeshFacts['referencedCas'] {
     if (this.#survey === undefined) return this.#notRead();
-    const secrets = [...this.#gatewayCas.values()].filter(({ kind }) => kind === 'Secret');
+    const secrets = [...this.#gatewayCas.refs.values()].filter(({ kind }) => kind === 'Secret');
     return referencedCas(this.#survey, new Set(secrets.map(({ namespace }) => namespace)), this.#parts.clock.now());
   }
 
@@ -224,17 +256,23 @@ export class MeshKeeper {
 
   async #readMerged(mergedMesh: MergedMesh, signal: AbortSignal): Promise<void> {
     const at = this.#parts.clock.now();
+    const before = this.#merged;
     try {
       this.#merged = known(await mergedMesh.read(signal), at);
     } catch (error) {
       this.#merged = unreadable(codedError(error), at);
     }
-    void this.#runner.request();
+    if (!saysTheSame(before, this.#merged)) void this.#runner.request();
   }
 
   #notRead(): Fact<never> {
     return unreadable({ code: 'NotReadYet', message: 'not read yet' }, this.#parts.clock.now());
   }
+}
+
+function saysTheSame<T>(a: Fact<T> | undefined, b: Fact<T>): boolean {
+  if (a?.state === 'Unreadable' && b.state === 'Unreadable') return a.reason === b.reason;
+  return a?.state === 'Known' && b.state === 'Known' && isDeepStrictEqual(a.value, b.value);
 }
 
 function sameValue<T>(a: Fact<T>, b: Fact<T>): boolean {

@@ -21,10 +21,13 @@ export interface PassParts {
   readonly signal: AbortSignal;
 }
 
-export interface PassReport {
-  readonly facts: Facts;
+export interface PassResult {
   readonly plan: FederationPlan;
   readonly outcomes: readonly StepOutcome[];
+}
+
+export interface PassReport extends PassResult {
+  readonly facts: Facts;
 }
 
 /** Repeatable at any time: over unchanged facts it plans nothing and so writes nothing. */

@@ -26,7 +26,7 @@ export class PollerProbe {
 
   /** Asks about the peers whose answer is missing or old. With a relationship of the API the answer says nothing. */
   async tick(signal: AbortSignal): Promise<void> {
-    const { declared, relationships } = this.#board.snapshot();
+    const [declared, relationships] = [this.#board.fact('declared'), this.#board.fact('relationships')];
     if (declared.state === 'Unreadable' || relationships.state === 'Unreadable') return;
     for (const trustDomain of relationships.value.keys()) {
       this.#probedAtMs.delete(trustDomain);

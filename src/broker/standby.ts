@@ -6,7 +6,7 @@ import type { SpireServer } from '../federation/ports.ts';
 import { Exclusive } from './exclusive.ts';
 import { FactBoard } from './fact-board.ts';
 import { SpireGatherer } from './gather-spire.ts';
-import { standbyStatus, type BrokerStatus } from './status.ts';
+import { standbyStatus, type LiveStatus } from './status.ts';
 
 export interface StandbyParts {
   readonly trustDomain: TrustDomain;
@@ -25,7 +25,7 @@ export class Standby {
     this.#parts = parts;
     this.#board = new FactBoard(parts.clock, {
       changed: () => {
-        const { ownBundle } = this.#board.snapshot();
+        const ownBundle = this.#board.fact('ownBundle');
         if (ownBundle.state === 'Known') parts.onOwnBundle(ownBundle.value);
       },
       bundleReplaced: () => undefined,
@@ -37,7 +37,7 @@ export class Standby {
     return this.#gatherer.readOwnBundle(signal);
   }
 
-  status(): BrokerStatus {
+  status(): LiveStatus {
     return standbyStatus(this.#parts.trustDomain, this.#board.snapshot());
   }
 }

@@ -8,7 +8,9 @@ import { indexEntries } from '../federation/entry-index.ts';
 import type { Fact, Facts, FetchFact } from '../federation/facts.ts';
 import type { PeerPlan } from '../federation/plan.ts';
 import type { WaitingRemoval } from '../federation/removal.ts';
-import type { PassReport } from './pass.ts';
+import type { MeshReport } from './mesh-keeper.ts';
+import { meshStatus, type MeshStatus } from './mesh-status.ts';
+import type { PassResult } from './pass.ts';
 
 export interface BrokerStatus {
   readonly trustDomain: TrustDomain;
@@ -22,6 +24,14 @@ export interface BrokerStatus {
   readonly heldBecause?: string;
   /** No longer declared, and waiting for others before their bundle goes. */
   readonly waitingRemovals: readonly WaitingRemoval[];
+  /** Absent where no mesh is written for, and before it was looked at. */
+  readonly mesh?: MeshStatus;
+}
+
+/** As a running broker tells it. */
+export interface LiveStatus extends Omit<BrokerStatus, 'peers'> {
+  /** Each is made when it is asked for and can go again at once: a thousand together are megabytes. */
+  readonly peers: Iterable<PeerStatus>;
 }
 
 export interface UnreadableStatus {
@@ -62,7 +72,9 @@ export interface StatusInput {
   readonly trustDomain: TrustDomain;
   readonly facts: Facts;
   /** Undefined before the first pass. */
-  readonly lastPass: PassReport | undefined;
+  readonly lastPass: PassResult | undefined;
+  /** Undefined before the mesh was looked at. */
+  readonly lastMesh: MeshReport | undefined;
   readonly nextFetchAt: (trustDomain: TrustDomain) => Date | undefined;
 }
 
@@ -77,10 +89,10 @@ const READ_FACTS = [
   'controllerManager',
 ] as const;
 
-export function brokerStatus({ trustDomain, facts, lastPass, nextFetchAt }: StatusInput): BrokerStatus {
+export function liveStatus(input: StatusInput): LiveStatus {
+  const { trustDomain, facts, lastPass, lastMesh } = input;
   const plan = lastPass?.plan;
   const heldBecause = facts.declared.state === 'Known' ? facts.declared.value.incompleteBecause : undefined;
-  const entries = facts.entries.state === 'Known' ? indexEntries(facts.entries.value) : undefined;
   return {
     trustDomain,
     now: facts.now.toISOString(),
@@ -89,22 +101,33 @@ export function brokerStatus({ trustDomain, facts, lastPass, nextFetchAt }: Stat
       const value: Fact<unknown> | undefined = facts[fact];
       return value?.state === 'Unreadable' ? [{ fact, ...unreadableStatus(value) }] : [];
     }),
-    peers: (plan?.peers ?? []).map((peerPlan) => {
-      const next = nextFetchAt(peerPlan.peer.trustDomain);
-      const entriesFederated = entries?.naming(peerPlan.peer.trustDomain).size ?? 0;
-      return {
-        ...peerStatus(peerPlan, facts, lastPass, entriesFederated),
-        ...(next !== undefined && { nextFetch: next.toISOString() }),
-      };
-    }),
+    peers: { [Symbol.iterator]: () => peerStatuses(input) },
     heldRemovals: plan?.heldRemovals ?? [],
     waitingRemovals: plan?.waitingRemovals ?? [],
     ...(heldBecause !== undefined && { heldBecause }),
+    ...(lastMesh !== undefined && { mesh: meshStatus(lastMesh) }),
   };
 }
 
+function* peerStatuses({ facts, lastPass, nextFetchAt }: StatusInput): Generator<PeerStatus> {
+  const entries = facts.entries.state === 'Known' ? indexEntries(facts.entries.value) : undefined;
+  for (const peerPlan of lastPass?.plan.peers ?? []) {
+    const next = nextFetchAt(peerPlan.peer.trustDomain);
+    const entriesFederated = entries?.naming(peerPlan.peer.trustDomain).size ?? 0;
+    yield {
+      ...peerStatus(peerPlan, facts, lastPass, entriesFederated),
+      ...(next !== undefined && { nextFetch: next.toISOString() }),
+    };
+  }
+}
+
+/** The whole document. */
+export function writtenStatus(live: LiveStatus): BrokerStatus {
+  return { ...live, peers: [...live.peers] };
+}
+
 /** Of a replica that looks at nothing but our own bundle. */
-export function standbyStatus(trustDomain: TrustDomain, facts: Facts): BrokerStatus {
+export function standbyStatus(trustDomain: TrustDomain, facts: Facts): LiveStatus {
   const ownBundle = ownBundleStatus(facts);
   const nothing = { unreadable: [], peers: [], heldRemovals: [], waitingRemovals: [] };
   return { trustDomain, now: facts.now.toISOString(), ownBundle, ...nothing };
@@ -119,7 +142,7 @@ function ownBundleStatus({ ownBundle }: Facts): BrokerStatus['ownBundle'] {
 function peerStatus(
   plan: PeerPlan,
   facts: Facts,
-  lastPass: PassReport | undefined,
+  lastPass: PassResult | undefined,
   entriesFederated: number,
 ): PeerStatus {
   const { peer, verdict } = plan;

@@ -4,7 +4,7 @@ import { untilAborted, type Clock } from '../federation/clock.ts';
 import type { Broker } from './broker.ts';
 import { repeat } from './repeat.ts';
 import type { Standby } from './standby.ts';
-import type { BrokerStatus } from './status.ts';
+import type { LiveStatus } from './status.ts';
 
 /**
  * `Isolated`: we led until the API server was out of reach, and nobody else has been seen to lead. What is federated is
@@ -79,7 +79,7 @@ export class Terms {
     this.#isolation?.stop.abort();
   }
 
-  status(): BrokerStatus {
+  status(): LiveStatus {
     return (this.#broker ?? this.#parts.standby).status();
   }
 

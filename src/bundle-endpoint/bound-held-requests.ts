@@ -1,4 +1,4 @@
-// How many answers are peers asked to hold at once? A held answer is an open TLS connection: 75 to 100 KB of memory.
+// How many answers are peers asked to hold at once? A held answer is an open TLS connection: 100 to 150 KB of memory.
 import type { BundleSource } from '../federation/ports.ts';
 
 /**

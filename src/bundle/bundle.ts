@@ -81,6 +81,13 @@ export function bundlesEqual(a: Bundle, b: Bundle): boolean {
   );
 }
 
+/** The same bundle, with the very authorities of `other` where the bytes are equal: what was read of them is kept once. */
+export function sharingAuthorities(bundle: Bundle, other: Bundle | undefined): Bundle {
+  if (other === undefined) return bundle;
+  const known = new Map(other.x509Authorities.map((der) => [fingerprint(der), der]));
+  return { ...bundle, x509Authorities: bundle.x509Authorities.map((der) => known.get(fingerprint(der)) ?? der) };
+}
+
 /** Says what changed from `before` to `after`. */
 export function diffBundles(before: Bundle, after: Bundle): BundleDiff {
   const roots = (bundle: Bundle) => new Set(bundle.x509Authorities.map(fingerprint));

@@ -31,6 +31,11 @@ export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
+/** By its name: the demo is a file of its own when it is installed, and has a class of its own. */
+export function isUsageError(error: unknown): error is UsageError {
+  return error instanceof Error && error.name === 'UsageError';
+}
+
 /** The value of a text flag, or undefined when it was not given. */
 export function textFlag({ flags }: Pick<CommandContext, 'flags'>, name: string): string | undefined {
   const value = flags[name];

@@ -35,7 +35,7 @@ export interface DeclaredBy extends Pick<
 }
 
 /** A thousand peers are asked within twenty seconds of a start, on less than one core. */
-const FETCH_PACE: FetchPace = { perSecond: 50, burst: 25 };
+const FETCH_PACE: FetchPace = { perSecond: 50, burst: 25, underWay: 32 };
 
 export function createBroker(ground: BrokerGround, { onPass, ...declaredBy }: DeclaredBy): Broker {
   const { config, trustDomain, spire, endpoint, log, metrics } = ground;
@@ -58,7 +58,7 @@ export function createBroker(ground: BrokerGround, { onPass, ...declaredBy }: De
     },
     scheduleSweeps: (sweep, signal) => {
       const { resyncSchedule: cronTime } = config;
-      const job = CronJob.from({ cronTime, onTick: sweep, waitForCompletion: true, start: true });
+      const job = CronJob.from({ cronTime, utcOffset: 0, onTick: sweep, waitForCompletion: true, start: true });
       signal.addEventListener('abort', () => void job.stop());
     },
   });

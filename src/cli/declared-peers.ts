@@ -8,10 +8,11 @@ import { peerInForce } from '../kubernetes/declared-object.ts';
 import { judgeObjects, NO_MEMORY } from '../kubernetes/judge-objects.ts';
 import { PEER_TRUST_DOMAIN } from '../kubernetes/peer-trust-domain.ts';
 import { clusterParts } from './cluster-parts.ts';
+import { meshParts } from './mesh-parts.ts';
 import { openKubernetes } from './open-kubernetes.ts';
 import { peerDirectory, readBootstrap } from './wiring.ts';
 
-export interface DeclaredPeers extends Pick<BrokerParts, 'readBootstrap' | 'cluster'> {
+export interface DeclaredPeers extends Pick<BrokerParts, 'readBootstrap' | 'cluster' | 'mesh'> {
   readonly declarations: Declarations;
   /** What does not count and why, each on one line. */
   readonly faults: readonly string[];
@@ -41,7 +42,15 @@ async function readFiles(config: Config, own: TrustDomain, signal: AbortSignal):
 
 async function readObjects(config: Config, own: TrustDomain, signal: AbortSignal): Promise<DeclaredPeers> {
   const api = await openKubernetes(config);
+  const onFault = (error: unknown): never => {
+    throw error;
+  };
   try {
+    const mesh = meshParts(api, {
+      config,
+      namespace: config.kubernetesNamespace ?? api.namespace ?? 'default',
+      onFault,
+    });
     const { items } = await api.list({ resource: PEER_TRUST_DOMAIN }, { signal });
     const { objects, declarations } = judgeObjects(items, NO_MEMORY, own);
     return {
@@ -55,13 +64,8 @@ async function readObjects(config: Config, own: TrustDomain, signal: AbortSignal
       ),
       where: 'by a PeerTrustDomain object',
       readBootstrap: (peer) => readBootstrap(peer, (source) => readBootstrapObject(api, source, signal)),
-      cluster: clusterParts(api, {
-        config,
-        trustDomain: own,
-        onFault: (error) => {
-          throw error;
-        },
-      }),
+      cluster: clusterParts(api, { config, trustDomain: own, onFault }),
+      ...(mesh !== undefined && { mesh }),
       close: () => {
         api.close();
       },

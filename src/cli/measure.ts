@@ -11,9 +11,13 @@ export function measure({ status, declarationFaults }: Measured, endpoint: OwnEn
   metrics.set('waiting_requests', {}, endpoint.publication.waiting);
   metrics.set('serving_svid_expiry_timestamp_seconds', {}, endpoint.servingSvid()?.notAfter);
   metrics.set('own_bundle_read_timestamp_seconds', {}, 'readAt' in ownBundle ? new Date(ownBundle.readAt) : undefined);
-  metrics.set('peers_declared', {}, peers.length);
   metrics.set('declaration_faults', {}, declarationFaults()?.length);
-  for (const peer of peers) measurePeer(peer, metrics);
+  let count = 0;
+  for (const peer of peers) {
+    count++;
+    measurePeer(peer, metrics);
+  }
+  metrics.set('peers_declared', {}, count);
 }
 
 function measurePeer(peer: PeerStatus, metrics: Metrics): void {

@@ -54,6 +54,8 @@ function meshSettings(config: Config, namespace: string): MeshSettings {
     listIntervalMs: config.istioListIntervalSeconds * 1_000,
     listSchedule: config.istioListSchedule,
     rootIntervalMs: config.istioRootIntervalSeconds * 1_000,
+    isStrict: config.istioStrict === 'on',
+    rootNamespace: config.istioNamespace,
     maxFlips: MAX_FLIPS,
     flipWindowMs: FLIP_WINDOW_MS,
   };

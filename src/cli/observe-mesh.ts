@@ -14,7 +14,16 @@ export interface MeshObservationParts {
 export function observeMesh({ log, metrics }: MeshObservationParts): (report: MeshReport) => void {
   /** Peers of which something was written that was not read back yet. */
   const writtenAt = new Map<TrustDomain, Date>();
-  return ({ facts: { now }, outcomes, standings }) => {
+  let toldUnlisted = '';
+  return ({ facts: { now }, outcomes, unlistedCas, standings }) => {
+    const unlisted = unlistedCas.map(({ message }) => message).join('; ');
+    if (unlisted !== '' && unlisted !== toldUnlisted) {
+      log.warn(
+        { reason: unlistedCas[0]?.code, err: unlisted },
+        'CA objects of an earlier life cannot be found; they stay',
+      );
+    }
+    toldUnlisted = unlisted;
     for (const outcome of outcomes) {
       tell(outcome, log);
       const { step, error } = outcome;

@@ -52,13 +52,15 @@ export function createObserver({ log, metrics, status, publish }: ObservationPar
       for (const step of report.plan.steps) logStep(step, log);
       countOutcomes(report, metrics, log);
       countVerdicts(report, lastVerdict, metrics);
-      const { peers } = status();
-      for (const peer of peers) logTransition(peer, lastConditions, log);
-      const declared = new Set(peers.map(({ trustDomain }) => trustDomain));
+      const declared = new Set<TrustDomain>();
+      for (const peer of status().peers) {
+        declared.add(peer.trustDomain);
+        logTransition(peer, lastConditions, log);
+      }
       for (const trustDomain of lastConditions.keys()) {
         if (declared.has(trustDomain)) continue;
         for (const memory of [lastFetch, lastConditions, lastVerdict]) memory.delete(trustDomain);
-        metrics.forgetPeer(trustDomain);
+        void metrics.forgetPeer(trustDomain);
       }
     },
     meshLooked: observeMesh({ log, metrics }),

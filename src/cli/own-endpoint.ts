@@ -23,6 +23,8 @@ export interface OwnEndpoint {
   readonly publication: Pick<BundlePublication, 'waiting' | 'etag' | 'publish'>;
   /** Undefined without https_spiffe, and until SPIRE minted the first SVID. */
   readonly servingSvid: () => ServingSvidStatus | undefined;
+  /** Undefined without https_web; false until its files held a certificate that can be presented. */
+  readonly hasWebIdentity: () => boolean | undefined;
   readonly publish: (bundle: Bundle) => void;
   readonly close: () => Promise<void>;
 }
@@ -54,6 +56,7 @@ export async function openOwnEndpoint(parts: OwnEndpointParts): Promise<OwnEndpo
   };
 
   let servingSvid: ServingSvid | undefined;
+  let hasWebIdentity: boolean | undefined;
   const addresses: { https_spiffe?: ListenAddress; https_web?: ListenAddress } = {};
   try {
     if (config.serveSpiffeAddress !== undefined) {
@@ -78,8 +81,10 @@ export async function openOwnEndpoint(parts: OwnEndpointParts): Promise<OwnEndpo
     if (serveWebAddress !== undefined && certPath !== undefined && keyPath !== undefined) {
       const { listener, address } = await listen(serveWebAddress);
       addresses.https_web = address;
+      hasWebIdentity = false;
       const use = (identity: Parameters<BundleListener['setIdentity']>[0]) => {
         listener.setIdentity(identity);
+        hasWebIdentity = true;
       };
       const onFailure = (error: unknown) => {
         onIdentityFailure('https_web', error);
@@ -94,6 +99,7 @@ export async function openOwnEndpoint(parts: OwnEndpointParts): Promise<OwnEndpo
     addresses,
     publication,
     servingSvid: () => servingSvid?.status(),
+    hasWebIdentity: () => hasWebIdentity,
     publish: (bundle) => {
       publication.publish(serializeBundle(bundle, { refreshHintSeconds: config.refreshHintSeconds }));
       servingSvid?.ownBundle(bundle);

@@ -1,11 +1,18 @@
 // What would the broker change now? Gathers every fact, prints the plan, changes nothing.
 import { diffBundles } from '../bundle/bundle.ts';
+import type { MeshReport } from '../broker/mesh-keeper.ts';
+import { meshStatus } from '../broker/mesh-status.ts';
+import { planMeshOnce } from '../broker/plan-mesh-once.ts';
 import { planOnce, type PlannedOnce } from '../broker/plan-once.ts';
 import { createBundleSource } from '../bundle-endpoint/fetch-bundle.ts';
 import type { PeerPlan, Step } from '../federation/plan.ts';
 import { wantsJson, type Command } from './command.ts';
 import { readDeclaredPeers } from './declared-peers.ts';
+import { meshPlanLines } from './mesh-lines.ts';
 import { brokerSettings, connectSpire, fetchLimits } from './wiring.ts';
+
+/** For the mesh's objects and surveys, of which one that does not answer must not hold the others back. */
+const MESH_TIMEOUT_MS = 10_000;
 
 export const planCommand: Command = {
   name: 'plan',
@@ -15,8 +22,10 @@ export const planCommand: Command = {
   async run(context) {
     const json = wantsJson(context);
     const { trustDomain, spire } = await connectSpire(context.config, context.signal);
+    let close = (): void => undefined;
     try {
       const declared = await readDeclaredPeers(context.config, trustDomain, context.signal);
+      close = declared.close;
       for (const fault of declared.faults) context.explain(`${fault}\n`);
       const planned = await planOnce(
         {
@@ -26,16 +35,20 @@ export const planCommand: Command = {
           ...declared,
         },
         context.signal,
-      ).finally(declared.close);
-      context.print(json ? planJson(planned) : planText(planned));
+      );
+      const { mesh } = declared;
+      const inMesh =
+        mesh && (await planMeshOnce({ ...mesh, trustDomain, ground: planned.facts }, MESH_TIMEOUT_MS, context.signal));
+      context.print(json ? planJson(planned, inMesh) : planText(planned, inMesh));
       return declared.faults.length === 0 ? 0 : 1;
     } finally {
+      close();
       spire.close();
     }
   },
 };
 
-function planText({ facts, plan }: PlannedOnce): string {
+function planText({ facts, plan }: PlannedOnce, mesh: MeshReport | undefined): string {
   const unreadable = Object.entries({ ...facts }).flatMap(([name, fact]: [string, unknown]) => {
     const { state, message } = (fact ?? {}) as { readonly state?: string; readonly message?: string };
     return state === 'Unreadable' ? [`! ${name} cannot be read: ${message ?? ''}`] : [];
@@ -54,6 +67,7 @@ function planText({ facts, plan }: PlannedOnce): string {
     '',
     ...summary,
     '',
+    ...(mesh === undefined ? [] : [...meshPlanLines(mesh), '']),
   ].join('\n');
 }
 
@@ -118,7 +132,7 @@ function stepLines(step: Step, { facts }: PlannedOnce): string[] {
   }
 }
 
-function planJson({ facts, plan }: PlannedOnce): string {
+function planJson({ facts, plan }: PlannedOnce, mesh: MeshReport | undefined): string {
   const document = {
     at: facts.now,
     steps: plan.steps,
@@ -131,6 +145,9 @@ function planJson({ facts, plan }: PlannedOnce): string {
     })),
     removed: plan.removed,
     heldRemovals: plan.heldRemovals,
+    ...(mesh !== undefined && {
+      mesh: { ...meshStatus(mesh), steps: mesh.plan.steps, standings: mesh.standings },
+    }),
   };
   const plain = (_name: string, value: unknown): unknown => {
     if (typeof value === 'bigint') return value.toString();

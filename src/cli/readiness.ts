@@ -1,31 +1,53 @@
-// Can this broker do its work now? Judged from its status and its endpoint, for /readyz.
+// Can this broker serve our bundle? Judged for /readyz, by which Kubernetes sends it the peers that fetch.
 import type { Check } from '../admin/admin-app.ts';
-import type { BrokerStatus } from '../broker/status.ts';
+import type { LiveStatus } from '../broker/status.ts';
 import type { OwnEndpoint } from './own-endpoint.ts';
 
-/** After this long without an answer of SPIRE the broker says that it is not ready. */
-const OWN_BUNDLE_STALE_SECONDS = 60;
+/** A restart of SPIRE is shorter: it takes no replica out. */
+const MIN_STALE_AFTER_SECONDS = 60;
 
-/** Ready: our endpoint can serve, and SPIRE answered lately. A peer that is down is no reason to be taken out. */
-export function readiness(status: BrokerStatus, endpoint: OwnEndpoint, servesSpiffe: boolean): Check[] {
-  const read = 'readAt' in status.ownBundle ? ageSeconds(status, status.ownBundle.readAt) : undefined;
-  const checks: Check[] = [
-    {
-      name: 'own bundle',
-      ok: read !== undefined && read <= OWN_BUNDLE_STALE_SECONDS,
-      ageSeconds: read,
-      ...('message' in status.ownBundle && { message: status.ownBundle.message }),
-    },
-    ...status.unreadable.map(({ fact, message }) => ({ name: fact, ok: false, ageSeconds: undefined, message })),
-  ];
-  const svid = endpoint.servingSvid();
-  if (!servesSpiffe) return checks;
+export interface ReadinessInput {
+  readonly status: Pick<LiveStatus, 'now' | 'ownBundle'>;
+  readonly endpoint: Pick<OwnEndpoint, 'addresses' | 'servingSvid' | 'hasWebIdentity'>;
+  readonly refreshHintSeconds: number;
+}
+
+/**
+ * One check for all that serving needs. A bundle is fresh for as long as a peer may keep it before it asks again. What
+ * cannot be read beside it is told by /status and the conditions: with another replica it would be no better.
+ */
+export function readiness({ status, endpoint, refreshHintSeconds }: ReadinessInput): readonly Check[] {
+  const staleAfterSeconds = Math.max(MIN_STALE_AFTER_SECONDS, refreshHintSeconds);
   return [
-    ...checks,
-    { name: 'serving SVID', ok: svid !== undefined && svid.notAfter > new Date(), ageSeconds: undefined },
+    ownBundleCheck(status, staleAfterSeconds),
+    ...servingSvidCheck(endpoint, new Date(status.now)),
+    ...webCertificateCheck(endpoint),
   ];
 }
 
-function ageSeconds({ now }: BrokerStatus, at: string): number {
-  return (Date.parse(now) - Date.parse(at)) / 1000;
+function ownBundleCheck({ ownBundle, now }: ReadinessInput['status'], staleAfterSeconds: number): Check {
+  const name = 'own bundle';
+  if (!('readAt' in ownBundle)) return { name, ok: false, ageSeconds: undefined, message: ownBundle.message };
+  const ageSeconds = (Date.parse(now) - Date.parse(ownBundle.readAt)) / 1000;
+  if (ageSeconds <= staleAfterSeconds) return { name, ok: true, ageSeconds };
+  const message = `SPIRE Server has not answered for more than ${staleAfterSeconds} seconds: the bundle that is served may be an old one`;
+  return { name, ok: false, ageSeconds, message };
+}
+
+function servingSvidCheck({ addresses, servingSvid }: ReadinessInput['endpoint'], now: Date): readonly Check[] {
+  if (addresses.https_spiffe === undefined) return [];
+  const notAfter = servingSvid()?.notAfter;
+  const ok = notAfter !== undefined && notAfter > now;
+  const message =
+    notAfter === undefined
+      ? 'SPIRE Server has minted none yet'
+      : `it expired at ${notAfter.toISOString()}, and SPIRE Server has minted no other; see the log`;
+  return [{ name: 'serving SVID', ok, ageSeconds: undefined, ...(!ok && { message }) }];
+}
+
+function webCertificateCheck({ hasWebIdentity }: ReadinessInput['endpoint']): readonly Check[] {
+  const has = hasWebIdentity();
+  if (has === undefined) return [];
+  const message = 'the files of https_web hold no certificate and key that belong together; see the log';
+  return [{ name: 'web certificate', ok: has, ageSeconds: undefined, ...(!has && { message }) }];
 }

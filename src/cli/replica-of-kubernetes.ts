@@ -4,6 +4,7 @@ import { hostname } from 'node:os';
 import { checkRebootstrap, storeRebootstrap } from '../broker/rebootstrap.ts';
 import { repeat } from '../broker/repeat.ts';
 import { Standby } from '../broker/standby.ts';
+import { writtenStatus } from '../broker/status.ts';
 import { Terms, type Role, type WorkingBroker } from '../broker/terms.ts';
 import { systemClock } from '../federation/clock.ts';
 import type { Peer } from '../federation/relationship.ts';
@@ -185,7 +186,7 @@ class KubernetesReplica implements Replica {
     const broker = createBroker(this.#ground, {
       ...declaredBy,
       onPass: (report) => {
-        duties.notePass(report, broker.status());
+        duties.notePass(report, writtenStatus(broker.status()));
       },
     });
     let running: Promise<unknown> = Promise.resolve();
@@ -195,7 +196,7 @@ class KubernetesReplica implements Replica {
         await this.#resources.readAnew(term);
         if (term.aborted) return;
         const telling = repeat({ clock: systemClock, intervalMs: TELL_STATUS_MS, signal: ended.signal }, () => {
-          duties.noteStatus(broker.status());
+          duties.noteStatus(writtenStatus(broker.status()));
           return Promise.resolve();
         });
         running = Promise.all([duties.run(ended.signal), telling]);

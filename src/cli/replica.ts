@@ -1,12 +1,12 @@
 // What does a running broker offer to its pages and signals, wherever its peers are declared?
-import type { BrokerStatus } from '../broker/status.ts';
+import type { LiveStatus } from '../broker/status.ts';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
 
 export interface Replica {
   /** Resolves when everything runs. */
   readonly start: () => Promise<void>;
   readonly stop: () => Promise<void>;
-  readonly status: () => BrokerStatus;
+  readonly status: () => LiveStatus;
   /** Why declarations are not in force, as plain data; undefined before they were read for the first time. */
   readonly declarationFaults: () => readonly object[] | undefined;
   /** What only this kind of replica knows, for /status. */

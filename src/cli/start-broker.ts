@@ -1,17 +1,17 @@
 // Of what is a running broker made? Everything is wired here, started, and ended in order.
 import { Registry } from 'prom-client';
 import { createAdminApp } from '../admin/admin-app.ts';
-import { startAdminServer, type AdminServer } from '../admin/admin-server.ts';
-import { createMetrics, type Metrics } from '../admin/metrics.ts';
+import { startAdminServer } from '../admin/admin-server.ts';
+import { createMetrics } from '../admin/metrics.ts';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
 import type { Config } from '../config.ts';
 import { sleep, systemClock } from '../federation/clock.ts';
+import type { CodedError } from '../federation/ports.ts';
 import type { Logger } from '../log.ts';
 import { isSpireError } from '../spire/spire-error.ts';
 import { productVersion } from '../version.ts';
+import { AdminPages } from './admin-pages.ts';
 import { openOwnEndpoint, type OwnEndpoint } from './own-endpoint.ts';
-import { measure } from './measure.ts';
-import { readiness } from './readiness.ts';
 import { replicaOfFiles } from './replica-of-files.ts';
 import { replicaOfKubernetes } from './replica-of-kubernetes.ts';
 import type { Replica } from './replica.ts';
@@ -25,26 +25,44 @@ export interface RunningBroker extends Pick<Replica, 'status' | 'refresh' | 'ref
   readonly endpoint: Pick<OwnEndpoint, 'addresses' | 'publication'>;
 }
 
-/** Resolves when it runs; undefined when the signal aborts before SPIRE was reached. */
+/**
+ * Resolves when it runs; undefined when the signal aborts before SPIRE was reached. The admin pages answer from the
+ * beginning.
+ */
 export async function startBroker(
   config: Config,
   log: Logger,
   signal: AbortSignal,
 ): Promise<RunningBroker | undefined> {
   log.info({ version: productVersion(), node: process.versions.node, spireSocket: config.spireSocket }, 'starting');
-  const connected = await waitForSpire(config, log, signal);
-  if (connected === undefined) return undefined;
-  const { trustDomain, spire } = connected;
   // What was started, to be ended in the reverse order: also when something after it cannot be started.
-  const started: (() => Promise<void> | void)[] = [
-    () => {
-      spire.close();
-    },
-  ];
+  const started: (() => Promise<void> | void)[] = [];
   const stop = async () => {
     for (const end of started.splice(0).reverse()) await end();
   };
   try {
+    const registry = new Registry();
+    const metrics = createMetrics(registry);
+    const pages = new AdminPages({ config, registry, metrics });
+    const admin = config.adminAddress && (await startAdminServer(createAdminApp(pages), config.adminAddress));
+    if (admin !== undefined) {
+      started.push(admin.close);
+      log.info({ host: admin.host, port: admin.port }, 'admin pages served');
+    }
+    const connected = await waitForSpire(config, log, {
+      signal,
+      onWaiting: (error) => {
+        pages.noteWaiting(error);
+      },
+    });
+    if (connected === undefined) {
+      await stop();
+      return undefined;
+    }
+    const { trustDomain, spire } = connected;
+    started.push(() => {
+      spire.close();
+    });
     const endpoint = await openOwnEndpoint({
       config,
       trustDomain,
@@ -57,19 +75,15 @@ export async function startBroker(
       },
     });
     started.push(endpoint.close);
-    const registry = new Registry();
-    const metrics = createMetrics(registry);
     const ground = { config, trustDomain, spire, endpoint, log, metrics };
     const replica = config.kubernetes === 'off' ? replicaOfFiles(ground) : await replicaOfKubernetes(ground);
-    const admin = await openAdmin(config, { replica, endpoint, registry, metrics });
-    if (admin !== undefined) started.push(admin.close);
     started.push(replica.stop);
+    pages.noteRunning({ replica, endpoint });
     await replica.start();
     log.info(
       {
         trustDomain,
         ...endpoint.addresses,
-        admin: admin && { host: admin.host, port: admin.port },
         peers: config.kubernetes === 'off' ? config.peersDirectory : 'PeerTrustDomain objects',
       },
       'running',
@@ -81,46 +95,17 @@ export async function startBroker(
   }
 }
 
-interface AdminParts {
-  readonly replica: Replica;
-  readonly endpoint: OwnEndpoint;
-  readonly registry: Registry;
-  readonly metrics: Metrics;
-}
-
-async function openAdmin(config: Config, parts: AdminParts): Promise<AdminServer | undefined> {
-  if (config.adminAddress === undefined) return undefined;
-  const { replica, endpoint, registry, metrics } = parts;
-  const app = createAdminApp({
-    livez: () => [{ name: 'process', ok: true, ageSeconds: undefined }],
-    readyz: () => readiness(replica.status(), endpoint, config.serveSpiffeAddress !== undefined),
-    metrics: {
-      contentType: registry.contentType,
-      metrics: () => {
-        measure(replica, endpoint, metrics);
-        return registry.metrics();
-      },
-    },
-    status: () => {
-      const { waiting, etag } = endpoint.publication;
-      return {
-        ...replica.status(),
-        version: productVersion(),
-        ...replica.details(),
-        declarationFaults: replica.declarationFaults() ?? [],
-        endpoint: { addresses: endpoint.addresses, etag, waiting },
-        servingSvid: endpoint.servingSvid(),
-      };
-    },
-  });
-  return startAdminServer(app, config.adminAddress);
+interface WaitParts {
+  readonly signal: AbortSignal;
+  /** Called for each attempt that SPIRE did not answer. */
+  readonly onWaiting: (error: CodedError) => void;
 }
 
 /** SPIRE may start after us, and a restart of it must not end us. Undefined when we are to end before it came. */
 async function waitForSpire(
   config: Config,
   log: Logger,
-  signal: AbortSignal,
+  { signal, onWaiting }: WaitParts,
 ): Promise<Awaited<ReturnType<typeof connectSpire>> | undefined> {
   let told = false;
   while (!signal.aborted) {
@@ -133,6 +118,7 @@ async function waitForSpire(
       if (!isDown) throw error;
       if (!told) log.warn({ reason: error.code, err: error }, 'waiting for SPIRE Server');
       told = true;
+      onWaiting(error);
     }
     await sleep(systemClock, WAIT_FOR_SPIRE_MS, signal);
   }

@@ -1,7 +1,9 @@
 // How are the peers of the running broker? Asks its /status and prints it for people.
 import { request } from 'node:http';
 import type { BrokerStatus, PeerStatus } from '../broker/status.ts';
+import type { StartingStatus } from './admin-pages.ts';
 import { wantsJson, type Command } from './command.ts';
+import { meshStatusLines } from './mesh-lines.ts';
 import { table } from './table.ts';
 
 const TIMEOUT_MS = 5_000;
@@ -17,19 +19,20 @@ export const statusCommand: Command = {
     const address = context.config.adminAddress;
     if (address === undefined) throw new Error('adminAddress is "off": a broker without it cannot be asked');
     const body = await get(address, '/status', context.signal);
-    const status = JSON.parse(body) as BrokerStatus;
+    const status = JSON.parse(body) as BrokerStatus | StartingStatus;
     context.print(json ? body : statusText(status));
     return status.unreadable.length === 0 && status.peers.every(isReady) ? 0 : 1;
   },
 };
 
 /** The document as people read it: a line a peer, then every condition that is not met. */
-export function statusText(status: BrokerStatus): string {
+export function statusText(status: BrokerStatus | StartingStatus): string {
   const own = status.ownBundle;
+  const trustDomain = status.trustDomain ?? 'trust domain not known yet';
   const lines = [
     'reason' in own
-      ? `${status.trustDomain}: own bundle unreadable: ${own.message}`
-      : `${status.trustDomain}: own bundle sequence ${own.sequence ?? 'none'}, ${own.roots.length} roots, read ${own.readAt}`,
+      ? `${trustDomain}: own bundle unreadable: ${own.message}`
+      : `${trustDomain}: own bundle sequence ${own.sequence ?? 'none'}, ${own.roots.length} roots, read ${own.readAt}`,
     ...status.unreadable.map(({ fact, reason, message }) => `! ${fact} cannot be read (${reason}): ${message}`),
     ...status.heldRemovals.map((name) => `! ${name} is not declared any more but kept: ${status.heldBecause ?? ''}`),
     '',
@@ -43,8 +46,11 @@ export function statusText(status: BrokerStatus): string {
       .filter((condition) => condition.status !== 'True' && condition.type !== 'Ready')
       .map(({ type, reason, message }) => `  ${name} ${type} (${reason}): ${message}`),
   );
-  if (status.peers.length === 0) lines.push('no peer is declared');
-  return [...lines, ...(problems.length > 0 ? ['', ...problems] : [])].join('\n') + '\n';
+  const mesh = status.mesh === undefined ? [] : meshStatusLines(status.mesh);
+  if (status.peers.length === 0)
+    lines.push(status.unreadable.length === 0 ? 'no peer is declared' : 'no peer is known');
+  const notes = [...problems, ...mesh];
+  return [...lines, ...(notes.length > 0 ? ['', ...notes] : [])].join('\n') + '\n';
 }
 
 function peerRow(peer: PeerStatus): string[] {

@@ -19,7 +19,7 @@ import { RpcError } from './rpc-error.ts';
 import { openStore, type Store } from './store.ts';
 import { svidService } from './svid-service.ts';
 import { trustDomainService } from './trust-domain-service.ts';
-import { makeX509Authority } from './x509-authority.ts';
+import { makeX509Authority, type X509SigningAuthority } from './x509-authority.ts';
 
 export interface DevSpireOptions {
   readonly trustDomain: TrustDomain;
@@ -49,6 +49,8 @@ export interface DevSpire {
   readonly socketPath: string;
   readonly x509: DevAuthority;
   readonly jwt: DevAuthority;
+  /** What signs X509-SVIDs now, with its private key: for what only a thief of it could sign. */
+  readonly signingAuthority: X509SigningAuthority;
   /** What came in. */
   readonly record: CallRecord;
   failNext(rpc: RpcName, fault: Fault): void;
@@ -112,6 +114,9 @@ export async function startDevSpire(options: DevSpireOptions): Promise<DevSpire>
     record,
     x509: devAuthority('x509', x509, bundle),
     jwt: devAuthority('jwt', jwt, bundle),
+    get signingAuthority() {
+      return x509.slots.active;
+    },
     failNext: (rpc, fault) => {
       record.failNext(rpc, fault);
     },

@@ -1,5 +1,5 @@
 // What is wrong with a declared document, where, and what should be written instead? Zod's issues in an operator's words.
-import { z } from 'zod';
+import * as z from 'zod';
 import { nearestName } from './nearest-name.ts';
 
 /** One thing that is wrong with a document: where, and what to write instead. */

@@ -1,5 +1,5 @@
 // Where was a peer declared, and which fields can that place not honour? (the same document in files and in Kubernetes)
-import { z } from 'zod';
+import * as z from 'zod';
 
 export type DeclarationPlace = 'File' | 'Kubernetes';
 

@@ -1,5 +1,5 @@
 // Where does a declared peer's bundle for the first contact come from? (SPIFFE Federation §5.2.2.2)
-import { z } from 'zod';
+import * as z from 'zod';
 import { section } from './declaration-fault.ts';
 import { namesOfferedBy, offeredBy, type DeclarationPlace } from './declaration-place.ts';
 import type { BootstrapSource, ObjectKey } from './relationship.ts';

@@ -1,5 +1,5 @@
 // Where is a declared peer's bundle endpoint, and how does it prove who it is? (SPIFFE Federation §5.1 and §5.2)
-import { z } from 'zod';
+import * as z from 'zod';
 import { parseSpiffeId, SPIFFE_ID_MAX_BYTES } from '../bundle/spiffe-id.ts';
 import { section, textReadBy } from './declaration-fault.ts';
 import type { BundleEndpointProfile } from './relationship.ts';

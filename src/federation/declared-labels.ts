@@ -1,5 +1,5 @@
 // Which objects does a label selector choose? (Kubernetes' LabelSelector, metav1; here it must choose by something)
-import { z } from 'zod';
+import * as z from 'zod';
 import { section } from './declaration-fault.ts';
 import type { LabelRequirement, LabelSelector } from './relationship.ts';
 

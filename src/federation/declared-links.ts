@@ -1,5 +1,5 @@
 // Which of our workloads may meet a declared peer? (`federatesWith`; SPIRE's registration entries, ClusterSPIFFEIDs)
-import { z } from 'zod';
+import * as z from 'zod';
 import { parseSpiffeId, SPIFFE_ID_MAX_BYTES } from '../bundle/spiffe-id.ts';
 import { section, textReadBy } from './declaration-fault.ts';
 import { offeredBy, type DeclarationPlace } from './declaration-place.ts';

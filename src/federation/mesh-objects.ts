@@ -34,6 +34,8 @@ export interface MeshObjectContent {
 export interface MeshObjects {
   /** Reports the one object now and at every change, until the signal aborts; undefined while there is none. */
   watch(ref: MeshObjectRef, report: Report<MeshObject>, signal: AbortSignal): Promise<void>;
+  /** Those in the namespace that a broker made, by its label: also those that nobody remembers. */
+  listOurs(kind: MeshObjectRef['kind'], namespace: string, signal?: AbortSignal): Promise<readonly MeshObject[]>;
   /**
    * Creates it, or makes its data exactly this. `KubeApplyConflict` names the manager that says something else there;
    * with `takeBack` its words are replaced, which is for objects of ours alone.

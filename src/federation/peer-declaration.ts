@@ -1,5 +1,5 @@
 // Is this document a valid PeerTrustDomain, and which peer does it declare? (API fedbroker.dev/v1alpha1)
-import { z } from 'zod';
+import * as z from 'zod';
 import { parseTrustDomain, TRUST_DOMAIN_MAX_BYTES } from '../bundle/trust-domain.ts';
 import { describeIssue, faultsOf, section, textReadBy, type DeclarationFault } from './declaration-fault.ts';
 import type { DeclarationPlace } from './declaration-place.ts';

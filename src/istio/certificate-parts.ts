@@ -13,6 +13,9 @@ import {
 import { encodeDer } from './write-der.ts';
 
 export interface CertificateParts {
+  readonly version: number;
+  /** The octets of the INTEGER. */
+  readonly serialNumber: Uint8Array;
   /** Each of these is a whole value, with tag and length. */
   readonly validity: Uint8Array;
   readonly subject: Uint8Array;
@@ -28,7 +31,10 @@ export interface Extension {
   readonly value: Uint8Array;
 }
 
-/** Tags of the optional values at the beginning and the end of a TBSCertificate. */
+/**
+ * Tags of the optional values at the beginning and the end of a TBSCertificate. Between them: serialNumber, signature,
+ * issuer, validity, subject, subjectPublicKeyInfo.
+ */
 const TAG = { version: 0xa0, extensions: 0xa3 } as const;
 
 /** @throws BundleError `CertificateMalformed` */
@@ -46,10 +52,12 @@ export function certificateParts(certificate: Uint8Array): CertificateParts {
 function readParts(certificate: Uint8Array): CertificateParts {
   const [body] = readDerValues(readDer(certificate, DER_TAG.sequence));
   const values = readDerValues(contentOf(body, DER_TAG.sequence));
-  // After an optional version: serialNumber, signature, issuer, validity, subject, subjectPublicKeyInfo.
-  const [, , , validity, subject, publicKey] = values[0]?.tag === TAG.version ? values.slice(1) : values;
+  const version = values.find(({ tag }) => tag === TAG.version);
+  const [serialNumber, , , validity, subject, publicKey] = version === undefined ? values : values.slice(1);
   const extensions = values.find(({ tag }) => tag === TAG.extensions);
   return {
+    version: version === undefined ? 1 : (readDer(version.content, DER_TAG.integer)[0] ?? 0) + 1,
+    serialNumber: contentOf(serialNumber, DER_TAG.integer),
     validity: encodeDer(DER_TAG.sequence, contentOf(validity, DER_TAG.sequence)),
     subject: encodeDer(DER_TAG.sequence, contentOf(subject, DER_TAG.sequence)),
     publicKey: encodeDer(DER_TAG.sequence, contentOf(publicKey, DER_TAG.sequence)),

@@ -43,6 +43,8 @@ export function freshMesh(input: FreshMeshInput): FreshMesh {
       shared: [{ revision: 'default', ref, object: absent, base: undefined }],
       gatewayCas: new Map(refs.map((each) => [objectKey(each), absent])),
       referencedCas: known(new Set<string>(), now),
+      meshRoots: known([], now),
+      barred: new Map(),
       memory: EMPTY_MEMORY,
     },
     {

@@ -1,9 +1,9 @@
 // What does the CA object of a gateway say? (istio.md §1.7: key `ca.crt`; one peer an object, which keeps peers apart)
 import type { TrustDomain } from '../bundle/trust-domain.ts';
 import { toPem } from '../bundle/certificate.ts';
-import type { MeshObjectContent, MeshObjectRef } from '../federation/mesh-objects.ts';
+import type { MeshObject, MeshObjectContent, MeshObjectRef } from '../federation/mesh-objects.ts';
 import type { GatewayCa } from '../federation/relationship.ts';
-import { canonicalMeshContent, certificatesIn } from './mesh-content.ts';
+import { canonicalMeshContent, certificatesIn, MESH_KEY } from './mesh-content.ts';
 import { RECORD_ANNOTATION, recordedOwners, recordOf } from './published.ts';
 
 /** Istiod finds it in a ConfigMap, and in a Secret whose name ends with `-cacert`. */
@@ -32,6 +32,11 @@ export function certificatesOf({ data }: MeshObjectContent): readonly Uint8Array
 /** Whose it is; undefined where the record is gone. */
 export function ownerOf({ annotations }: MeshObjectContent): TrustDomain | undefined {
   return recordedOwners(annotations[RECORD_ANNOTATION])[0];
+}
+
+/** An object of ours that is no mesh config: it has CAs of one peer, and a record that says whose. */
+export function isGatewayCa(object: MeshObjectContent & Pick<MeshObject, 'ours'>): boolean {
+  return object.ours && CA_KEY in object.data && !(MESH_KEY in object.data) && ownerOf(object) !== undefined;
 }
 
 /** It says what its record says, as we write it. */

@@ -4,6 +4,7 @@ import type { TrustDomain } from '../bundle/trust-domain.ts';
 import type { Declarations, Fact } from '../federation/facts.ts';
 import type { MeshObject, MeshObjectRef } from '../federation/mesh-objects.ts';
 import type { MeshMemory } from './mesh-memory.ts';
+import type { MeshVerdict } from './mesh-verdict.ts';
 
 /** The ConfigMap of one istiod revision that is written. Several revisions may read one and the same. */
 export interface SharedMeshConfig {
@@ -30,6 +31,10 @@ export interface MeshFacts {
   readonly gatewayCas: ReadonlyMap<string, Fact<MeshObject | undefined>>;
   /** By `objectKey`: the CA objects that a Gateway or DestinationRule names. */
   readonly referencedCas: Fact<ReadonlySet<string>>;
+  /** DER: what istiod's own certificates end at, beside which mesh config's stand. None where there is no istiod CA. */
+  readonly meshRoots: Fact<readonly Uint8Array[]>;
+  /** Under strict: why a peer that is not on the list yet may not come. */
+  readonly barred: ReadonlyMap<TrustDomain, MeshVerdict>;
   readonly memory: MeshMemory;
 }
 

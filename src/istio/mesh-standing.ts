@@ -6,6 +6,7 @@ import type { MergedAnchors, ServedAnchors } from '../federation/mesh-ports.ts';
 import { certificatesIn } from './mesh-content.ts';
 import type { MeshFacts } from './mesh-facts.ts';
 import type { MeshStepOutcome } from './mesh-memory.ts';
+import { judgeChecks, reviewNotices, type MeshReview } from './mesh-review.ts';
 import { stateOf, type MeshState } from './mesh-verdict.ts';
 import type { MeshPeerPlan } from './plan-mesh.ts';
 import { readPublished } from './published.ts';
@@ -21,12 +22,15 @@ export interface MeshReadBack {
 export interface StandingInput extends MeshReadBack {
   readonly facts: Pick<MeshFacts, 'shared' | 'stored'>;
   readonly outcomes: readonly MeshStepOutcome[];
+  /** Undefined: the mesh was not surveyed yet. */
+  readonly review: MeshReview | undefined;
 }
 
 /** In this order; the first that has something to say says it. */
 const JUDGES: readonly ((plan: MeshPeerPlan, input: StandingInput) => Judgement | undefined)[] = [
   judgeWrites,
   judgeVerdict,
+  judgeReview,
   judgeObjects,
   judgeMerged,
   judgeServed,
@@ -35,13 +39,18 @@ const JUDGES: readonly ((plan: MeshPeerPlan, input: StandingInput) => Judgement 
 export function standingOf(plan: MeshPeerPlan, input: StandingInput): MeshStanding {
   for (const judge of JUDGES) {
     const judgement = judge(plan, input);
-    if (judgement !== undefined) return standing(plan, judgement);
+    if (judgement !== undefined) return standing(plan, judgement, input);
   }
-  return standing(plan, yes(plan.verdict.code, plan.verdict.message));
+  return standing(plan, yes(plan.verdict.code, plan.verdict.message), input);
 }
 
-function standing({ peer, warnings }: MeshPeerPlan, { status, reason, message }: Judgement): MeshStanding {
-  const notices = [...new Set(warnings.map((warning) => `${warning.code}: ${warning.message}`))];
+function standing(
+  { peer, warnings }: MeshPeerPlan,
+  { status, reason, message }: Judgement,
+  { review }: StandingInput,
+): MeshStanding {
+  const told = [...warnings, ...(review === undefined ? [] : reviewNotices(peer, review))];
+  const notices = [...new Set(told.map((notice) => `${notice.code}: ${notice.message}`))];
   return { trustDomain: peer.trustDomain, status, reason, message: [message, ...notices].join('. ') };
 }
 
@@ -61,6 +70,11 @@ const STATUS: Readonly<Record<MeshState, Judgement['status'] | undefined>> = {
 function judgeVerdict({ verdict: { code, message } }: MeshPeerPlan): Judgement | undefined {
   const status = STATUS[stateOf(code)];
   return status && { status, reason: code, message };
+}
+
+function judgeReview({ peer }: MeshPeerPlan, { review }: StandingInput): Judgement | undefined {
+  if (review === undefined) return unknown('NotLookedYet', 'the mesh was not looked at yet');
+  return judgeChecks(peer, review);
 }
 
 /** What was decided must be what the API server has. */

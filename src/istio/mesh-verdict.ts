@@ -13,6 +13,7 @@ export const MESH_CODES = {
     'NameNotConstrainable',
     'TrustDomainIsOurs',
     'TrustDomainIsAlias',
+    'PolicyFindings',
     'MeshBudgetExceeded',
     'OwnershipConflict',
     'BaseSetsCaCertificates',
@@ -24,7 +25,7 @@ export const MESH_CODES = {
   /** Nothing of it is changed, or trust in it was taken away, because somebody said so. */
   Suspended: ['Paused', 'Revoked'],
   /** Something cannot be read; nothing is removed for that. */
-  Unknown: ['SpireUnreadable', 'MeshUnreadable', 'DeclarationsUnreadable'],
+  Unknown: ['SpireUnreadable', 'MeshUnreadable', 'MeshRootsUnreadable', 'DeclarationsUnreadable'],
 } as const;
 
 export type MeshState = keyof typeof MESH_CODES;

@@ -60,7 +60,8 @@ export function encodeNameConstraints({ permitted, excluded }: NameConstraints):
   return encodeDer(DER_TAG.sequence, list(TAG.permitted, permitted), list(TAG.excluded, excluded));
 }
 
-function readNameConstraints(value: Uint8Array): NameConstraints {
+/** @throws AnchorError `RootNameConstraintsUnreadable` */
+export function readNameConstraints(value: Uint8Array): NameConstraints {
   try {
     const lists = readDerValues(readDer(value, DER_TAG.sequence));
     if (lists.some(({ tag }) => tag !== TAG.permitted && tag !== TAG.excluded)) throw new DerError('an unknown list');

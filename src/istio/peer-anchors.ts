@@ -2,6 +2,7 @@
 import type { X509Authority } from '../bundle/bundle.ts';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
 import { AnchorError } from './anchor-error.ts';
+import { whyNotBare } from './bare-root.ts';
 import { whyNotConstrainable } from './constrainable-name.ts';
 import { constrainedAnchor } from './constrained-anchor.ts';
 import type { MeshVerdict } from './mesh-verdict.ts';
@@ -18,7 +19,7 @@ export function peerAnchors(
   trustDomain: TrustDomain,
   form: 'Constrained' | 'Flat',
 ): PeerAnchors {
-  if (form === 'Flat') return { kind: 'Anchors', ders: roots };
+  if (form === 'Flat') return bareAnchors(roots, trustDomain);
   const fault = whyNotConstrainable(trustDomain);
   if (fault !== undefined) return { kind: 'None', because: { code: 'NameNotConstrainable', message: fault } };
   try {
@@ -27,6 +28,14 @@ export function peerAnchors(
     if (!(error instanceof AnchorError)) throw error;
     return { kind: 'None', because: { code: 'RootUnfit', message: `${error.code}: ${error.message}` } };
   }
+}
+
+/** Nothing stands between these and the parsers. */
+function bareAnchors(roots: readonly X509Authority[], trustDomain: TrustDomain): PeerAnchors {
+  const fault = roots.map(whyNotBare).find((each) => each !== undefined);
+  if (fault === undefined) return { kind: 'Anchors', ders: roots };
+  const message = `a root of it has ${fault}: istiod or Envoy could not read it, and would lose the whole list; what was published before stays. Ask the operators of ${trustDomain} for another root`;
+  return { kind: 'None', because: { code: 'RootUnfit', message } };
 }
 
 function anchorOf(root: X509Authority, trustDomain: TrustDomain): Uint8Array {

@@ -87,9 +87,13 @@ function planPlace(place: Place, { shared, peers, facts, limits }: ConfigInput):
   const { before, guarded, found, ref, isRestored } = place;
   const bases = shared.map(({ base }) => base);
   const aliases = aliasesOf(limits.target === 'PatchBase' ? [place.fact] : bases);
-  const isBarred = ({ trustDomain, isCut }: Wanted) => aliases.has(trustDomain) && !isCut;
+  const barrierOf = ({ trustDomain, isCut }: Wanted): MeshVerdict | undefined => {
+    if (isCut) return undefined;
+    if (aliases.has(trustDomain)) return isAlias(trustDomain);
+    return before.listed.has(trustDomain) ? undefined : facts.barred.get(trustDomain);
+  };
   const undeclared = undeclaredOf(before, peers, facts);
-  const allowed = peers.map((wanted) => (isBarred(wanted) ? asItIs(wanted) : wanted));
+  const allowed = peers.map((wanted) => (barrierOf(wanted) === undefined ? wanted : asItIs(wanted)));
   const { composed, objection } = composeUnobjected({ place, wanted: allowed, undeclared, shared, facts });
 
   const timing = timeChanges({
@@ -110,9 +114,9 @@ function planPlace(place: Place, { shared, peers, facts, limits }: ConfigInput):
     removals: undeclared.map(({ trustDomain, verdict }) => ({ trustDomain, verdict })),
     warnings: [...baseWarnings(bases), ...budgetWarnings(timing.published, ownRootsOf(facts))],
     verdictOf: (wanted) =>
-      isBarred(wanted) && concernsConfig(wanted)
-        ? isAlias(wanted.trustDomain)
-        : (composed.refused.get(wanted.trustDomain) ?? verdictIn(wanted, timing, objection, limits)),
+      (concernsConfig(wanted) ? barrierOf(wanted) : undefined) ??
+      composed.refused.get(wanted.trustDomain) ??
+      verdictIn(wanted, timing, objection, limits),
     isListChanging: timing.listDueAt !== undefined || timing.changesList,
     lookAgainAt: [lookForList(timing, facts, limits), timing.rootsDueAt].flatMap((time) => time ?? []),
     undisturbed: !isRestored && found !== undefined && guarded.content === found ? found : undefined,

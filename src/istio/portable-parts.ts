@@ -82,7 +82,7 @@ function isAttribute(attribute: DerValue): boolean {
 }
 
 /** Go reads numbers of up to 31 bits, written as short as can be. */
-function isShortIdentifier(content: Uint8Array): boolean {
+export function isShortIdentifier(content: Uint8Array): boolean {
   const id = readObjectIdentifier(content);
   const isShort = id.split('.').every((number) => Number(number) <= 0x7fff_ffff);
   return isShort && Buffer.from(readDer(encodeObjectIdentifier(id), DER_TAG.objectIdentifier)).equals(content);

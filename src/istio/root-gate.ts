@@ -2,13 +2,16 @@
 import type { Bundle } from '../bundle/bundle.ts';
 import { readCertificate } from '../bundle/certificate.ts';
 import { checkBundle } from '../bundle/check-bundle.ts';
-import { contentOf, DER_TAG, readDer, readDerValues } from '../bundle/der.ts';
 import type { KnownRoots } from '../bundle/known-roots.ts';
+import { certificateParts } from './certificate-parts.ts';
 import type { MeshVerdict } from './mesh-verdict.ts';
+import { collisionWith, type OurRoots } from './root-collision.ts';
 
 export interface GateContext {
   readonly now: Date;
   readonly knownRoots: KnownRoots;
+  /** The roots beside which the peer's are looked up: by key and by name, they must not be mistaken for each other. */
+  readonly ours: readonly OurRoots[];
   /** Whether certificates of the peer go into an object; a name alone is no matter of their form. */
   readonly publishesRoots: boolean;
 }
@@ -23,11 +26,13 @@ const COLLISIONS: ReadonlySet<string> = new Set([
 ]);
 
 /** Where SPIRE itself fetches, it stores what the broker would have refused: so the rules are asked again. */
-export function refuseRoots(bundle: Bundle, { now, knownRoots, publishesRoots }: GateContext): MeshVerdict | undefined {
+export function refuseRoots(bundle: Bundle, context: GateContext): MeshVerdict | undefined {
+  const { now, knownRoots, ours, publishesRoots } = context;
   const { findings } = checkBundle({ bundle, findings: [] }, { now, knownRoots, maxRoots: Infinity });
-  const collision = findings.find(({ ruleId }) => COLLISIONS.has(ruleId));
+  const broken = findings.find(({ ruleId }) => COLLISIONS.has(ruleId));
+  const collision = broken === undefined ? collisionWith(bundle, ours) : `${broken.message} (${broken.ruleId})`;
   if (collision !== undefined) {
-    const message = `${collision.message} (${collision.ruleId}); nothing of it is published anew. Ask the operators of ${bundle.trustDomain} why, or take the declaration of the wrong one back`;
+    const message = `${collision}; nothing of it is published anew. Ask the operators of ${bundle.trustDomain} why, or take the declaration of the wrong one back`;
     return { code: 'RootCollision', message };
   }
   if (!publishesRoots) return undefined;
@@ -52,23 +57,11 @@ const GO_CURVES: ReadonlySet<string> = new Set(['P-256', 'P-384', 'P-521']);
 export function goFault(der: Uint8Array): string | undefined {
   const { fingerprint: print, publicKey } = readCertificate(der);
   const root = `root ${print.slice(0, 16)}…`;
-  const { version, isSerialNegative } = readHead(der);
+  const { version, serialNumber } = certificateParts(der);
   if (version !== 3) return `${root} is an X.509 certificate of version ${version}, not 3`;
-  if (isSerialNegative) return `${root} has a negative serial number`;
+  if ((serialNumber[0] ?? 0) >= 0x80) return `${root} has a negative serial number`;
   if (publicKey.type === 'ec' && !GO_CURVES.has(publicKey.curve ?? '')) {
     return `${root} has a key on the curve ${publicKey.curve ?? 'without a name'}, which istiod cannot read`;
   }
   return undefined;
-}
-
-const VERSION_TAG = 0xa0;
-
-/** TBSCertificate := SEQUENCE { version [0] DEFAULT v1, serialNumber INTEGER, … } (RFC 5280 §4.1). */
-function readHead(der: Uint8Array): { readonly version: number; readonly isSerialNegative: boolean } {
-  const [body] = readDerValues(readDer(der, DER_TAG.sequence));
-  const [first, second] = readDerValues(contentOf(body, DER_TAG.sequence));
-  const hasVersion = first?.tag === VERSION_TAG;
-  const version = hasVersion ? (readDer(first.content, DER_TAG.integer)[0] ?? 0) + 1 : 1;
-  const [firstOctet = 0] = contentOf(hasVersion ? second : first, DER_TAG.integer);
-  return { version, isSerialNegative: firstOctet >= 0x80 };
 }

@@ -6,6 +6,7 @@ import type { MeshAcceptance, Peer } from '../federation/relationship.ts';
 import type { MeshFacts } from './mesh-facts.ts';
 import { CONNECTIONS_LIVE_ON, FLAT_RISK, type MeshVerdict, type MeshWarning } from './mesh-verdict.ts';
 import { peerAnchors } from './peer-anchors.ts';
+import type { OurRoots } from './root-collision.ts';
 import { refuseRoots } from './root-gate.ts';
 
 /** `Keep`: as it is now, whatever that is. */
@@ -101,7 +102,9 @@ function decide(peer: Peer, mesh: MeshAcceptance, facts: MeshFacts, knownRoots: 
   }
   const roots = readRoots(trustDomain, facts);
   if ('code' in roots) return keep(roots);
-  const refusal = refuseRoots(roots, { now: facts.now, knownRoots, publishesRoots: publishesRoots(mesh) });
+  const ours = rootsBeside(mesh, facts);
+  const gate = { now: facts.now, knownRoots, ours, publishesRoots: publishesRoots(mesh) };
+  const refusal = refuseRoots(roots, gate) ?? meshRootsUnreadable(mesh, facts);
   if (refusal !== undefined) return keep(refusal);
   return { ...publish(roots, mesh), roots };
 }
@@ -140,8 +143,26 @@ function readRoots(trustDomain: TrustDomain, { stored, ownBundle }: MeshFacts): 
   return { code: 'WaitsForRoots', message };
 }
 
-function publishesRoots({ anchors, gatewayCas }: MeshAcceptance): boolean {
-  return anchors === 'Constrained' || anchors === 'Flat' || gatewayCas.length > 0;
+/** Those of istiod count where the peer's get into one list with them. */
+function rootsBeside(mesh: MeshAcceptance, { ownBundle, meshRoots, ownTrustDomain }: MeshFacts): readonly OurRoots[] {
+  return [
+    { of: ownTrustDomain, roots: ownBundle.state === 'Known' ? ownBundle.value.x509Authorities : [] },
+    { of: 'istiod', roots: isInMeshConfig(mesh) && meshRoots.state === 'Known' ? meshRoots.value : [] },
+  ];
+}
+
+function meshRootsUnreadable(mesh: MeshAcceptance, { meshRoots }: MeshFacts): MeshVerdict | undefined {
+  if (meshRoots.state === 'Known' || !isInMeshConfig(mesh)) return undefined;
+  const message = `the roots of istiod cannot be read, and a peer's root that is mistaken for one of them would break the mesh: nothing of it is published anew, what was published stays. ${meshRoots.message}`;
+  return { code: 'MeshRootsUnreadable', message };
+}
+
+function isInMeshConfig({ anchors }: MeshAcceptance): boolean {
+  return anchors === 'Constrained' || anchors === 'Flat';
+}
+
+function publishesRoots(mesh: MeshAcceptance): boolean {
+  return isInMeshConfig(mesh) || mesh.gatewayCas.length > 0;
 }
 
 function keep(verdict: MeshVerdict): Decision {

@@ -10,6 +10,10 @@ type Kind = MeshObjectRef['kind'];
 
 const RESOURCES: Readonly<Record<Kind, Resource>> = { ConfigMap: CONFIG_MAPS, Secret: SECRETS };
 
+export function resourceOf(kind: Kind): Resource {
+  return RESOURCES[kind];
+}
+
 export function objectRefOf({ kind, namespace, name }: MeshObjectRef): ObjectRef {
   return { resource: RESOURCES[kind], namespace, name };
 }

@@ -5,8 +5,8 @@ import type { Report } from '../federation/ports.ts';
 import type { ApplyOptions, JsonPatchOperation } from './api-server.ts';
 import { isKubeError, KubeError } from './kube-error.ts';
 import { describeTarget } from './kube-object.ts';
-import { MANAGED_BY } from './managed-by.ts';
-import { bodyOf, meshObjectOf, objectRefOf, storedText } from './mesh-object.ts';
+import { MANAGED_BY, MANAGED_BY_SELECTOR } from './managed-by.ts';
+import { bodyOf, meshObjectOf, objectRefOf, resourceOf, storedText } from './mesh-object.ts';
 import type { CallOptions } from './requester.ts';
 import { watchObject } from './watch-object.ts';
 import type { ResourceParts } from './watch-resource.ts';
@@ -35,6 +35,12 @@ export class MeshResources implements MeshObjects {
       },
       signal,
     );
+  }
+
+  async listOurs(kind: MeshObjectRef['kind'], namespace: string, signal?: AbortSignal): Promise<readonly MeshObject[]> {
+    const selection = { resource: resourceOf(kind), namespace, labelSelector: MANAGED_BY_SELECTOR };
+    const { items } = await this.#parts.api.list(selection, { signal });
+    return items.map((object) => meshObjectOf(kind, object));
   }
 
   /** `KubeAlreadyExists` when there is an object of that name which no broker made. */

@@ -1,5 +1,5 @@
 // What is the custom resource called, and what does its status say? (Kubernetes API conventions: status, conditions)
-import { z } from 'zod';
+import * as z from 'zod';
 import { PEER_API } from '../federation/peer-declaration.ts';
 import { ANNOTATIONS } from './annotations.ts';
 

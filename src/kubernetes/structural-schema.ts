@@ -1,5 +1,5 @@
 // How does a zod schema become one that the API server takes? (CustomResourceDefinitions: structural schemas)
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** The part of OpenAPI 3.0 that structural schemas have and this project uses. */
 export interface StructuralSchema {

@@ -37,7 +37,7 @@ export const istioRows = {
   istioListSchedule: row(
     'always',
     or('always', cronExpression),
-    'In which minutes that list may be changed: those that match, local time. Roots are not bound by it.',
+    'In which minutes that list may be changed: those that match, in UTC. Roots are not bound by it.',
   ),
   istioRootIntervalSeconds: row(
     '60',

@@ -115,9 +115,9 @@ const rows = {
     'How long a peer’s broker is asked to hold its answer until its bundle changes (`Prefer: wait`).',
   ),
   maxHeldRequests: row(
-    '100',
+    '50',
     wholeNumber({ min: 0, max: 100_000 }),
-    'How many peers’ brokers are asked to hold their answers at once; the others are fetched from by their refresh hint. Each is an open TLS connection of 75 to 100 KB.',
+    'How many peers’ brokers are asked to hold their answers at once; the others are fetched from by their refresh hint. Each is an open TLS connection of 100 to 150 KB.',
   ),
   fetchTimeoutMs: row(
     '10000',
@@ -152,7 +152,7 @@ const rows = {
     wholeNumber({ min: 1, max: 3600 }),
     'How often registration entries are counted; another count reads them all.',
   ),
-  resyncSchedule: row('* * * * *', cronExpression, 'When everything is read again, changed or not. Local time.'),
+  resyncSchedule: row('* * * * *', cronExpression, 'When everything is read again, changed or not. Times are UTC.'),
 
   serveSpiffeAddress: row(
     '0.0.0.0:8443',

@@ -1,14 +1,14 @@
 // Which bundles does SPIRE hold, and how are they changed? (spire.api.server.bundle.v1.Bundle)
-import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { create, toBinary } from '@bufbuild/protobuf';
 import type { Bundle } from '../bundle/bundle.ts';
 import type { SpireServer } from '../federation/ports.ts';
 import { outcomeOf, valueOrThrow, writeInBatches, type BatchItem } from './batches.ts';
+import { decodeAnswer } from './decode-answer.ts';
 import { BUNDLE_MASK, bundleFromMessage, bundleToMessage } from './bundle-messages.ts';
 import {
   BatchDeleteFederatedBundleRequest_Mode,
   Bundle as BundleService,
   ListFederatedBundlesResponseSchema,
-  type ListFederatedBundlesResponse,
 } from './gen/spire/api/server/bundle/v1/bundle_pb.ts';
 import { BundleSchema, type Bundle as BundleMessage } from './gen/spire/api/types/bundle_pb.ts';
 import { unaryBytes, unaryClient } from './grpc-service.ts';
@@ -104,17 +104,9 @@ function batchItem(bundle: Bundle): BatchItem<BundleMessage> {
 }
 
 function readListed(context: SpireContext, answer: Uint8Array): Page<Bundle> {
-  const { bundles, nextPageToken } = decodeListed(answer);
+  const { bundles, nextPageToken } = decodeAnswer('ListFederatedBundles', ListFederatedBundlesResponseSchema, answer);
   const page = { items: bundles, nextPageToken };
   return readablePage(context, 'bundle', page, (message) => message.trustDomain, bundleFromMessage);
-}
-
-function decodeListed(answer: Uint8Array): ListFederatedBundlesResponse {
-  try {
-    return fromBinary(ListFederatedBundlesResponseSchema, answer);
-  } catch (error) {
-    throw answerInvalid('ListFederatedBundles', 'it is not the message of its API', error);
-  }
 }
 
 function readBundle(attempt: string, message: BundleMessage | undefined): Bundle {

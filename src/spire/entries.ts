@@ -1,14 +1,16 @@
 // Which registration entries does SPIRE hold, and with whom do they federate? (spire.api.server.entry.v1.Entry)
 import { create, toBinary } from '@bufbuild/protobuf';
 import { parseTrustDomain, type TrustDomain } from '../bundle/trust-domain.ts';
-import type { SpireServer } from '../federation/ports.ts';
+import type { RegistrationEntry, SpireServer } from '../federation/ports.ts';
 import { writeInBatches, type BatchItem } from './batches.ts';
 import { ENTRY_MASK, entryFromMessage } from './entry-messages.ts';
-import { Entry as EntryService } from './gen/spire/api/server/entry/v1/entry_pb.ts';
+import { decodeAnswer } from './decode-answer.ts';
+import { Entry as EntryService, ListEntriesResponseSchema } from './gen/spire/api/server/entry/v1/entry_pb.ts';
 import { EntrySchema, type Entry as EntryMessage } from './gen/spire/api/types/entry_pb.ts';
-import { unaryClient } from './grpc-service.ts';
+import { unaryBytes, unaryClient } from './grpc-service.ts';
 import { MANAGED_PEERS_ENTRY_ID } from './managed-peers.ts';
-import { readAllPages } from './pages.ts';
+import { readAllPages, type Page } from './pages.ts';
+import { rememberPages } from './remember-pages.ts';
 import { readablePage, type SpireContext } from './spire-context.ts';
 import { answerInvalid } from './spire-error.ts';
 
@@ -18,6 +20,8 @@ type EntryCalls = Pick<SpireServer, 'countEntries' | 'listEntries' | 'updateFede
 
 export function entryCalls(context: SpireContext): EntryCalls {
   const service = unaryClient(EntryService, context.caller);
+  const listBytes = unaryBytes(EntryService.method.listEntries, context.caller);
+  const remembered = rememberPages<RegistrationEntry>();
   const { readMs, listMs, writeMs } = context.deadlines;
   return {
     async countEntries(signal) {
@@ -27,11 +31,11 @@ export function entryCalls(context: SpireContext): EntryCalls {
 
     async listEntries(signal) {
       const entries = await readAllPages('ListEntries', async (pageToken) => {
-        const { entries: items, nextPageToken } = await service.listEntries(
+        const answer = await listBytes(
           { outputMask: ENTRY_MASK, pageSize: PAGE_ENTRIES, pageToken },
           { deadlineMs: listMs, signal },
         );
-        return readablePage(context, 'entry', { items, nextPageToken }, (message) => message.id, entryFromMessage);
+        return remembered(pageToken, answer, () => readListed(context, answer));
       });
       return entries.filter(({ id }) => id !== MANAGED_PEERS_ENTRY_ID);
     },
@@ -53,6 +57,12 @@ export function entryCalls(context: SpireContext): EntryCalls {
       );
     },
   };
+}
+
+function readListed(context: SpireContext, answer: Uint8Array): Page<RegistrationEntry> {
+  const { entries, nextPageToken } = decodeAnswer('ListEntries', ListEntriesResponseSchema, answer);
+  const page = { items: entries, nextPageToken };
+  return readablePage(context, 'entry', page, (message) => message.id, entryFromMessage);
 }
 
 function batchItem(update: {

@@ -1,5 +1,5 @@
-// Has this page of a list changed since it was last read? A thousand bundles are listed every ten seconds, and are the
-// same nearly always.
+// Has this page of a list changed since it was last read? A thousand bundles are listed every ten seconds, all entries
+// each minute, and are the same nearly always.
 import { createHash } from 'node:crypto';
 import type { Page } from './pages.ts';
 

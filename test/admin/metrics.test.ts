@@ -57,8 +57,8 @@ describe('metrics', () => {
       metrics.count('verdict_total', { trust_domain, verdict: 'held', reason: 'BundleEmpty' });
       metrics.set('conflict', { trust_domain }, 1);
     }
-    metrics.forgetPeer('west.example');
-    metrics.forgetPeer('unheard.example');
+    await metrics.forgetPeer('west.example');
+    await metrics.forgetPeer('unheard.example');
     const found = (await samples()).join('\n');
     assert.doesNotMatch(found, /west/);
     assert.match(found, /verdict_total\{trust_domain="north\.example"/);

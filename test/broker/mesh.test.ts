@@ -2,7 +2,9 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import type { MeshParts } from '../../src/broker/mesh-keeper.ts';
+import { planMeshOnce } from '../../src/broker/plan-mesh-once.ts';
 import { fingerprint } from '../../src/bundle/bundle.ts';
+import { toPem } from '../../src/bundle/certificate.ts';
 import { systemClock, untilAborted } from '../../src/federation/clock.ts';
 import { known } from '../../src/federation/facts.ts';
 import type { ServedAnchors } from '../../src/federation/mesh-ports.ts';
@@ -13,17 +15,20 @@ import { openApiServer, type ApiServer } from '../../src/kubernetes/api-server.t
 import { CONFIG_MAPS, SECRETS } from '../../src/kubernetes/core-resources.ts';
 import { MeshResources } from '../../src/kubernetes/mesh-objects.ts';
 import { startFakeApiServer, type FakeApiServer } from '../fakes/fake-api-server.ts';
+import { makeCertificate } from '../fakes/fake-ca.ts';
 import { bundleOf, EAST, NORTH, peerOf, WEST } from '../federation/samples.ts';
 import { ScriptedSource, startSide, until, type Side } from './side.ts';
 
 const SHARED = { resource: CONFIG_MAPS, namespace: 'istio-system', name: 'istio-federation' };
 const CONSTRAINED: MeshAcceptance = { anchors: 'Constrained', urgent: false, gatewayCas: [] };
 
+const ENVIRONMENT = { ISTIO_MULTIROOT_MESH: 'true', SHARED_MESH_CONFIG: 'istio-federation' };
+
 /** One istiod without a revision, and nothing else that matters. */
-function survey(): MeshSurvey {
+function survey(changes: Partial<MeshSurvey> = {}): MeshSurvey {
   const at = systemClock.now();
   return {
-    istiods: known([{ name: 'istiod', revision: 'default', environment: {}, unreadVariables: [] }], at),
+    istiods: known([{ name: 'istiod', revision: 'default', environment: ENVIRONMENT, unreadVariables: [] }], at),
     proxies: known({ certifiedBySpire: 0, certifiedByIstiod: 0, takingMeshRoots: 0, notTakingMeshRoots: [] }, at),
     ambientNamespaces: known([], at),
     spireAgent: undefined,
@@ -31,6 +36,7 @@ function survey(): MeshSurvey {
     gateways: known([], at),
     serviceEntries: undefined,
     destinationRules: undefined,
+    ...changes,
   };
 }
 
@@ -40,15 +46,21 @@ describe('a broker beside a mesh', () => {
   let kube: FakeApiServer;
   let api: ApiServer;
   let mesh: MeshParts;
+  let found: Partial<MeshSurvey>;
   let look: (() => void) | undefined;
   let serve: ((served: ServedAnchors) => void) | undefined;
 
   beforeEach(async () => {
+    found = {};
     side = await startSide(EAST);
     source = new ScriptedSource();
     for (const name of [WEST, NORTH]) source.publish(peerOf(name).bundleEndpointUrl, bundleOf(name));
     kube = await startFakeApiServer([CONFIG_MAPS, SECRETS]);
     api = await openApiServer({ access: await kube.serviceAccount(), clock: systemClock, timeoutMs: 5_000 });
+    await api.create(CONFIG_MAPS, {
+      metadata: { name: 'istio', namespace: 'istio-system' },
+      data: { mesh: `trustDomain: ${EAST}\n` },
+    });
     const onFault = (error: unknown): never => {
       throw error;
     };
@@ -57,7 +69,7 @@ describe('a broker beside a mesh', () => {
       surveys: {
         watch: async (report, signal) => {
           look = () => {
-            report(survey());
+            report(survey(found));
           };
           look();
           await untilAborted(signal);
@@ -79,6 +91,8 @@ describe('a broker beside a mesh', () => {
         listIntervalMs: 0,
         listSchedule: undefined,
         rootIntervalMs: 0,
+        isStrict: false,
+        rootNamespace: 'istio-system',
         maxFlips: 3,
         flipWindowMs: 60_000,
       },
@@ -186,6 +200,29 @@ describe('a broker beside a mesh', () => {
     assert.equal(await sharedText(), text);
   });
 
+  it('adds no root beside those of istiod while these may not be read, and does when they may', async () => {
+    const istiod = await makeCertificate({ isCa: true });
+    kube.isAllowed = ({ name }) => name !== 'istio-ca-root-cert';
+    side.declare([peer(WEST)]);
+    await side.startBroker(source, { mesh });
+    await until('it says what it waits for', () => meshInjected(WEST)?.reason === 'MeshRootsUnreadable');
+    assert.equal(await sharedText(), undefined);
+    const metadata = { name: 'istio-ca-root-cert', namespace: 'istio-system' };
+    await api.create(CONFIG_MAPS, { metadata, data: { 'root-cert.pem': istiod.pem } });
+    kube.isAllowed = () => true;
+    await until('the mesh accepts it', () => meshInjected(WEST)?.status === 'True');
+  });
+
+  it('refuses a peer with a root that istiod has', async () => {
+    const [root] = bundleOf(WEST).x509Authorities;
+    const metadata = { name: 'istio-ca-root-cert', namespace: 'istio-system' };
+    await api.create(CONFIG_MAPS, { metadata, data: { 'root-cert.pem': toPem(root!) } });
+    side.declare([peer(WEST)]);
+    await side.startBroker(source, { mesh });
+    await until('the condition says RootCollision', () => meshInjected(WEST)?.reason === 'RootCollision');
+    assert.equal(await sharedText(), undefined);
+  });
+
   it('believes that workloads of SPIRE accept a peer only when the agent serves its roots', async () => {
     side.declare([peer(WEST, { ...CONSTRAINED, anchors: 'SpireSds' })]);
     await side.startBroker(source, { mesh });
@@ -219,6 +256,119 @@ describe('a broker beside a mesh', () => {
     await until('the CA object is gone', async () => {
       look?.();
       return (await api.get(ref)) === undefined;
+    });
+  });
+
+  it('writes, but does not say that a peer is accepted, while istiod would not use its roots', async () => {
+    const istiod = { name: 'istiod', revision: 'default', environment: {}, unreadVariables: [] };
+    found = { istiods: known([istiod], systemClock.now()) };
+    side.declare([peer(WEST)]);
+    const broker = await side.startBroker(source, { mesh });
+    await until('the condition says MultiRootEnabled', () => meshInjected(WEST)?.reason === 'MultiRootEnabled');
+    assert.match(meshInjected(WEST)!.message, /ISTIO_MULTIROOT_MESH/);
+    const failed = broker.status().mesh?.checks.filter(({ status }) => status === 'Failed');
+    assert.deepEqual(failed?.map(({ id }) => id).sort(), ['MultiRootEnabled', 'SharedMeshConfigWired']);
+    assert.deepEqual(await names(), [WEST]);
+  });
+
+  describe('with a policy that allows identities by their namespace alone', () => {
+    const nothing = {
+      ...{ principals: [], notPrincipals: [], namespaces: [], notNamespaces: [], serviceAccounts: [] },
+      ...{ notServiceAccounts: [], trustDomains: [], notTrustDomains: [] },
+    };
+    beforeEach(() => {
+      const source = { ...nothing, namespaces: ['payments'] };
+      const rule = { sources: [source], conditions: [], isAboutIdentitiesAlone: true };
+      const place = { namespace: 'payments', name: 'callers' };
+      found = {
+        authorizationPolicies: known(
+          [{ ...place, action: 'ALLOW', isSelective: false, rules: [rule] }],
+          systemClock.now(),
+        ),
+      };
+    });
+
+    it('lets the peer in and names the policy', async () => {
+      side.declare([peer(WEST)]);
+      const broker = await side.startBroker(source, { mesh });
+      await until('the mesh accepts it', () => meshInjected(WEST)?.status === 'True');
+      assert.match(meshInjected(WEST)!.message, /PolicyAllowsSameNames: AuthorizationPolicy payments\/callers/);
+      assert.deepEqual(
+        broker.status().mesh?.findings.map(({ id, peer: name }) => [id, name]),
+        [['PolicyAllowsSameNames', WEST]],
+      );
+    });
+
+    it('keeps a new peer out under strict, and not one that is in already', async () => {
+      side.declare([peer(WEST)]);
+      const lenient = await side.startBroker(source, { mesh });
+      await until('one name is on the list', async () => (await names()).length === 1);
+      await lenient.stop();
+      side.declare([peer(WEST), peer(NORTH)]);
+      await side.startBroker(source, { mesh: { ...mesh, settings: { ...mesh.settings, isStrict: true } } });
+      await until('the condition says PolicyFindings', () => meshInjected(NORTH)?.reason === 'PolicyFindings');
+      await until('the mesh accepts the other', () => meshInjected(WEST)?.status === 'True');
+      assert.deepEqual(await names(), [WEST]);
+    });
+  });
+
+  it('can be asked what it would change, and changes nothing', async () => {
+    const now = systemClock.now();
+    const ground = {
+      declared: known({ peers: [peer(WEST)], incompleteBecause: undefined }, now),
+      stored: known(new Map([[WEST, bundleOf(WEST)]]), now),
+      ownBundle: known(bundleOf(EAST), now),
+    };
+    const report = await planMeshOnce({ ...mesh, trustDomain: EAST, ground }, 5_000, new AbortController().signal);
+    assert.deepEqual(
+      report?.plan.steps.map(({ kind, ref, trustDomains }) => [kind, ref.name, trustDomains]),
+      [['ApplyMeshObject', 'istio-federation', [WEST]]],
+    );
+    assert.equal(await sharedText(), undefined);
+  });
+
+  describe('with objects of an earlier life', () => {
+    const ref = { resource: CONFIG_MAPS, namespace: 'spire', name: 'west-ca' };
+    const gatewayCas = [{ type: 'ConfigMap', name: 'west-ca' }] as const;
+
+    beforeEach(async () => {
+      side.declare([peer(WEST, { ...CONSTRAINED, gatewayCas })]);
+      const earlier = await side.startBroker(source, { mesh });
+      await until('the CA object is there', async () => (await api.get(ref)) !== undefined);
+      await until('the mesh accepts it', () => meshInjected(WEST)?.status === 'True');
+      await earlier.stop();
+      side.declare([peer(WEST)]);
+    });
+
+    it('takes back a CA object that was no longer declared while no broker ran', async () => {
+      await side.startBroker(source, { mesh });
+      await until('the CA object is gone', async () => {
+        look?.();
+        return (await api.get(ref)) === undefined;
+      });
+    });
+
+    it('leaves its mesh config alone where that is in its own namespace', async () => {
+      const settings = { ...mesh.settings, namespace: SHARED.namespace };
+      const { metadata } = (await api.get(SHARED))!;
+      const broker = await side.startBroker(source, { mesh: { ...mesh, settings } });
+      const isListing = ({ query }: (typeof kube.requests)[number]) => query.has('labelSelector');
+      await until('objects were looked for', () => kube.requests.filter(isListing).length === 2);
+      side.declare([peer(WEST), peer(NORTH)]);
+      await until('the next peer came', async () => (await names()).length === 2);
+      await broker.stop();
+      assert.equal((await api.get(SHARED))?.metadata.uid, metadata.uid);
+      assert.deepEqual(
+        kube.requests.filter(({ verb }) => verb === 'delete'),
+        [],
+      );
+    });
+
+    it('keeps the object and all else goes on when objects may not be listed by their label', async () => {
+      kube.isAllowed = ({ verb, name }) => verb !== 'list' || name !== undefined;
+      await side.startBroker(source, { mesh });
+      await until('the mesh accepts it', () => meshInjected(WEST)?.status === 'True');
+      assert.notEqual(await api.get(ref), undefined);
     });
   });
 });

@@ -111,11 +111,7 @@ export async function startSide(trustDomain: TrustDomain, options: Partial<DevSp
       await broker.start();
       return broker;
     },
-    peer: (name) =>
-      brokers
-        .at(-1)
-        ?.status()
-        .peers.find((each) => each.trustDomain === name),
+    peer: (name) => [...(brokers.at(-1)?.status().peers ?? [])].find((each) => each.trustDomain === name),
     async createEntry(path, federatesWith = []) {
       const made = {
         spiffeId: { trustDomain, path },

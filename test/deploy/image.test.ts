@@ -11,9 +11,12 @@ const image = stages.at(-1)!;
 const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { readonly version: string };
 
 describe('the image', () => {
-  it('holds the program, its licences and nothing else of ours', () => {
-    const program = '/build/dist/fedbroker.mjs';
-    assert.deepEqual(valuesOf(image, 'COPY'), [`--from=build ${program} ${program}.LEGAL.txt /`]);
+  it('holds the program, its demo, their licences and nothing else of ours', () => {
+    const files = ['/build/dist/fedbroker.mjs', '/build/dist/fedbroker-demo.mjs'];
+    assert.deepEqual(
+      valuesOf(image, 'COPY'),
+      files.map((file) => `--from=build ${file} ${file}.LEGAL.txt /`),
+    );
     assert.deepEqual(valuesOf(image, 'RUN'), []);
     assert.deepEqual(valuesOf(image, 'ADD'), []);
   });
@@ -32,7 +35,8 @@ describe('the image', () => {
     assert.deepEqual(commandOf(image), [
       'node',
       '--max-semi-space-size=1',
-      '--heap-growing-percent=30',
+      '--heap-growing-percent=15',
+      '--optimize-for-size',
       '/fedbroker.mjs',
       'run',
     ]);

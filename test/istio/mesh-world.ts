@@ -39,12 +39,14 @@ export class MeshWorld {
   incompleteBecause: string | undefined;
   stored: readonly Bundle[] = [];
   revoked: readonly TrustDomain[] = [];
+  barred: MeshFacts['barred'] = new Map();
   limits = LIMITS;
   memory: MeshMemory = EMPTY_MEMORY;
   readonly objects = new Map<string, MeshObject>();
   /** By key, of the objects that are declared but not there. */
   readonly gatewayRefs: MeshObjectRef[] = [];
   referenced: readonly string[] = [];
+  meshRoots: readonly Uint8Array[] = [];
   /** Replaces facts of the next passes. */
   facts: Partial<MeshFacts> = {};
   /** Every step that was applied. */
@@ -139,11 +141,13 @@ export class MeshWorld {
       declared: known({ peers: this.peers, incompleteBecause: this.incompleteBecause }, now),
       stored: known(new Map(this.stored.map((bundle) => [bundle.trustDomain, bundle])), now),
       revoked: new Set(this.revoked),
+      barred: this.barred,
       shared: [
         { revision: 'default', ref: this.#target(), object: this.fact(this.#target()), base: this.fact(BASE_REF) },
       ],
       gatewayCas: new Map([...this.gatewayRefs, ...cas].map((ref) => [objectKey(ref), this.fact(ref)])),
       referencedCas: known(new Set(this.referenced), now),
+      meshRoots: known(this.meshRoots, now),
       memory: this.memory,
       ...this.facts,
     };

@@ -53,6 +53,58 @@ describe('what the mesh accepts of a peer', () => {
     assert.deepEqual(codes(world), ['WaitsForRoots']);
   });
 
+  describe('while the roots of istiod cannot be read', () => {
+    const forbidden = unreadable({ code: 'KubeForbidden', message: 'grant verb "get"' }, NOW);
+
+    it('adds nothing of a peer whose roots would stand beside them, and says so', () => {
+      for (const form of ['Constrained', 'Flat'] as const) {
+        const world = worldOf({
+          peers: [meshPeer(WEST, accepting(form, { urgent: true }))],
+          stored: [bundleOf(WEST)],
+          facts: { meshRoots: forbidden },
+        });
+        assert.deepEqual(world.pass().steps, []);
+        assert.deepEqual(codes(world), ['MeshRootsUnreadable']);
+      }
+    });
+
+    it('lists a peer whose roots SPIRE keeps apart, and gives gateways their CAs', () => {
+      const gatewayCas = [{ type: 'ConfigMap', name: 'north-ca' }] as const;
+      const world = worldOf({
+        peers: [
+          meshPeer(WEST, accepting('SpireSds', { urgent: true })),
+          meshPeer(NORTH, accepting('None', { gatewayCas })),
+        ],
+        stored: [bundleOf(WEST), bundleOf(NORTH)],
+        gatewayRefs: [{ kind: 'ConfigMap', namespace: 'federation', name: 'north-ca' }],
+        facts: { meshRoots: forbidden },
+      });
+      assert.equal(world.pass().steps.length, 2);
+      assert.deepEqual(codes(world), ['AcceptedAtGateways', 'AcceptedFromSpire']);
+    });
+
+    it('keeps what was published', () => {
+      const world = settled();
+      const { text } = world;
+      world.facts = { meshRoots: forbidden };
+      assert.deepEqual(world.pass(MINUTE_MS).steps, []);
+      assert.equal(world.text, text);
+    });
+  });
+
+  it('refuses a root that Envoy would take for one of istiod', async () => {
+    const name = 'O=cluster.local';
+    const istiod = await makeCertificate({ isCa: true, subject: name, hasSubjectKeyId: false });
+    const alike = await makeRoot(WEST, { subject: name });
+    const world = worldOf({
+      peers: [meshPeer(WEST, accepting('Constrained', { urgent: true }))],
+      stored: [{ ...bundleOf(WEST), x509Authorities: [alike.der] }],
+      meshRoots: [istiod.der],
+    });
+    assert.deepEqual(world.pass().steps, []);
+    assert.deepEqual(codes(world), ['RootCollision']);
+  });
+
   it('publishes constrained anchors, never the bare roots', () => {
     const world = settled();
     assert.deepEqual(world.content.anchors.map(fingerprint), anchorsOf([0]));

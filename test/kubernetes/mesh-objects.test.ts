@@ -156,6 +156,23 @@ describe('MeshResources', () => {
     await objects.delete({ ...SHARED, uid });
   });
 
+  it('finds what a broker made in a namespace, whoever remembers it, and nothing else', async () => {
+    await objects.apply(GATEWAY_CA, CONTENT);
+    await objects.apply({ ...GATEWAY_CA, namespace: 'elsewhere' }, CONTENT);
+    await objects.apply({ ...GATEWAY_CA, kind: 'ConfigMap' }, CONTENT);
+    await createTheirs({ ...GATEWAY_CA, name: 'theirs' });
+    const found = await objects.listOurs('Secret', GATEWAY_CA.namespace);
+    assert.deepEqual(
+      found.map(({ kind, namespace, name, ours, data }) => ({ kind, namespace, name, ours, data })),
+      [{ ...GATEWAY_CA, ours: true, data: CONTENT.data }],
+    );
+  });
+
+  it('says which right is missing when they may not be listed', async () => {
+    kube.isAllowed = ({ verb }) => verb !== 'list';
+    await assert.rejects(objects.listOurs('Secret', GATEWAY_CA.namespace), kubeError('KubeForbidden'));
+  });
+
   it('reports the one object at every change, who wrote into it, and its absence', async () => {
     await objects.apply({ ...SHARED, name: 'neighbour' }, CONTENT);
     const found = await reports(SHARED, 4, async (count) => {

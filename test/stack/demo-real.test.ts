@@ -1,4 +1,4 @@
-// Does the demo show the same on the real SPIRE Server and on real Kubernetes API servers, and leave nothing running?
+// Does the demo show the same on the real SPIRE Server, on real Kubernetes API servers and behind real Envoys, and leave nothing running?
 import assert from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -12,6 +12,7 @@ import { PARTS, STACK_FOLDER } from './parts.ts';
 
 const PROGRAM = join(STACK_FOLDER, '../../dist/fedbroker.mjs');
 const SPIRE_VERSION = PARTS.spire.name.replace('SPIRE ', '');
+const ENVOY_VERSION = PARTS.envoy.name.replace('Envoy ', '');
 const KUBERNETES_VERSION = PARTS.kubernetes.name.replace('Kubernetes ', '');
 
 interface Demo {
@@ -65,13 +66,34 @@ describe('fedbroker demo', () => {
       const demo = start(...flags, '--rotations', '2', '--output', 'json');
       assert.equal(await demo.ended, 0, demo.stderr());
       const { handshakes, rotationToPeerMs, ...rest } = JSON.parse(demo.stdout()) as DemoResult;
-      assert.deepEqual(rest, { rotations: 2, failedHandshakes: 0, ...versions });
+      assert.deepEqual(rest, { rotations: 2, failedHandshakes: 0, mesh: null, ...versions });
       assert.ok(handshakes > 20, `${handshakes} handshakes`);
       assert.ok(rotationToPeerMs.max !== null, 'every root reached the other side');
       if (versions.kubernetes !== null) {
         assert.match(demo.stderr(), /NAME +TRUST DOMAIN.*\n.*west +west\.example +https_spiffe +True +Ready/);
         assert.match(demo.stderr(), /PeerTrustDomain east of west\.example: Ready is False \(SequenceRollback\)/);
       }
+      assert.deepEqual(left(), []);
+      assert.deepEqual(readdirSync(folder), []);
+    });
+  }
+
+  for (const [what, flags, spire] of [
+    ['the embedded SPIRE', [], 'embedded'],
+    ['the real SPIRE', ['--spire', 'real'], SPIRE_VERSION],
+  ] as const) {
+    it(`reaches workloads behind real Envoys through all rotations, and no forged identity does, on ${what}`, async () => {
+      const demo = start('--mesh', ...flags, '--rotations', '2', '--output', 'json');
+      assert.equal(await demo.ended, 0, demo.stderr());
+      const { mesh, ...rest } = JSON.parse(demo.stdout()) as DemoResult;
+      assert.ok(mesh !== null);
+      const { requests, ...others } = mesh;
+      assert.ok(requests > 20, `${requests} requests`);
+      assert.deepEqual(others, { envoy: ENVOY_VERSION, failed: 0, forgedRefused: 2, listWrites: 2 });
+      const { rotations, failedHandshakes } = rest;
+      assert.deepEqual({ rotations, failedHandshakes }, { rotations: 2, failedHandshakes: 0 });
+      assert.deepEqual([rest.spire, rest.kubernetes], [spire, KUBERNETES_VERSION]);
+      assert.match(demo.stderr(), /istiod stand-in, by rules measured on istiod 1\.29\.6/);
       assert.deepEqual(left(), []);
       assert.deepEqual(readdirSync(folder), []);
     });

@@ -12,7 +12,7 @@ import { startFederatedPair, type FederatedSide } from './harness/federated-pair
 import { freePort } from './harness/free-ports.ts';
 import { startHeldTrustDomain, type HeldTrustDomain } from './harness/held-trust-domain.ts';
 import { holdStream, startEcho } from './harness/held-stream.ts';
-import type { Inbound, Outbound } from './harness/istio-envoy.ts';
+import type { Inbound, Outbound } from '../../src/cli/demo/istio-envoy.ts';
 import { startSidecar, type Sidecar } from './harness/istio-proxy.ts';
 import { type Istiod, startIstiod } from './harness/istiod.ts';
 import { type KubeApiServer, startKubeApiServer } from './harness/kube-api-server.ts';

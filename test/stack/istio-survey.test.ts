@@ -6,12 +6,6 @@ import { after, before, describe, it } from 'node:test';
 import { systemClock } from '../../src/federation/clock.ts';
 import type { MeshObjectRef } from '../../src/federation/mesh-objects.ts';
 import { openApiServer, type ApiServer } from '../../src/kubernetes/api-server.ts';
-import {
-  AUTHORIZATION_POLICIES,
-  DESTINATION_RULES,
-  GATEWAYS,
-  SERVICE_ENTRIES,
-} from '../../src/kubernetes/istio-resources.ts';
 import { PODS } from '../../src/kubernetes/mesh-proxies.ts';
 import { MeshResources } from '../../src/kubernetes/mesh-objects.ts';
 import { kubeError } from '../contract/kube-subject.ts';
@@ -20,7 +14,7 @@ import { STANDING } from '../contract/mesh-survey-objects.ts';
 import { ROOT } from '../deploy/dockerfile.ts';
 import { Cleanup } from './harness/cleanup.ts';
 import { eventually } from './harness/eventually.ts';
-import { openDefinition } from './harness/open-definition.ts';
+import { applyIstioCrds } from './harness/istio-crds.ts';
 import { startKubeApiServer, type KubeApiServer } from './harness/kube-api-server.ts';
 
 const BROKER = 'system:serviceaccount:spire-server:spire-federation-broker';
@@ -45,10 +39,7 @@ describe('a mesh on a real API server', () => {
     };
     admin = await open(server.kubeconfigPath);
     api = await open(await server.userKubeconfig({ user: BROKER }));
-    const definitions = [AUTHORIZATION_POLICIES, DESTINATION_RULES, GATEWAYS, SERVICE_ENTRIES].map(openDefinition);
-    const input = definitions.map((each) => JSON.stringify(each)).join('\n---\n');
-    await server.kubectl(['apply', '--server-side', '-f', '-'], { input });
-    await server.kubectl(['wait', '--for=condition=Established', 'crd', '--all', '--timeout=30s']);
+    await applyIstioCrds(server);
     await server.kubectl(['create', 'namespace', 'spire-server']);
     for (const { resource, object } of STANDING) {
       await eventually(`${resource.kind} ${object.metadata.name} is there`, () => admin.create(resource, object));

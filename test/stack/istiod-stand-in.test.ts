@@ -10,7 +10,7 @@ import { eventually } from './harness/eventually.ts';
 import { type Istiod, startIstiod } from './harness/istiod.ts';
 import { type KubeApiServer, startKubeApiServer } from './harness/kube-api-server.ts';
 import type { CaCertificate } from './harness/mesh-config.ts';
-import { mergedRoots } from './harness/trust-anchors.ts';
+import { mergedRoots } from '../../src/cli/demo/merged-roots.ts';
 import { ISTIO_NAMESPACE, writeMesh } from './harness/write-mesh.ts';
 
 const OWN = { trustDomain: 'east.test' };

@@ -158,7 +158,7 @@ describe('a broker beside spire-controller-manager', () => {
 
   it('reaches the entries that it makes, and nobody writes anything in the rounds of five minutes', async (test) => {
     await eventually('west is ready', () => {
-      const peer = broker.status().peers.find(({ trustDomain }) => trustDomain === WEST);
+      const peer = [...broker.status().peers].find(({ trustDomain }) => trustDomain === WEST);
       return readiness(peer) === 'True Ready';
     });
     await eventually('the entries name it', async () => (await naming(WEST)).length === PODS.length);

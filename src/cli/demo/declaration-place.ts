@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { stringify } from 'yaml';
 import type { TrustDomain } from '../../bundle/trust-domain.ts';
 import type { Condition } from '../../federation/conditions.ts';
+import type { MeshObjects } from '../../federation/mesh-objects.ts';
 
 /** What is written to a file or applied to an API server. */
 export interface PeerDocument {
@@ -19,6 +20,8 @@ export interface DeclarationPlace {
   readonly brokerFlags: Readonly<Record<string, string>>;
   readonly declare: (document: PeerDocument) => Promise<void>;
   readonly objects: PeerObjects | undefined;
+  /** The objects that Istio takes its configuration from; undefined without a mesh. */
+  readonly mesh: MeshObjects | undefined;
   readonly close: () => Promise<void>;
 }
 
@@ -46,6 +49,7 @@ export const peerFiles: DeclarationPlaces = {
       brokerFlags: { 'peers-directory': peersFolder, 'peers-poll-ms': '200' },
       declare: (document) => writeFile(join(peersFolder, `${document.metadata.name}.yaml`), stringify(document)),
       objects: undefined,
+      mesh: undefined,
       close: () => Promise.resolve(),
     };
   },

@@ -1,5 +1,6 @@
 // What did the demo show, in numbers? The object that --output json prints.
 import type { CallTally } from './call-tally.ts';
+import type { MeshResult } from './mesh-leg.ts';
 import type { Rotation } from './rotation.ts';
 
 export interface DemoResult {
@@ -14,12 +15,14 @@ export interface DemoResult {
   readonly spire: string;
   /** Its version; null where peers are declared in files. */
   readonly kubernetes: string | null;
+  /** Null without a mesh. */
+  readonly mesh: MeshResult | null;
 }
 
 export function demoResult(
   rotations: readonly Rotation[],
   tallies: readonly Pick<CallTally, 'ok' | 'failures'>[],
-  versions: Pick<DemoResult, 'spire' | 'kubernetes'>,
+  rest: Pick<DemoResult, 'spire' | 'kubernetes' | 'mesh'>,
 ): DemoResult {
   const toPeerMs = rotations.flatMap((rotation) => rotation.toPeerMs ?? []).sort((a, b) => a - b);
   const failedHandshakes = tallies.reduce((sum, { failures }) => sum + failures, 0);
@@ -28,7 +31,7 @@ export function demoResult(
     handshakes: tallies.reduce((sum, { ok }) => sum + ok, failedHandshakes),
     failedHandshakes,
     rotationToPeerMs: { p50: whole(toPeerMs[Math.ceil(toPeerMs.length / 2) - 1]), max: whole(toPeerMs.at(-1)) },
-    ...versions,
+    ...rest,
   };
 }
 

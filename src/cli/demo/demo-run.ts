@@ -10,11 +10,12 @@ import { CallTally } from './call-tally.ts';
 import type { DeclarationPlaces } from './declaration-place.ts';
 import { demoResult, type DemoResult } from './demo-result.ts';
 import { hostileDocuments, serveHostile, serveTruth } from './hostile-documents.ts';
-import { noteObjects } from './note-objects.ts';
+import { MeshLeg, type MeshPrograms } from './mesh-leg.ts';
+import { noteObjects, showObjects } from './note-objects.ts';
 import { DEMO_PACE, type Pace } from './pace.ts';
 import { conditionOf } from './peer-condition.ts';
 import { rotate, type Rotation } from './rotation.ts';
-import { sideScene, type Note, type RootMemory, type Scene } from './scene.ts';
+import { callsScene, sideScene, type Note, type RootMemory, type Scene } from './scene.ts';
 import { declarePeer, nameOf, startSide, type Side } from './side.ts';
 import type { SpireStarter } from './spire-starter.ts';
 import { shortRoot, Story } from './story.ts';
@@ -24,6 +25,8 @@ import { waitUntil } from './wait-until.ts';
 export interface DemoOptions {
   readonly starter: SpireStarter;
   readonly places: DeclarationPlaces;
+  /** Undefined without a mesh. */
+  readonly mesh?: MeshPrograms | undefined;
   readonly rotations: number;
   readonly onNote: (note: Note) => void;
   readonly pace?: Pace;
@@ -55,6 +58,7 @@ export class DemoRun {
   readonly #brokerLog: string[] = [];
   readonly #rootMemory: RootMemory = new Map();
   readonly #tallies: readonly [fromEast: CallTally, fromWest: CallTally];
+  readonly #mesh: MeshLeg | undefined;
   #pair: Pair | undefined;
   /** As they were before the end: a broker that was stopped may know no peers any more. */
   #lastSides: Scene['sides'] | undefined;
@@ -63,6 +67,7 @@ export class DemoRun {
     this.#options = options;
     this.#pace = options.pace ?? DEMO_PACE;
     this.#story = new Story(options.onNote);
+    this.#mesh = options.mesh && new MeshLeg(options.mesh, this.#pace, this.#story);
     const tally = (from: string) =>
       new CallTally((reason) => {
         this.#story.tell(`a call from ${from} failed: ${reason}`, 'Bad');
@@ -74,14 +79,15 @@ export class DemoRun {
     return {
       spire: this.#options.starter.version,
       kubernetes: this.#options.places.kubernetes,
+      envoy: this.#options.mesh?.envoy.version,
       elapsedMs: this.#story.elapsedMs,
       rotationsWanted: this.#options.rotations,
       sides: this.#lastSides ?? this.#sides(),
-      calls: this.#tallies.map(({ ok, failures, lastMs, recent }, index) => ({
-        from: index === 0 ? EAST : WEST,
-        to: index === 0 ? WEST : EAST,
-        ...{ ok, failures, lastMs, recent },
-      })),
+      calls: [
+        callsScene(EAST, WEST, this.#tallies[0]),
+        callsScene(WEST, EAST, this.#tallies[1]),
+        ...(this.#mesh?.calls ?? []),
+      ],
       rotations: this.#rotations.map(({ number, side, root, publishedAtMs, toPeerMs, activatedAfterMs }) => ({
         ...{ number, root, toPeerMs, activatedAfterMs },
         name: nameOf(side.trustDomain),
@@ -127,16 +133,19 @@ export class DemoRun {
     for (const { workload } of pair) loops.push(workload.follow(ending));
     loops.push(noteObjects(pair[0], pair[1], this.#story, ending), noteObjects(pair[1], pair[0], this.#story, ending));
 
+    await this.#mesh?.start(pair, teardown, signal);
     await this.#federate(pair, signal);
     const first = await pair[0].spire.readOwnBundle(signal);
     const [east, west] = pair;
-    loops.push(east.workload.callRepeatedly(west.workload.port, this.#pace.callEveryMs, this.#tallies[0], ending));
-    loops.push(west.workload.callRepeatedly(east.workload.port, this.#pace.callEveryMs, this.#tallies[1], ending));
+    loops.push(east.workload.callRepeatedly(west.workload, this.#pace.callEveryMs, this.#tallies[0], ending));
+    loops.push(west.workload.callRepeatedly(east.workload, this.#pace.callEveryMs, this.#tallies[1], ending));
     this.#story.tell('the workloads call each other, a fresh mTLS handshake each time');
+    await this.#mesh?.call(teardown, signal);
     await sleep(systemClock, this.#pace.restMs, signal);
 
     if (this.#options.withoutBrokers === true) await Promise.all(pair.map(({ broker }) => broker.stop()));
     for (let index = 0; index < rotations && !signal.aborted; index += 1) await this.#rotate(index, pair, signal);
+    if (!signal.aborted) this.#faults.push(...((await this.#mesh?.forge(signal)) ?? []));
     if (this.#options.withoutBrokers !== true && !signal.aborted) await this.#turnHostile(pair, first, signal);
     if (!signal.aborted) this.#story.tell('both trust domains end');
   }
@@ -177,15 +186,7 @@ export class DemoRun {
       throw new Error(`the brokers were not ready within ${READY_TIMEOUT_MS / 1000} s: ${why?.message ?? 'no status'}`);
     }
     this.#story.tell('each workload holds the bundle of the other trust domain', 'Good');
-    await this.#showObjects(pair);
-  }
-
-  async #showObjects(pair: Pair): Promise<void> {
-    const tables = await Promise.all(pair.map(async ({ place }) => (await place.objects?.table()) ?? []));
-    for (const [index, table] of tables.entries()) {
-      if (table.length > 0) this.#story.tell(`kubectl get ptd, at ${pair[index]?.trustDomain ?? ''}:`);
-      for (const line of table) this.#story.tell(`  ${line}`);
-    }
+    await showObjects(pair, this.#story);
   }
 
   async #rotate(index: number, [east, west]: Pair, signal: AbortSignal): Promise<void> {
@@ -234,9 +235,12 @@ export class DemoRun {
 
   #outcome(): DemoOutcome {
     const { starter, places } = this.#options;
-    const versions = { spire: starter.version, kubernetes: places.kubernetes ?? null };
-    const result = demoResult(this.#rotations, this.#tallies, versions);
-    const faults = [...this.#faults];
+    const result = demoResult(this.#rotations, this.#tallies, {
+      spire: starter.version,
+      kubernetes: places.kubernetes ?? null,
+      mesh: this.#mesh?.result ?? null,
+    });
+    const faults = [...(this.#mesh?.faults() ?? []), ...this.#faults];
     if (result.failedHandshakes > 0) faults.unshift(`${result.failedHandshakes} handshakes failed`);
     if (result.rotations > 0 && this.#tallies.some(({ ok }) => ok === 0))
       faults.push('a workload never reached the other one');
@@ -250,6 +254,6 @@ export class DemoRun {
   }
 
   #failures(): number {
-    return this.#tallies.reduce((sum, { failures }) => sum + failures, 0);
+    return this.#tallies.reduce((sum, { failures }) => sum + failures, this.#mesh?.failures ?? 0);
   }
 }

@@ -63,16 +63,12 @@ export function drawScene(scene: Scene, { columns, rows }: Size): Line[] {
   return [...head, ...rotations, [], ...notes].slice(-Math.max(rows - 1, 1)).map((line) => cut(line, columns));
 }
 
-function title({ spire, kubernetes, elapsedMs, rotations, rotationsWanted }: Scene): Line {
+function title({ spire, kubernetes, envoy, elapsedMs, rotations, rotationsWanted }: Scene): Line {
   const spireName = spire === 'embedded' ? 'embedded SPIRE' : `SPIRE ${spire}`;
   const kubernetesName = kubernetes === undefined ? '' : `   Kubernetes ${kubernetes}`;
-  return [
-    span('  fedbroker demo', 'Title'),
-    span(
-      `   ${spireName}${kubernetesName}   rotation ${rotations.length} of ${rotationsWanted}   ${seconds(elapsedMs)}`,
-      'Label',
-    ),
-  ];
+  const envoyName = envoy === undefined ? '' : `   Envoy ${envoy}`;
+  const progress = `   rotation ${rotations.length} of ${rotationsWanted}   ${seconds(elapsedMs)}`;
+  return [span('  fedbroker demo', 'Title'), span(`${progress}   ${spireName}${kubernetesName}${envoyName}`, 'Label')];
 }
 
 function sides(scenes: readonly SideScene[], columns: number): Line[] {

@@ -6,11 +6,13 @@ import type { TrustDomain } from '../../bundle/trust-domain.ts';
 import { systemClock } from '../../federation/clock.ts';
 import type { Condition } from '../../federation/conditions.ts';
 import { openApiServer, type ApiServer } from '../../kubernetes/api-server.ts';
+import { MeshResources } from '../../kubernetes/mesh-objects.ts';
 import { PEER_TRUST_DOMAIN, type PeerTrustDomainStatus } from '../../kubernetes/peer-trust-domain.ts';
 import { peerTrustDomainDefinition } from '../../kubernetes/peer-trust-domain-crd.ts';
 import type { BuiltPrograms } from './built-programs.ts';
 import type { ChildPrograms } from './child-programs.ts';
 import type { DeclarationPlace, DeclarationPlaces, PeerObjects } from './declaration-place.ts';
+import { ISTIO_FLAGS, istioObjects } from './istio-place.ts';
 import { findKubePrograms, startKubeApiServer, type KubePrograms } from './kube-api-server.ts';
 import { waitUntil } from './wait-until.ts';
 
@@ -22,20 +24,29 @@ const SERVED_TIMEOUT_MS = 30_000;
 const REQUEST_TIMEOUT_MS = 5_000;
 const LOOK_EVERY_MS = 250;
 
+export interface KubeParts {
+  readonly built: BuiltPrograms;
+  readonly programs: ChildPrograms;
+  /** Whether Istio is there, and the brokers write for it. */
+  readonly withIstio: boolean;
+}
+
 /** @throws UsageError when the programs are not there */
-export async function kubeDeclarations(built: BuiltPrograms, children: ChildPrograms): Promise<DeclarationPlaces> {
-  const programs = await findKubePrograms(built);
+export async function kubeDeclarations({ built, programs, withIstio }: KubeParts): Promise<DeclarationPlaces> {
+  const kubePrograms = await findKubePrograms(built);
   return {
-    kubernetes: programs.version,
-    open: (trustDomain, folder, signal) => openPlace(programs, { trustDomain, folder, programs: children }, signal),
+    kubernetes: kubePrograms.version,
+    open: (trustDomain, folder, signal) =>
+      openPlace(kubePrograms, { trustDomain, folder, programs, withIstio }, signal),
   };
 }
 
-async function openPlace(
-  programs: KubePrograms,
-  where: { readonly trustDomain: TrustDomain; readonly folder: string; readonly programs: ChildPrograms },
-  signal: AbortSignal,
-): Promise<DeclarationPlace> {
+interface PlaceParts extends Pick<KubeParts, 'programs' | 'withIstio'> {
+  readonly trustDomain: TrustDomain;
+  readonly folder: string;
+}
+
+async function openPlace(programs: KubePrograms, where: PlaceParts, signal: AbortSignal): Promise<DeclarationPlace> {
   const { kubeconfigPath, stop } = await startKubeApiServer(programs, where);
   const kubectl = kubectlOf(programs.kubectl, where.folder, kubeconfigPath);
   try {
@@ -48,11 +59,15 @@ async function openPlace(
     const wait = { everyMs: LOOK_EVERY_MS, timeoutMs: SERVED_TIMEOUT_MS, signal };
     if (!(await waitUntil(isServed, wait))) throw new Error('the API server does not serve PeerTrustDomain objects');
     await kubectl(['create', 'namespace', NAMESPACE]);
+    if (where.withIstio) await kubectl(['apply', '--server-side', '--filename=-'], istioObjects(where.trustDomain));
     const access = { path: kubeconfigPath };
     const api = await openApiServer({ access, clock: systemClock, timeoutMs: REQUEST_TIMEOUT_MS });
     const conditions = followReady(api);
     return {
-      brokerFlags: { kubernetes: 'kubeconfig', kubeconfig: kubeconfigPath, 'kubernetes-namespace': NAMESPACE },
+      brokerFlags: {
+        ...{ kubernetes: 'kubeconfig', kubeconfig: kubeconfigPath, 'kubernetes-namespace': NAMESPACE },
+        ...(where.withIstio && ISTIO_FLAGS),
+      },
       declare: async (document) => {
         await kubectl(['apply', '--server-side', '--filename=-'], document);
       },
@@ -60,6 +75,9 @@ async function openPlace(
         ready: conditions.ready,
         table: async () => (await kubectl(LIST)).trimEnd().split('\n'),
       },
+      mesh: where.withIstio
+        ? new MeshResources({ api, clock: systemClock, random: Math.random, onFault: rethrow })
+        : undefined,
       close: async () => {
         await conditions.close();
         api.close();
@@ -94,6 +112,10 @@ function followReady(api: ApiServer): Pick<PeerObjects, 'ready'> & { readonly cl
       await looking;
     },
   };
+}
+
+function rethrow(fault: unknown): never {
+  throw fault;
 }
 
 type Kubectl = (args: readonly string[], input?: object) => Promise<string>;

@@ -20,3 +20,12 @@ export async function noteObjects(side: Side, peer: Side, story: Story, signal: 
     return Promise.resolve();
   });
 }
+
+/** Tells what kubectl shows of them now, at each side. */
+export async function showObjects(sides: readonly Side[], story: Story): Promise<void> {
+  const tables = await Promise.all(sides.map(async ({ place }) => (await place.objects?.table()) ?? []));
+  for (const [index, table] of tables.entries()) {
+    if (table.length > 0) story.tell(`kubectl get ptd, at ${sides[index]?.trustDomain ?? ''}:`);
+    for (const line of table) story.tell(`  ${line}`);
+  }
+}

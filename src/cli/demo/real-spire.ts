@@ -9,6 +9,7 @@ import { HOW_TO_BUILD, type BuiltPrograms } from './built-programs.ts';
 import type { ChildPrograms } from './child-programs.ts';
 import { freePort } from './free-port.ts';
 import type { RunningSpire, SpireStarter } from './spire-starter.ts';
+import { stolenAuthority } from './stolen-authority.ts';
 
 const VERSION_TIMEOUT_MS = 10_000;
 const READY_TIMEOUT_MS = 20_000;
@@ -67,10 +68,15 @@ async function startServer(program: string, { trustDomain, folder, programs }: S
       },
       readyTimeoutMs: READY_TIMEOUT_MS,
     });
-    return { socketPath, stop };
+    const stealAuthority = () => stolenAuthority({ socketPath, trustDomain, keysPath: keysPathIn(dataFolder) });
+    return { socketPath, stealAuthority, stop };
   } finally {
     client.close();
   }
+}
+
+function keysPathIn(dataFolder: string): string {
+  return join(dataFolder, 'keys.json');
 }
 
 interface ServerSettings {
@@ -98,8 +104,10 @@ plugins {
             connection_string = "${join(dataFolder, 'datastore.sqlite3')}"
         }
     }
-    KeyManager "memory" {
-        plugin_data {}
+    KeyManager "disk" {
+        plugin_data {
+            keys_path = "${keysPathIn(dataFolder)}"
+        }
     }
     NodeAttestor "join_token" {
         plugin_data {}

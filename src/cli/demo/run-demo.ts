@@ -5,8 +5,10 @@ import { ChildPrograms } from './child-programs.ts';
 import { peerFiles } from './declaration-place.ts';
 import { DemoRun, type DemoOptions } from './demo-run.ts';
 import type { DemoResult } from './demo-result.ts';
+import { findEnvoy } from './envoy-program.ts';
 import { kubeDeclarations } from './kube-declarations.ts';
 import { openLiveView } from './live-view.ts';
+import type { MeshResult } from './mesh-leg.ts';
 import { noteLine } from './note-line.ts';
 import { realSpire } from './real-spire.ts';
 import { embeddedSpire, type SpireStarter } from './spire-starter.ts';
@@ -25,8 +27,12 @@ export async function runDemo(
   const programs = new ChildPrograms(context.signal);
   try {
     const starter = await spireFlag(context, { built, programs });
-    const places = context.flags['kubernetes'] === true ? await kubeDeclarations(built, programs) : peerFiles;
-    return await play(context, { ...change, starter, places, rotations });
+    const withIstio = context.flags['mesh'] === true;
+    const mesh = withIstio ? { envoy: await findEnvoy(built), programs } : undefined;
+    // The configuration of Istio is objects of Kubernetes.
+    const withKubernetes = withIstio || context.flags['kubernetes'] === true;
+    const places = withKubernetes ? await kubeDeclarations({ built, programs, withIstio }) : peerFiles;
+    return await play(context, { ...change, starter, places, mesh, rotations });
   } finally {
     programs.close();
   }
@@ -76,11 +82,16 @@ function resultText({
   rotationToPeerMs,
   spire,
   kubernetes,
+  mesh,
 }: DemoResult): string {
   const { p50, max } = rotationToPeerMs;
   const arrival =
     p50 === null || max === null
       ? 'No new root reached the SPIRE of the other trust domain.'
       : `Half of the new roots reached the SPIRE of the other trust domain within ${p50} ms, all within ${max} ms.`;
-  return `${rotations} CA rotation${rotations === 1 ? '' : 's'} (${kubernetes === null ? '' : `Kubernetes ${kubernetes}, `}SPIRE ${spire}), ${handshakes} mTLS handshakes, ${failedHandshakes} failed.\n${arrival}`;
+  return `${rotations} CA rotation${rotations === 1 ? '' : 's'} (${kubernetes === null ? '' : `Kubernetes ${kubernetes}, `}SPIRE ${spire}), ${handshakes} mTLS handshakes, ${failedHandshakes} failed.\n${arrival}${mesh === null ? '' : `\n${meshText(mesh)}`}`;
+}
+
+function meshText({ envoy, requests, failed, forgedRefused, listWrites }: MeshResult): string {
+  return `${requests} requests to Envoy ${envoy}, ${failed} failed; forged identities refused: ${forgedRefused}; lists of trust domains written: ${listWrites}.`;
 }

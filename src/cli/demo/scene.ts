@@ -14,6 +14,8 @@ export interface Scene {
   readonly spire: string;
   /** Its version; undefined where peers are declared in files. */
   readonly kubernetes: string | undefined;
+  /** Its version; undefined without a mesh. */
+  readonly envoy: string | undefined;
   readonly elapsedMs: number;
   readonly rotationsWanted: number;
   readonly sides: readonly SideScene[];
@@ -81,6 +83,10 @@ export function sideScene(side: Side, peer: Side, memory: RootMemory): SideScene
     condition: conditionOf(side, peer, 'Ready') ?? NOT_DECLARED,
     objectCondition: side.place.objects && (side.place.objects.ready(nameOf(peer.trustDomain)) ?? NOT_DECLARED),
   };
+}
+
+export function callsScene(from: string, to: string, { ok, failures, lastMs, recent }: CallTally): CallsScene {
+  return { from, to, ok, failures, lastMs, recent };
 }
 
 function rootScenes(

@@ -11,7 +11,7 @@ import { openSpireServer, type SpireServerClient } from '../../spire/spire-serve
 import { startBroker, type RunningBroker } from '../start-broker.ts';
 import type { DeclarationPlace, DeclarationPlaces } from './declaration-place.ts';
 import { registerWorkload } from './register-workload.ts';
-import type { SpireStarter } from './spire-starter.ts';
+import type { RunningSpire, SpireStarter } from './spire-starter.ts';
 import type { Teardown } from './teardown.ts';
 import { Workload } from './workload.ts';
 
@@ -23,6 +23,9 @@ export interface Side {
   readonly workload: Workload;
   /** Where its peers are declared. */
   readonly place: DeclarationPlace;
+  /** Of its own, for files. */
+  readonly folder: string;
+  readonly stealAuthority: RunningSpire['stealAuthority'];
 }
 
 export interface SideParts {
@@ -41,7 +44,7 @@ export async function startSide(parts: SideParts, teardown: Teardown, signal: Ab
   const { trustDomain, starter, places, log } = parts;
   const folder = join(parts.folder, trustDomain);
   await mkdir(folder);
-  const { socketPath, stop } = await starter.start(trustDomain, folder);
+  const { socketPath, stealAuthority, stop } = await starter.start(trustDomain, folder);
   teardown.add(stop);
   const spire = openSpireServer({ socketPath, trustDomain });
   teardown.add(() => {
@@ -64,7 +67,7 @@ export async function startSide(parts: SideParts, teardown: Teardown, signal: Ab
   });
   await workload.listen();
   teardown.add(() => workload.close());
-  return { trustDomain, spire, broker, workload, place };
+  return { trustDomain, spire, broker, workload, place, folder, stealAuthority };
 }
 
 /** As the operators of both trust domains do it once: where the peer is, who it is, and its bundle for first contact. */
@@ -86,6 +89,7 @@ export async function declarePeer({ place, trustDomain }: Side, peer: Side): Pro
       },
       trustDomainBundle: { inline: bootstrap.toString('utf8') },
       federatesWith: { entries: [{ spiffeID: workloadId(trustDomain) }] },
+      ...(place.mesh !== undefined && { istio: { anchors: 'Constrained' } }),
     },
   });
 }

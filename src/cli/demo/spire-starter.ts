@@ -2,10 +2,13 @@
 import { join } from 'node:path';
 import type { TrustDomain } from '../../bundle/trust-domain.ts';
 import { startDevSpire } from '../../dev-spire/dev-spire.ts';
+import type { X509SigningAuthority } from '../../dev-spire/x509-authority.ts';
 
 export interface RunningSpire {
   /** Of its Server API. */
   readonly socketPath: string;
+  /** The authority that signs now, as somebody has it who broke into the server. */
+  readonly stealAuthority: () => Promise<X509SigningAuthority>;
   readonly stop: () => Promise<void>;
 }
 
@@ -20,6 +23,10 @@ export const embeddedSpire: SpireStarter = {
   version: 'embedded',
   async start(trustDomain, folder) {
     const spire = await startDevSpire({ trustDomain, socketPath: join(folder, 'spire.sock') });
-    return { socketPath: spire.socketPath, stop: () => spire.stop() };
+    return {
+      socketPath: spire.socketPath,
+      stealAuthority: () => Promise.resolve(spire.signingAuthority),
+      stop: () => spire.stop(),
+    };
   },
 };

@@ -5,7 +5,7 @@ import { repeat } from '../../broker/repeat.ts';
 import { systemClock } from '../../federation/clock.ts';
 import type { SpireServerClient } from '../../spire/spire-server.ts';
 import type { CallTally } from './call-tally.ts';
-import { callOverMtls, MtlsServer, type MtlsIdentity } from './mtls.ts';
+import { callOverMtls, MtlsServer, type MtlsCall, type MtlsIdentity } from './mtls.ts';
 import { readWorkloadContext, type WorkloadContext, type WorkloadEntry } from './workload-context.ts';
 
 export interface WorkloadParts {
@@ -14,6 +14,9 @@ export interface WorkloadParts {
   readonly peer: { readonly trustDomain: TrustDomain; readonly id: SpiffeId };
   readonly followEveryMs: number;
 }
+
+/** Where the peer answers. */
+export type CallTarget = Pick<MtlsCall, 'port' | 'exchange'>;
 
 export class Workload {
   readonly #parts: WorkloadParts;
@@ -62,12 +65,12 @@ export class Workload {
     });
   }
 
-  /** Calls the workload at `port`, a fresh handshake each time, until the signal aborts. */
-  callRepeatedly(port: number, everyMs: number, tally: CallTally, signal: AbortSignal): Promise<void> {
+  /** Calls the peer, a fresh handshake each time, until the signal aborts. */
+  callRepeatedly(target: CallTarget, everyMs: number, tally: CallTally, signal: AbortSignal): Promise<void> {
     return repeat({ clock: systemClock, intervalMs: everyMs, signal }, async () => {
       const startedAtMs = performance.now();
       try {
-        await this.#call(port, signal);
+        await this.call(target, signal);
         tally.succeeded(performance.now() - startedAtMs);
       } catch (error) {
         if (!signal.aborted) tally.failed((error as Error).message);
@@ -75,14 +78,15 @@ export class Workload {
     });
   }
 
-  close(): Promise<void> {
-    return this.#server.close();
-  }
-
-  async #call(port: number, signal: AbortSignal): Promise<void> {
+  /** One call; rejects with the reason when either side refuses. */
+  async call({ port, exchange }: CallTarget, signal: AbortSignal): Promise<void> {
     if (this.#context === undefined) throw new Error(`${this.id} has no SVID yet`);
     const identity = this.#identity(this.#context);
-    await callOverMtls({ port, caller: this.id, identity, expected: this.#parts.peer.id }, signal);
+    await callOverMtls({ port, exchange, caller: this.id, identity, expected: this.#parts.peer.id }, signal);
+  }
+
+  close(): Promise<void> {
+    return this.#server.close();
   }
 
   #identity({ svid, federated }: WorkloadContext): MtlsIdentity {

@@ -48,7 +48,7 @@ export interface Broker {
   restart(): Promise<void>;
 }
 
-/** Resolves when the broker answers /livez and has reached SPIRE. */
+/** Resolves when the broker is ready, for which it must have reached SPIRE. */
 export async function startBroker(
   cleanup: Cleanup,
   server: Pick<SpireServer, 'trustDomain' | 'socketPath' | 'folder'>,
@@ -79,7 +79,7 @@ export async function startBroker(
       args: ['run', ...args],
       logPath: join(folder, 'broker.log'),
       cwd: ROOT,
-      isReady: async () => (await get('/livez')).ok,
+      isReady: async () => (await get('/readyz')).ok,
     });
   const status = async () => (await (await get('/status')).json()) as BrokerStatus;
   const peer = async (trustDomain: string) =>

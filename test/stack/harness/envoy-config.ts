@@ -1,6 +1,13 @@
 // How is a real Envoy told to take its SVID and its peers' roots from the SPIRE agent beside it? (SDS, SPIFFE validator)
 import { connect } from 'node:tls';
-import { cluster, httpManager, httpOptions, type Json, listener, typed } from './envoy-resources.ts';
+import {
+  cluster,
+  httpManager,
+  httpOptions,
+  type Json,
+  listener,
+  typed,
+} from '../../../src/cli/demo/envoy-resources.ts';
 
 const AGENT_CLUSTER = 'spire_agent';
 

@@ -1,10 +1,10 @@
 // How does a test run an edge gateway: an Envoy with the servers of a Gateway object, each with the CA that it names?
 import type { Issued } from '../../fakes/fake-ca.ts';
 import type { Cleanup } from './cleanup.ts';
-import { envoyFiles } from './envoy-files.ts';
+import { envoyFiles } from '../../../src/cli/demo/envoy-files.ts';
 import { type Envoy, startEnvoy } from './envoy.ts';
 import { type DataObject, followObject, type ObjectPlace } from './follow-object.ts';
-import { gatewayListeners, type GatewayServer, OWN_CERTIFICATE } from './istio-envoy.ts';
+import { gatewayListeners, type GatewayServer, OWN_CERTIFICATE } from '../../../src/cli/demo/istio-envoy.ts';
 import type { KubeApiServer } from './kube-api-server.ts';
 import { tempFolder } from './temp-folder.ts';
 

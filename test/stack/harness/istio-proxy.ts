@@ -2,7 +2,7 @@
 import { makeSvid, type Issued } from '../../fakes/fake-ca.ts';
 import type { Cleanup } from './cleanup.ts';
 import { agentCluster, agentSecret } from './envoy-config.ts';
-import { envoyFiles } from './envoy-files.ts';
+import { envoyFiles } from '../../../src/cli/demo/envoy-files.ts';
 import { type Envoy, startEnvoy } from './envoy.ts';
 import { eventually } from './eventually.ts';
 import {
@@ -12,10 +12,10 @@ import {
   ROOTS,
   sidecarClusters,
   sidecarListeners,
-} from './istio-envoy.ts';
+} from '../../../src/cli/demo/istio-envoy.ts';
 import type { Istiod, Push } from './istiod.ts';
 import { tempFolder } from './temp-folder.ts';
-import { mergedRoots } from './trust-anchors.ts';
+import { mergedRoots } from '../../../src/cli/demo/merged-roots.ts';
 
 /** Envoy's `--drain-time-s`, 45 in Istio: how long a connection outlives its listener. */
 export const DRAIN_SECONDS = 2;

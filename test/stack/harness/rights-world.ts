@@ -1,4 +1,5 @@
 // How does a test run a broker that lacks one right, with everything declared that it may be asked for?
+import { writtenStatus, type BrokerStatus } from '../../../src/broker/status.ts';
 import { join } from 'node:path';
 import { serializeBundle } from '../../../src/bundle/bundle-document.ts';
 import { parseTrustDomain } from '../../../src/bundle/trust-domain.ts';
@@ -108,7 +109,7 @@ export class RightsWorld implements AsyncDisposable {
         msg === sign.log && reason === 'KubeForbidden' && err?.message?.includes(this.#grant) === true;
       return this.#lines.some(isSign);
     }
-    const peers = this.#broker?.status().peers ?? [];
+    const { peers } = this.#status();
     return peers.some(({ conditions }) =>
       conditions.some(({ type, status, message }) => {
         return type === sign.condition && status !== 'True' && message.includes(this.#grant);
@@ -118,11 +119,11 @@ export class RightsWorld implements AsyncDisposable {
 
   /** Messages that ask for another right than the one that was taken away. */
   otherRefusals(): readonly string[] {
-    const status = this.#broker?.status();
+    const { unreadable, peers } = this.#status();
     const messages = [
       ...this.#lines.map(({ msg, err }) => err?.message ?? msg),
-      ...(status?.unreadable.map(({ message }) => message) ?? []),
-      ...(status?.peers.flatMap(({ conditions }) => conditions.map(({ message }) => message)) ?? []),
+      ...unreadable.map(({ message }) => message),
+      ...peers.flatMap(({ conditions }) => conditions.map(({ message }) => message)),
     ];
     return messages.filter((message) => message.includes('grant verb') && !message.includes(this.#grant));
   }
@@ -132,6 +133,10 @@ export class RightsWorld implements AsyncDisposable {
     await setRight(this.#ground.admin, this.#row, 'Given');
     this.#broker?.refreshAll();
     await this.#create(peerOf('late-again'));
+  }
+
+  #status(): BrokerStatus {
+    return writtenStatus(this.#broker!.status());
   }
 
   get #grant(): string {
@@ -150,7 +155,7 @@ export class RightsWorld implements AsyncDisposable {
     const { holderIdentity = '' } = (lease?.['spec'] ?? {}) as { readonly holderIdentity?: string };
     return {
       leads: holderIdentity.startsWith(`${this.#identity}_`),
-      status: this.#broker!.status(),
+      status: this.#status(),
       objects: new Map(objects.items.map((object) => [object.metadata.name, object])),
       federated: federated.items.map(({ metadata }) => metadata.name),
       linked: (clusterSpiffeId?.['spec'] as { readonly federatesWith?: readonly string[] }).federatesWith ?? [],

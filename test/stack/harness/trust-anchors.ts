@@ -1,4 +1,4 @@
-// Which PEMs of its mesh config does istiod hand to its proxies, and what does the agent there make of them? (measured on istiod 1.29.6)
+// Which PEMs of its mesh config does istiod hand to its proxies? (measured on istiod 1.29.6)
 import { X509Certificate } from 'node:crypto';
 import type { MeshConfig } from './mesh-config.ts';
 
@@ -15,18 +15,6 @@ export function verifiedAnchors({ caCertificates }: MeshConfig): readonly string
   const pems = caCertificates.flatMap(({ pem = '' }) => (pem === '' ? [] : [pem]));
   for (const pem of pems) verify(pem);
   return [...new Set(pems)].sort();
-}
-
-/**
- * The agent's `ROOTCA`: what istiod gave it, and the root its own certificate came with. A set of texts, not of
- * certificates: the same one wrapped at another width is there twice.
- */
-export function mergedRoots(ownRootPem: string, anchors: readonly string[]): string {
-  const blocks = [ownRootPem, ...anchors].flatMap(splitPem);
-  return [...new Set(blocks)]
-    .sort()
-    .map((block) => `${block}\n`)
-    .join('');
 }
 
 function verify(pem: string): void {
@@ -53,12 +41,4 @@ function firstBlock(text: string): Buffer | undefined {
     }
   }
   return undefined;
-}
-
-/** Up to and with each END line; what is no block stays with the block before it. */
-function splitPem(text: string): readonly string[] {
-  return text
-    .split(/(?=^-----BEGIN )/m)
-    .map((block) => block.trim())
-    .filter((block) => block !== '');
 }

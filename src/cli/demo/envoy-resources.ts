@@ -1,4 +1,4 @@
-// What are the pieces that every configuration of a real Envoy in these tests is made of? (Envoy's v3 API, as JSON)
+// What are the pieces that every configuration of a real Envoy here is made of? (Envoy's v3 API, as JSON)
 
 export type Json = Readonly<Record<string, unknown>>;
 

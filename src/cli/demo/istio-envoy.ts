@@ -8,6 +8,9 @@ export type SecretSource = (name: string) => Json;
 export const OWN_CERTIFICATE = 'default';
 export const ROOTS = 'ROOTCA';
 
+/** Also the prefix of its counters, for example `listener.inbound-http.ssl.fail_verify_error`. */
+export const INBOUND_HTTP = 'inbound-http';
+
 export interface Inbound {
   /** Answers each request with 200. */
   readonly httpPort: number;
@@ -54,6 +57,11 @@ function serverTls(context: Json): Json {
   });
 }
 
+function inboundTls(secretOf: SecretSource, sanPrefixes: readonly string[]): Json {
+  const matchers = sanPrefixes.map((prefix) => ({ prefix }));
+  return serverTls(tlsContext(secretOf, ROOTS, matchers));
+}
+
 function tcpProxy(name: string): Json {
   return typed('filters.network.tcp_proxy.v3.TcpProxy', { stat_prefix: name, cluster: name });
 }
@@ -62,17 +70,21 @@ function loopback(port: number): Json {
   return { socket_address: { address: '127.0.0.1', port_value: port } };
 }
 
+/** The inbound listener that answers each request of an accepted caller with 200. */
+export function inboundHttpListener(secretOf: SecretSource, sanPrefixes: readonly string[], port: number): Json {
+  const filters = [httpManager(INBOUND_HTTP, { direct_response: { status: 200 } })];
+  return listener(INBOUND_HTTP, port, { filters, transport_socket: inboundTls(secretOf, sanPrefixes) });
+}
+
 /** The sidecar's listeners: what every change of `sanPrefixes` writes anew, and no change of roots does. */
 export function sidecarListeners(
   secretOf: SecretSource,
   sanPrefixes: readonly string[],
   { inbound, outbound }: { readonly inbound: Inbound; readonly outbound?: Outbound | undefined },
 ): readonly Json[] {
-  const matchers = sanPrefixes.map((prefix) => ({ prefix }));
-  const transport_socket = serverTls(tlsContext(secretOf, ROOTS, matchers));
-  const http = httpManager('inbound-http', { direct_response: { status: 200 } });
+  const transport_socket = inboundTls(secretOf, sanPrefixes);
   return [
-    listener('inbound-http', inbound.httpPort, { filters: [http], transport_socket }),
+    inboundHttpListener(secretOf, sanPrefixes, inbound.httpPort),
     listener('inbound-tcp', inbound.tcpPort, { filters: [tcpProxy('inbound-tcp')], transport_socket }),
     ...(outbound === undefined
       ? []
