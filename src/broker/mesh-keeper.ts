@@ -159,7 +159,7 @@ export class MeshKeeper {
 
   async #pass(): Promise<{ readonly failed: boolean }> {
     const { objects, isUpkeepOnly, mayWrite, onReport } = this.#parts;
-    if (isUpkeepOnly()) return { failed: false };
+    if (isUpkeepOnly() || !this.#isSurveyed()) return { failed: false };
     try {
       const facts = this.#facts();
       const plan = planMesh(facts, this.#limits(facts.now));
@@ -230,6 +230,11 @@ export class MeshKeeper {
     if (this.#survey === undefined) return this.#notRead();
     const secrets = [...this.#gatewayCas.refs.values()].filter(({ kind }) => kind === 'Secret');
     return referencedCas(this.#survey, new Set(secrets.map(({ namespace }) => namespace)), this.#parts.clock.now());
+  }
+
+  /** Before the first survey nobody knows for which istiod to write. */
+  #isSurveyed(): boolean {
+    return this.#istiods !== undefined || this.#parts.settings.revisions !== undefined;
   }
 
   #revisions() {

@@ -160,6 +160,15 @@ describe('a broker beside a mesh', () => {
     assert.equal(await sharedText(), text);
   });
 
+  it('says nothing of istiod before it has looked for it', async () => {
+    side.declare([peer(WEST)]);
+    const surveys = { watch: (_report: unknown, signal: AbortSignal) => untilAborted(signal) };
+    await side.startBroker(source, { mesh: { ...mesh, surveys } });
+    await until('the peer’s bundle is stored', () => side.peer(WEST)?.bundle !== undefined);
+    assert.equal(meshInjected(WEST)?.status, 'Unknown');
+    assert.equal(meshInjected(WEST)?.reason, 'NotReadYet');
+  });
+
   it('leaves a ConfigMap alone that it did not make, and names the conflict', async () => {
     const { name, namespace } = SHARED;
     await api.create(CONFIG_MAPS, { metadata: { name, namespace }, data: { mesh: 'caCertificates: []\n' } });
