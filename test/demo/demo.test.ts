@@ -94,7 +94,10 @@ describe('fedbroker demo', { timeout: SAFETY_NET_MS }, () => {
 
   it('exits 1 and says so when nobody carries new roots to the other trust domain', async () => {
     const { context, stdout, stderr } = prepare(['--rotations', '1', '--output', 'json']);
-    const exitCode = await runDemo(context, { pace: { ...FAST, toPeerTimeoutMs: 300 }, withoutBrokers: true });
+    const exitCode = await runDemo(context, {
+      pace: { ...FAST, toPeerTimeoutMs: 300, restMs: 1_500 },
+      withoutBrokers: true,
+    });
     assert.equal(exitCode, 1);
     const result = JSON.parse(stdout()) as DemoResult;
     assert.ok(result.failedHandshakes > 0);
