@@ -87,8 +87,6 @@ export class MeshKeeper {
   #survey: MeshSurvey | undefined;
   /** The last that could be read: an istiod does not vanish because it cannot be seen. */
   #istiods: MeshSurvey['istiods'] | undefined;
-  /** Likewise: a root of istiod's does not change because it cannot be read. */
-  #meshRoots: MeshFacts['meshRoots'] | undefined;
   #merged: Fact<MergedAnchors> | undefined;
   #served: Fact<ServedAnchors> | undefined;
   /** They go when nobody names them any more. */
@@ -174,7 +172,8 @@ export class MeshKeeper {
       this.#memory = rememberMesh(facts, plan, outcomes);
       const after = { ...facts, ...this.#objectFacts() };
       const review = this.#review(after);
-      const input = { facts: after, outcomes, review, merged: this.#merged, served: this.#served };
+      const readBack = { merged: this.#merged, served: this.#served };
+      const input = { facts: after, outcomes, review, istiods: this.#istiods, ...readBack };
       const standings = plan.peers.map((peer) => standingOf(peer, input));
       this.#lookAgainAt(plan.nextLookAt);
       onReport({ facts, plan, outcomes, unlistedCas: this.#gatewayCas.failures, standings, review });
@@ -194,8 +193,6 @@ export class MeshKeeper {
     const configs = this.#revisions().flatMap(({ ref, base }) => [ref, base]);
     const meshRoots = meshRootsRef(settings.istioNamespace);
     this.#follower.follow([...configs, meshRoots, ...this.#gatewayCas.refs.values()]);
-    const found = meshRootsOf(this.#follower.fact(meshRoots));
-    if (found.state === 'Known' || this.#meshRoots?.state !== 'Known') this.#meshRoots = found;
     const objects = this.#objectFacts();
     const review = settings.isStrict ? this.#review(objects) : undefined;
     return {
@@ -204,7 +201,7 @@ export class MeshKeeper {
       ...{ declared, stored, ownBundle },
       revoked: this.#revoked,
       referencedCas: this.#referencedCas(),
-      meshRoots: this.#meshRoots,
+      meshRoots: meshRootsOf(this.#follower.fact(meshRoots)),
       barred: review === undefined ? new Map() : barredPeers(peers, review),
       memory: this.#memory,
       ...objects,

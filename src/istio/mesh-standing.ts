@@ -2,6 +2,7 @@
 import { fingerprint } from '../bundle/bundle.ts';
 import type { Fact, MeshStanding } from '../federation/facts.ts';
 import { no, unknown, yes, type Judgement } from '../federation/judgement.ts';
+import type { MeshSurvey } from '../federation/mesh-survey.ts';
 import type { MergedAnchors, ServedAnchors } from '../federation/mesh-ports.ts';
 import { certificatesIn } from './mesh-content.ts';
 import type { MeshFacts } from './mesh-facts.ts';
@@ -22,13 +23,15 @@ export interface MeshReadBack {
 export interface StandingInput extends MeshReadBack {
   readonly facts: Pick<MeshFacts, 'shared' | 'stored'>;
   readonly outcomes: readonly MeshStepOutcome[];
-  /** Undefined: the mesh was not surveyed yet. */
+  /** Undefined: the mesh was not surveyed yet. So with the next. */
   readonly review: MeshReview | undefined;
+  readonly istiods: MeshSurvey['istiods'] | undefined;
 }
 
 /** In this order; the first that has something to say says it. */
 const JUDGES: readonly ((plan: MeshPeerPlan, input: StandingInput) => Judgement | undefined)[] = [
   judgeWrites,
+  judgeRevisions,
   judgeVerdict,
   judgeReview,
   judgeObjects,
@@ -57,6 +60,15 @@ function standing(
 function judgeWrites({ peer: { trustDomain } }: MeshPeerPlan, { outcomes }: StandingInput): Judgement | undefined {
   const failed = outcomes.find(({ step, error }) => error !== undefined && step.trustDomains.includes(trustDomain));
   return failed?.error && no(failed.error.code, failed.error.message);
+}
+
+/** That no revision was found says nothing when none could be looked for. */
+function judgeRevisions(plan: MeshPeerPlan, { facts: { shared }, istiods }: StandingInput): Judgement | undefined {
+  if (shared.length > 0 || !isInMeshConfig(plan) || istiods?.state !== 'Unreadable') return undefined;
+  return unknown(
+    istiods.reason,
+    `the revisions of istiod cannot be found; name them in istioRevisions: ${istiods.message}`,
+  );
 }
 
 const STATUS: Readonly<Record<MeshState, Judgement['status'] | undefined>> = {

@@ -36,6 +36,9 @@ type MeshSign = (KeepingRow | LookingRow)['sign'];
 
 const SHARED = 'istio/shared-mesh-config.yaml';
 const SURVEY = 'istio/survey.yaml';
+const PATCH_BASE = 'istio/patch-base.yaml';
+/** What istiod's own roots are, which no peer's may be taken for. */
+const MESH_ROOTS = 'istio-ca-root-cert';
 const INJECTED = { condition: 'MeshInjected' } as const;
 
 export const KEEPING_ROWS: readonly KeepingRow[] = [
@@ -43,6 +46,9 @@ export const KEEPING_ROWS: readonly KeepingRow[] = [
     ...['get', 'list', 'watch', 'create', 'patch'],
   ]),
   ...keeping({ file: SHARED, resource: 'configmaps', object: 'istio' }, 'what istiod’s own mesh config sets is known', [
+    ...['list', 'watch'],
+  ]),
+  ...keeping({ file: SHARED, resource: 'configmaps', object: MESH_ROOTS }, 'mesh config follows the peers', [
     ...['list', 'watch'],
   ]),
   ...keeping(
@@ -59,11 +65,14 @@ export const KEEPING_ROWS: readonly KeepingRow[] = [
 ];
 
 /** In place of those for our own ConfigMap. */
-export const PATCH_BASE_ROWS: readonly KeepingRow[] = keeping(
-  { file: 'istio/patch-base.yaml', resource: 'configmaps' },
-  'mesh config follows the peers',
-  ['list', 'watch', 'patch'],
-);
+export const PATCH_BASE_ROWS: readonly KeepingRow[] = [
+  ...keeping({ file: PATCH_BASE, resource: 'configmaps', object: 'istio' }, 'mesh config follows the peers', [
+    ...['list', 'watch', 'patch'],
+  ]),
+  ...keeping({ file: PATCH_BASE, resource: 'configmaps', object: MESH_ROOTS }, 'mesh config follows the peers', [
+    ...['list', 'watch'],
+  ]),
+];
 
 export const LOOKING_ROWS: readonly LookingRow[] = [
   {
