@@ -12,7 +12,7 @@ import type { MeshFacts, MeshLimits } from '../istio/mesh-facts.ts';
 import { meshRootsOf, meshRootsRef } from '../istio/mesh-roots.ts';
 import { EMPTY_MEMORY, rememberMesh, type MeshMemory, type MeshStepOutcome } from '../istio/mesh-memory.ts';
 import { barredPeers, reviewMesh, type MeshReview } from '../istio/mesh-review.ts';
-import { standingOf } from '../istio/mesh-standing.ts';
+import { standingOf, underWayUntil } from '../istio/mesh-standing.ts';
 import { planMesh, type MeshPlan } from '../istio/plan-mesh.ts';
 import { referencedCas } from '../istio/referenced-cas.ts';
 import { revisionRefs, sharedMeshConfigs, type MeshConfigNames } from '../istio/shared-mesh-configs.ts';
@@ -170,12 +170,12 @@ export class MeshKeeper {
         signal: this.#stop.signal,
       });
       this.#memory = rememberMesh(facts, plan, outcomes);
-      const after = { ...facts, ...this.#objectFacts() };
+      const after = { ...facts, ...this.#objectFacts(), memory: this.#memory };
       const review = this.#review(after);
       const readBack = { merged: this.#merged, served: this.#served };
       const input = { facts: after, outcomes, review, istiods: this.#istiods, ...readBack };
       const standings = plan.peers.map((peer) => standingOf(peer, input));
-      this.#lookAgainAt(plan.nextLookAt);
+      this.#lookAgainAt(earliest([plan.nextLookAt, underWayUntil(after)], facts.now));
       onReport({ facts, plan, outcomes, unlistedCas: this.#gatewayCas.failures, standings, review });
       return { failed: outcomes.some(({ error }) => error !== undefined) };
     } catch (error) {
@@ -274,4 +274,9 @@ function saysTheSame<T>(a: Fact<T> | undefined, b: Fact<T>): boolean {
 
 function sameValue<T>(a: Fact<T>, b: Fact<T>): boolean {
   return a.state === 'Known' && b.state === 'Known' ? a.value === b.value : a.state === b.state;
+}
+
+function earliest(times: readonly (Date | undefined)[], now: Date): Date | undefined {
+  const coming = times.flatMap((time) => (time !== undefined && time > now ? [time] : []));
+  return coming.sort((a, b) => a.getTime() - b.getTime())[0];
 }

@@ -2,10 +2,9 @@
 import type { Bundle } from '../bundle/bundle.ts';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
 import { known, type Declarations } from '../federation/facts.ts';
-import type { MeshObjectContent, MeshObjectRef } from '../federation/mesh-objects.ts';
+import { meshObjectKey, type MeshObjectContent, type MeshObjectRef } from '../federation/mesh-objects.ts';
 import { refOf } from './gateway-ca-content.ts';
 import { MESH_KEY, parseMeshContent, type MeshContent } from './mesh-content.ts';
-import { objectKey } from './mesh-facts.ts';
 import { EMPTY_MEMORY } from './mesh-memory.ts';
 import { planMesh, type MeshPeerPlan } from './plan-mesh.ts';
 
@@ -41,7 +40,7 @@ export function freshMesh(input: FreshMeshInput): FreshMesh {
       stored: known(stored, now),
       revoked: new Set(),
       shared: [{ revision: 'default', ref, object: absent, base: undefined }],
-      gatewayCas: new Map(refs.map((each) => [objectKey(each), absent])),
+      gatewayCas: new Map(refs.map((each) => [meshObjectKey(each), absent])),
       referencedCas: known(new Set<string>(), now),
       meshRoots: known([], now),
       barred: new Map(),
@@ -53,7 +52,7 @@ export function freshMesh(input: FreshMeshInput): FreshMesh {
     },
   );
   const written = plan.steps.flatMap((step) => (step.kind === 'ApplyMeshObject' ? [step] : []));
-  const isShared = (each: MeshObjectRef) => objectKey(each) === objectKey(ref);
+  const isShared = (each: MeshObjectRef) => meshObjectKey(each) === meshObjectKey(ref);
   const text = written.find((step) => isShared(step.ref))?.content.data[MESH_KEY] ?? '';
   return {
     content: parseMeshContent(text).content,

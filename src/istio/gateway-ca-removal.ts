@@ -1,8 +1,8 @@
 // Which CA objects of ours does no peer ask for any more, and what must happen before they may go?
 import type { TrustDomain } from '../bundle/trust-domain.ts';
-import type { MeshObject } from '../federation/mesh-objects.ts';
+import { meshObjectKey, type MeshObject } from '../federation/mesh-objects.ts';
 import { ownedBy, planCertificates, type GatewayCaPlan } from './gateway-ca.ts';
-import { objectKey, type MeshFacts, type MeshLimits } from './mesh-facts.ts';
+import type { MeshFacts, MeshLimits } from './mesh-facts.ts';
 import type { MeshVerdict } from './mesh-verdict.ts';
 import { isCutOff } from './wanted-trust.ts';
 
@@ -41,7 +41,7 @@ function planRemoval(
   const waiting = whyWait(object, facts);
   if (waiting === undefined) {
     const head = { ref, trustDomains: [trustDomain], changesList: false, changesRoots: true };
-    const verdict: MeshVerdict = { code: 'Leaving', message: `${objectKey(ref)} is deleted: nobody asks for it` };
+    const verdict: MeshVerdict = { code: 'Leaving', message: `${meshObjectKey(ref)} is deleted: nobody asks for it` };
     return {
       ref,
       trustDomain,
@@ -57,7 +57,7 @@ function planRemoval(
 }
 
 function whyWait(object: MeshObject, { referencedCas, memory }: MeshFacts): MeshVerdict | undefined {
-  const key = objectKey(object);
+  const key = meshObjectKey(object);
   if (referencedCas.state === 'Unreadable') {
     const message = `${key} stays, since it cannot be seen whether a Gateway or DestinationRule names it: ${referencedCas.message}`;
     return { code: 'Leaving', message };

@@ -1,6 +1,11 @@
 // Which CA object has each gateway at the edge, and which may go? Never empty, never deleted while it is named.
 import type { TrustDomain } from '../bundle/trust-domain.ts';
-import type { MeshObject, MeshObjectContent, MeshObjectRef } from '../federation/mesh-objects.ts';
+import {
+  meshObjectKey,
+  type MeshObject,
+  type MeshObjectContent,
+  type MeshObjectRef,
+} from '../federation/mesh-objects.ts';
 import {
   certificatesOf,
   gatewayCaContent,
@@ -9,7 +14,7 @@ import {
   refOf,
   sameGatewayCa,
 } from './gateway-ca-content.ts';
-import { objectKey, type MeshFacts, type MeshLimits } from './mesh-facts.ts';
+import type { MeshFacts, MeshLimits } from './mesh-facts.ts';
 import { memoryOf } from './mesh-memory.ts';
 import type { MeshStep } from './mesh-steps.ts';
 import type { MeshVerdict } from './mesh-verdict.ts';
@@ -44,7 +49,7 @@ export function planGatewayCas(
   return peers.flatMap((wanted) =>
     wanted.mesh.gatewayCas.map((gatewayCa) => {
       const ref = refOf(gatewayCa, limits.namespace);
-      const key = objectKey(ref);
+      const key = meshObjectKey(ref);
       const claimant = claims.get(key);
       if (claimant !== undefined && claimant.trustDomain !== wanted.trustDomain) return claimed(ref, wanted, claimant);
       claims.set(key, wanted);
@@ -88,7 +93,7 @@ export function planCertificates({ ref, trustDomain, ders, facts, limits }: Cert
     lookAgainAt: undefined,
     undisturbed: undefined,
   };
-  const object = facts.gatewayCas.get(objectKey(ref));
+  const object = facts.gatewayCas.get(meshObjectKey(ref));
   if (object === undefined) return { ...nothing, verdict: notLookedAt(ref) };
   const memory = memoryOf(facts.memory, ref);
   const guarded = guardObject({ object, memory, limits, now: facts.now, isIntact: isGatewayCaAsRecorded });
@@ -123,13 +128,13 @@ function contentOfObject({ data, annotations }: MeshObject): MeshObjectContent {
 }
 
 function claimed(ref: MeshObjectRef, { trustDomain }: WantedPeer, claimant: WantedPeer): GatewayCaPlan {
-  const message = `${objectKey(ref)} is declared for ${claimant.trustDomain} too; with two peers in one object their names cannot be told apart. Choose another name for one of them`;
+  const message = `${meshObjectKey(ref)} is declared for ${claimant.trustDomain} too; with two peers in one object their names cannot be told apart. Choose another name for one of them`;
   const verdict: MeshVerdict = { code: 'OwnershipConflict', message };
   return { ref, trustDomain, step: undefined, verdict, lookAgainAt: undefined, undisturbed: undefined };
 }
 
 function notLookedAt(ref: MeshObjectRef): MeshVerdict {
-  return { code: 'MeshUnreadable', message: `${objectKey(ref)} was not looked at yet` };
+  return { code: 'MeshUnreadable', message: `${meshObjectKey(ref)} was not looked at yet` };
 }
 
 /** Whose object this is, as far as its record says. */

@@ -27,9 +27,9 @@ export interface MeshFacts {
   readonly revoked: ReadonlySet<TrustDomain>;
   /** One per istiod revision. */
   readonly shared: readonly SharedMeshConfig[];
-  /** By `objectKey`: every CA object that is declared, and every one of ours that is there. */
+  /** By `meshObjectKey`: every CA object that is declared, and every one of ours that is there. */
   readonly gatewayCas: ReadonlyMap<string, Fact<MeshObject | undefined>>;
-  /** By `objectKey`: the CA objects that a Gateway or DestinationRule names. */
+  /** By `meshObjectKey`: the CA objects that a Gateway or DestinationRule names. */
   readonly referencedCas: Fact<ReadonlySet<string>>;
   /** DER: what istiod's own certificates end at, beside which mesh config's stand. None where there is no istiod CA. */
   readonly meshRoots: Fact<readonly Uint8Array[]>;
@@ -53,9 +53,4 @@ export interface MeshLimits {
   /** How often within `flipWindowMs` what others changed in our objects is changed back. */
   readonly maxFlips: number;
   readonly flipWindowMs: number;
-}
-
-/** `Kind/namespace/name`. */
-export function objectKey({ kind, namespace, name }: MeshObjectRef): string {
-  return `${kind}/${namespace}/${name}`;
 }

@@ -1,17 +1,22 @@
 // What does one process remember of the mesh between two plans? Plain data; without it one write may come early.
 import type { CodedError } from '../federation/ports.ts';
 import type { Fact } from '../federation/facts.ts';
-import type { MeshObject, MeshObjectContent, MeshObjectRef } from '../federation/mesh-objects.ts';
-import { objectKey, type MeshFacts } from './mesh-facts.ts';
+import {
+  meshObjectKey,
+  type MeshObject,
+  type MeshObjectContent,
+  type MeshObjectRef,
+} from '../federation/mesh-objects.ts';
+import type { MeshFacts } from './mesh-facts.ts';
 import type { MeshStep } from './mesh-steps.ts';
 import type { MeshPlan } from './plan-mesh.ts';
 
 export interface MeshMemory {
   /** Since when a change of the list waits, the first of those that will be written together. */
   readonly listChangeSince: Date | undefined;
-  /** Since when nobody asks for a CA object that is still there, by `objectKey`. */
+  /** Since when nobody asks for a CA object that is still there, by `meshObjectKey`. */
   readonly unaskedSince: ReadonlyMap<string, Date>;
-  /** By `objectKey`. */
+  /** By `meshObjectKey`. */
   readonly objects: ReadonlyMap<string, ObjectMemory>;
 }
 
@@ -48,7 +53,7 @@ const FLIPS_KEPT = 32;
 const NOTHING: ObjectMemory = { content: undefined, rootsWrittenAt: undefined, flips: [], replaced: undefined };
 
 export function memoryOf(memory: MeshMemory, ref: MeshObjectRef): ObjectMemory {
-  return memory.objects.get(objectKey(ref)) ?? NOTHING;
+  return memory.objects.get(meshObjectKey(ref)) ?? NOTHING;
 }
 
 /** Whether the fact is from before our last write. */
@@ -63,7 +68,7 @@ export function rememberMesh(facts: MeshFacts, plan: MeshPlan, outcomes: readonl
   const objects = new Map(facts.memory.objects);
   for (const [key, content] of plan.undisturbed) objects.set(key, { ...(objects.get(key) ?? NOTHING), content });
   for (const outcome of outcomes) {
-    const key = objectKey(outcome.step.ref);
+    const key = meshObjectKey(outcome.step.ref);
     const before = objects.get(key) ?? NOTHING;
     if (outcome.step.kind === 'DeleteMeshObject') {
       if (outcome.error === undefined) objects.delete(key);

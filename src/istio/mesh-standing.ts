@@ -6,7 +6,7 @@ import type { MeshSurvey } from '../federation/mesh-survey.ts';
 import type { MergedAnchors, ServedAnchors } from '../federation/mesh-ports.ts';
 import { certificatesIn } from './mesh-content.ts';
 import type { MeshFacts } from './mesh-facts.ts';
-import type { MeshStepOutcome } from './mesh-memory.ts';
+import { memoryOf, type MeshStepOutcome } from './mesh-memory.ts';
 import { judgeChecks, reviewNotices, type MeshReview } from './mesh-review.ts';
 import { stateOf, type MeshState } from './mesh-verdict.ts';
 import type { MeshPeerPlan } from './plan-mesh.ts';
@@ -21,7 +21,8 @@ export interface MeshReadBack {
 }
 
 export interface StandingInput extends MeshReadBack {
-  readonly facts: Pick<MeshFacts, 'shared' | 'stored'>;
+  /** After the steps. */
+  readonly facts: Pick<MeshFacts, 'now' | 'shared' | 'stored' | 'memory'>;
   readonly outcomes: readonly MeshStepOutcome[];
   /** Undefined: the mesh was not surveyed yet. So with the next. */
   readonly review: MeshReview | undefined;
@@ -115,11 +116,28 @@ function judgeMerged(plan: MeshPeerPlan, { merged, facts }: StandingInput): Judg
     const published = object.state === 'Known' && object.value !== undefined ? readPublished(object.value) : undefined;
     return published?.anchors.get(trustDomain)?.map(fingerprint) ?? [];
   });
-  if (merged.value.trustDomains.includes(trustDomain) && wanted.every((print) => inForce.has(print))) return undefined;
+  const isListed = merged.value.trustDomains.includes(trustDomain);
+  if (isListed && wanted.every((print) => inForce.has(print))) return undefined;
+  // A root that is on its way beside those in force takes nothing from the peer.
+  if (isListed && isUnderWay(facts)) return undefined;
   return no(
     'NotMergedYet',
     'istiod does not use it yet; when this stays so, look whether its SHARED_MESH_CONFIG names our ConfigMap and whether its own mesh config sets caCertificates',
   );
+}
+
+/** Istiod merges within a second, and is asked every two. */
+const UNDER_WAY_MS = 5_000;
+
+function isUnderWay(facts: StandingInput['facts']): boolean {
+  const until = underWayUntil(facts);
+  return until !== undefined && facts.now < until;
+}
+
+/** Until then, roots that were written may still be on their way. */
+export function underWayUntil({ shared, memory }: Pick<MeshFacts, 'shared' | 'memory'>): Date | undefined {
+  const times = shared.flatMap(({ ref }) => memoryOf(memory, ref).rootsWrittenAt?.getTime() ?? []);
+  return times.length === 0 ? undefined : new Date(Math.max(...times) + UNDER_WAY_MS);
 }
 
 function judgeServed(plan: MeshPeerPlan, { served, facts }: StandingInput): Judgement | undefined {

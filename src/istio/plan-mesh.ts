@@ -1,9 +1,9 @@
 // What must change so that the mesh accepts exactly the declared peers? Pure: facts in, plain data out.
 import type { TrustDomain } from '../bundle/trust-domain.ts';
-import type { MeshObjectContent } from '../federation/mesh-objects.ts';
+import { meshObjectKey, type MeshObjectContent } from '../federation/mesh-objects.ts';
 import { planGatewayCas, type GatewayCaPlan } from './gateway-ca.ts';
 import { planGatewayCaRemovals } from './gateway-ca-removal.ts';
-import { objectKey, type MeshFacts, type MeshLimits, type SharedMeshConfig } from './mesh-facts.ts';
+import type { MeshFacts, MeshLimits, SharedMeshConfig } from './mesh-facts.ts';
 import type { MeshStep } from './mesh-steps.ts';
 import { gravest, type MeshVerdict, type MeshWarning } from './mesh-verdict.ts';
 import { planMeshConfig, type MeshConfigPlan } from './plan-mesh-config.ts';
@@ -35,9 +35,9 @@ export interface MeshPlan {
   readonly nextLookAt: Date | undefined;
   /** For the memory: since when a change of the list waits. */
   readonly listChangeSince: Date | undefined;
-  /** For the memory: CA objects that no peer asks for, by `objectKey`. */
+  /** For the memory: CA objects that no peer asks for, by `meshObjectKey`. */
   readonly unaskedCas: readonly string[];
-  /** For the memory: objects as they were found and are right, by `objectKey`. */
+  /** For the memory: objects as they were found and are right, by `meshObjectKey`. */
   readonly undisturbed: ReadonlyMap<string, MeshObjectContent>;
 }
 
@@ -49,7 +49,7 @@ export function planMesh(facts: MeshFacts, limits: MeshLimits): MeshPlan {
   const peers = wantedPeers(facts);
   const configs = sharedObjects(facts.shared).map((shared) => planMeshConfig({ shared, peers, facts, limits }));
   const asked = planGatewayCas(peers, facts, limits);
-  const unasked = planGatewayCaRemovals(new Set(asked.map(({ ref }) => objectKey(ref))), facts, limits);
+  const unasked = planGatewayCaRemovals(new Set(asked.map(({ ref }) => meshObjectKey(ref))), facts, limits);
   const gateways = [...asked, ...unasked];
   const times = [...configs, ...gateways].flatMap(({ lookAgainAt }) => lookAgainAt ?? []);
   return {
@@ -60,20 +60,20 @@ export function planMesh(facts: MeshFacts, limits: MeshLimits): MeshPlan {
     listChangeSince: configs.some(({ isListChanging }) => isListChanging)
       ? (facts.memory.listChangeSince ?? facts.now)
       : undefined,
-    unaskedCas: unasked.map(({ ref }) => objectKey(ref)),
+    unaskedCas: unasked.map(({ ref }) => meshObjectKey(ref)),
     undisturbed: new Map([...configs, ...gateways].flatMap((plan) => undisturbedIn(plan))),
   };
 }
 
 function undisturbedIn({ ref, undisturbed }: MeshConfigPlan | GatewayCaPlan): [string, MeshObjectContent][] {
-  return ref === undefined || undisturbed === undefined ? [] : [[objectKey(ref), undisturbed]];
+  return ref === undefined || undisturbed === undefined ? [] : [[meshObjectKey(ref), undisturbed]];
 }
 
 /** Revisions that read the same object are one place; each base must leave ours in force. */
 function sharedObjects(shared: readonly SharedMeshConfig[]): (readonly SharedMeshConfig[])[] {
   const groups = new Map<string, SharedMeshConfig[]>();
   for (const each of shared) {
-    const key = objectKey(each.ref);
+    const key = meshObjectKey(each.ref);
     groups.set(key, [...(groups.get(key) ?? []), each]);
   }
   return [...groups.values()];

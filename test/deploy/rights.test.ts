@@ -32,11 +32,12 @@ const ALLOWED: Readonly<Record<string, string>> = {
 
 const ALLOWED_FOR_ISTIO: Readonly<Record<string, string>> = {
   'Role spire-federation-broker-shared-mesh-config':
-    'configmaps.(istio): list watch; configmaps.(istio-federation): create get list patch watch',
+    'configmaps.(istio): list watch; configmaps.(istio-ca-root-cert): list watch; configmaps.(istio-federation): create get list patch watch',
   'ClusterRole spire-federation-broker-mesh-survey':
     'authorizationpolicies.security.istio.io(*): list; gateways+serviceentries+destinationrules.networking.istio.io(*): list; pods+namespaces.(*): list',
   'Role spire-federation-broker-istiod': 'deployments.apps(*): list',
-  'Role spire-federation-broker-patch-base': 'configmaps.(istio): list patch watch',
+  'Role spire-federation-broker-patch-base':
+    'configmaps.(istio): list patch watch; configmaps.(istio-ca-root-cert): list watch',
   'Role spire-federation-broker-gateway-cas': 'configmaps.(west-roots): create delete get list patch watch',
   'Role spire-federation-broker-spire-agent': 'configmaps.(spire-agent): get',
 };

@@ -1,4 +1,5 @@
 // Has each gateway the CAs of its one peer, and never an empty or missing object while it is named?
+import { meshObjectKey } from '../../src/federation/mesh-objects.ts';
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { fingerprint } from '../../src/bundle/bundle.ts';
@@ -7,7 +8,6 @@ import { known, unreadable } from '../../src/federation/facts.ts';
 import type { GatewayCa } from '../../src/federation/relationship.ts';
 import { constrainedAnchor } from '../../src/istio/constrained-anchor.ts';
 import { certificatesIn } from '../../src/istio/mesh-content.ts';
-import { objectKey } from '../../src/istio/mesh-facts.ts';
 import { withdrawnAnchor } from '../../src/istio/withdrawn-anchor.ts';
 import { bundleOf, NORTH, NOW, ROOTS, WEST } from '../federation/samples.ts';
 import { accepting, meshPeer, MeshWorld } from './mesh-world.ts';
@@ -31,7 +31,7 @@ function certificates(
   world: MeshWorld,
   ref: typeof CONFIG_MAP_REF | typeof SECRET_REF = CONFIG_MAP_REF,
 ): readonly Uint8Array[] {
-  return certificatesIn(world.objects.get(objectKey(ref))?.data['ca.crt'] ?? '');
+  return certificatesIn(world.objects.get(meshObjectKey(ref))?.data['ca.crt'] ?? '');
 }
 
 describe('the CA object of a gateway', () => {
@@ -70,7 +70,7 @@ describe('the CA object of a gateway', () => {
       const [before] = certificates(world);
       Object.assign(world, changes);
       assert.deepEqual(world.pass(1).steps, []);
-      world.objects.delete(objectKey(CONFIG_MAP_REF));
+      world.objects.delete(meshObjectKey(CONFIG_MAP_REF));
       world.pass(1);
       assert.deepEqual(certificates(world), [before]);
     }
@@ -114,7 +114,7 @@ describe('a CA object that nobody asks for', () => {
   it('is deleted once no Gateway names it', () => {
     const world = settled();
     world.peers = [meshPeer(WEST, accepting('None', { gatewayCas: [SECRET] }))];
-    world.referenced = [objectKey(CONFIG_MAP_REF)];
+    world.referenced = [meshObjectKey(CONFIG_MAP_REF)];
     const { steps, peers } = world.pass(1);
     assert.deepEqual(steps, []);
     assert.deepEqual(
@@ -123,7 +123,7 @@ describe('a CA object that nobody asks for', () => {
     );
     world.referenced = [];
     world.pass(1);
-    assert.deepEqual([...world.objects.keys()], [objectKey(SECRET_REF)]);
+    assert.deepEqual([...world.objects.keys()], [meshObjectKey(SECRET_REF)]);
   });
 
   it('stays while it cannot be seen whether one does', () => {
@@ -137,7 +137,7 @@ describe('a CA object that nobody asks for', () => {
   it('of a peer that is gone has no valid certificate while it is still named', () => {
     const world = settled();
     world.peers = [];
-    world.referenced = [objectKey(CONFIG_MAP_REF)];
+    world.referenced = [meshObjectKey(CONFIG_MAP_REF)];
     const { removals } = world.pass(1);
     assert.deepEqual(
       removals.map(({ trustDomain, verdict }) => [trustDomain, verdict.code]),
@@ -145,7 +145,7 @@ describe('a CA object that nobody asks for', () => {
     );
     assert.ok(readCertificate(certificates(world)[0]!).notAfter < new Date('1971-01-01'));
     world.pass(1);
-    assert.deepEqual([...world.objects.keys()], [objectKey(CONFIG_MAP_REF)]);
+    assert.deepEqual([...world.objects.keys()], [meshObjectKey(CONFIG_MAP_REF)]);
   });
 
   it('stays until the Gateways have been read after it was given up: one may have come that names it', () => {

@@ -2,9 +2,14 @@
 import type { Bundle } from '../../src/bundle/bundle.ts';
 import type { TrustDomain } from '../../src/bundle/trust-domain.ts';
 import { known, type Fact } from '../../src/federation/facts.ts';
-import type { MeshObject, MeshObjectContent, MeshObjectRef } from '../../src/federation/mesh-objects.ts';
+import {
+  meshObjectKey,
+  type MeshObject,
+  type MeshObjectContent,
+  type MeshObjectRef,
+} from '../../src/federation/mesh-objects.ts';
 import type { MeshAcceptance, Peer } from '../../src/federation/relationship.ts';
-import { objectKey, type MeshFacts, type MeshLimits } from '../../src/istio/mesh-facts.ts';
+import type { MeshFacts, MeshLimits } from '../../src/istio/mesh-facts.ts';
 import { EMPTY_MEMORY, rememberMesh, type MeshMemory } from '../../src/istio/mesh-memory.ts';
 import { parseMeshContent } from '../../src/istio/mesh-content.ts';
 import type { MeshStep } from '../../src/istio/mesh-steps.ts';
@@ -75,7 +80,7 @@ export class MeshWorld {
   }
 
   get text(): string | undefined {
-    return this.objects.get(objectKey(REF))?.data['mesh'];
+    return this.objects.get(meshObjectKey(REF))?.data['mesh'];
   }
 
   put(ref: MeshObjectRef, content: Partial<MeshObjectContent>, changes: Partial<MeshObject> = {}): MeshObject {
@@ -91,13 +96,13 @@ export class MeshWorld {
       ...content,
       ...changes,
     };
-    this.objects.set(objectKey(ref), object);
+    this.objects.set(meshObjectKey(ref), object);
     return object;
   }
 
   /** As kubectl edit does. */
   edit(ref: MeshObjectRef, data: Readonly<Record<string, string>>, manager = 'helm'): void {
-    const object = this.objects.get(objectKey(ref))!;
+    const object = this.objects.get(meshObjectKey(ref))!;
     this.put(
       ref,
       { annotations: object.annotations, data },
@@ -110,11 +115,11 @@ export class MeshWorld {
   }
 
   fact(ref: MeshObjectRef): Fact<MeshObject | undefined> {
-    return known(this.objects.get(objectKey(ref)), this.now);
+    return known(this.objects.get(meshObjectKey(ref)), this.now);
   }
 
   #apply(step: MeshStep): void {
-    if (step.kind === 'DeleteMeshObject') this.objects.delete(objectKey(step.ref));
+    if (step.kind === 'DeleteMeshObject') this.objects.delete(meshObjectKey(step.ref));
     else if (step.kind === 'ReplaceMeshKey') {
       const { object, key, text, content } = step;
       const annotations = { ...object.annotations, ...content.annotations };
@@ -145,7 +150,7 @@ export class MeshWorld {
       shared: [
         { revision: 'default', ref: this.#target(), object: this.fact(this.#target()), base: this.fact(BASE_REF) },
       ],
-      gatewayCas: new Map([...this.gatewayRefs, ...cas].map((ref) => [objectKey(ref), this.fact(ref)])),
+      gatewayCas: new Map([...this.gatewayRefs, ...cas].map((ref) => [meshObjectKey(ref), this.fact(ref)])),
       referencedCas: known(new Set(this.referenced), now),
       meshRoots: known(this.meshRoots, now),
       memory: this.memory,

@@ -1,4 +1,5 @@
 // Does the mesh accept exactly the declared peers, and is it written no more often than it must?
+import { meshObjectKey } from '../../src/federation/mesh-objects.ts';
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { fingerprint } from '../../src/bundle/bundle.ts';
@@ -7,7 +8,6 @@ import { unreadable } from '../../src/federation/facts.ts';
 import { constrainedAnchor } from '../../src/istio/constrained-anchor.ts';
 import { bundleOf, EAST, NORTH, NOW, ROOTS, WEST } from '../federation/samples.ts';
 import { generateKeys, makeCertificate, makeRoot } from '../fakes/fake-ca.ts';
-import { objectKey } from '../../src/istio/mesh-facts.ts';
 import { accepting, BASE_REF, meshPeer, MeshWorld, REF } from './mesh-world.ts';
 
 const MINUTE_MS = 60_000;
@@ -420,7 +420,7 @@ describe('an object that others touch', () => {
     const world = settled();
     const text = world.text;
     world.edit(REF, { mesh: 'caCertificates: []\n' });
-    const object = world.objects.get(objectKey(REF))!;
+    const object = world.objects.get(meshObjectKey(REF))!;
     world.put(REF, object, { ...object, otherManagers: [] });
     world.facts = { stored: DOWN, declared: DOWN, ownBundle: DOWN };
     world.pass(1);
