@@ -1,10 +1,8 @@
 // What runs so that the mesh accepts exactly the declared peers? Facts → plan → steps → outcomes, beside the passes for SPIRE.
-import { isDeepStrictEqual } from 'node:util';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
 import type { Cancel, Clock } from '../federation/clock.ts';
-import { known, unreadable, type Fact, type Facts, type MeshStanding } from '../federation/facts.ts';
+import { unreadable, type Fact, type Facts, type MeshStanding } from '../federation/facts.ts';
 import type { MeshObjectRef, MeshObjects } from '../federation/mesh-objects.ts';
-import type { AgentSds, MergedAnchors, MergedMesh, ServedAnchors } from '../federation/mesh-ports.ts';
 import type { MeshSurvey, MeshSurveys } from '../federation/mesh-survey.ts';
 import type { CodedError } from '../federation/ports.ts';
 import { refOf as gatewayCaRef } from '../istio/gateway-ca-content.ts';
@@ -21,6 +19,7 @@ import { codedError } from './coded.ts';
 import { ObjectFollower } from './follow-objects.ts';
 import { GatewayCaRefs } from './gateway-ca-refs.ts';
 import { listWindow } from './list-window.ts';
+import { MeshReadBacks, type ReadBackSources } from './mesh-read-backs.ts';
 import { PassRunner } from './pass-runner.ts';
 import type { PassReport } from './pass.ts';
 import { repeat } from './repeat.ts';
@@ -35,13 +34,9 @@ export interface MeshSettings extends MeshConfigNames, Omit<MeshLimits, 'isListW
 }
 
 /** The mesh of the cluster that our SPIRE serves. */
-export interface MeshParts {
+export interface MeshParts extends ReadBackSources {
   readonly objects: MeshObjects;
   readonly surveys: MeshSurveys;
-  /** Undefined: no SPIRE agent is asked. */
-  readonly agentSds: AgentSds | undefined;
-  /** Undefined: istiod is not asked. */
-  readonly mergedMesh: MergedMesh | undefined;
   readonly settings: MeshSettings;
 }
 
@@ -74,8 +69,6 @@ export interface MeshKeeperParts extends MeshParts {
   readonly onFault: (error: Error) => void;
 }
 
-/** Istiod merges within milliseconds; what it holds is asked again while a peer waits for it. */
-const MERGED_POLL_MS = 2_000;
 /** CA objects that nobody asks for any more harm nobody. */
 const LOOK_FOR_CAS_MS = 5 * 60_000;
 
@@ -87,8 +80,7 @@ export class MeshKeeper {
   #survey: MeshSurvey | undefined;
   /** The last that could be read: an istiod does not vanish because it cannot be seen. */
   #istiods: MeshSurvey['istiods'] | undefined;
-  #merged: Fact<MergedAnchors> | undefined;
-  #served: Fact<ServedAnchors> | undefined;
+  readonly #readBacks: MeshReadBacks;
   /** They go when nobody names them any more. */
   readonly #gatewayCas: GatewayCaRefs;
   /** Peers that withdrew all their keys, where the policy is to obey. */
@@ -99,17 +91,17 @@ export class MeshKeeper {
 
   constructor(parts: MeshKeeperParts) {
     this.#parts = parts;
-    const { objects, clock, agentSds, mergedMesh, settings } = parts;
+    const { objects, clock, settings } = parts;
+    const request = () => void this.#runner.request();
     this.#gatewayCas = new GatewayCaRefs(objects, settings.namespace);
     this.#runner = new PassRunner(clock, () => this.#pass());
-    this.#follower = new ObjectFollower(objects, clock, () => void this.#runner.request());
-    if (agentSds !== undefined) this.#served = this.#notRead();
-    if (mergedMesh !== undefined) this.#merged = this.#notRead();
+    this.#follower = new ObjectFollower(objects, clock, request);
+    this.#readBacks = new MeshReadBacks(parts, clock, request);
   }
 
   /** Until the signal aborts; what was written stays. */
   async run(signal: AbortSignal): Promise<void> {
-    const { surveys, agentSds, mergedMesh, clock, isUpkeepOnly } = this.#parts;
+    const { surveys, clock, isUpkeepOnly } = this.#parts;
     signal.addEventListener('abort', () => {
       this.#stop.abort();
     });
@@ -119,15 +111,10 @@ export class MeshKeeper {
         if (survey.istiods.state === 'Known' || this.#istiods === undefined) this.#istiods = survey.istiods;
         void this.#runner.request();
       }, signal),
-      agentSds?.watch((found) => {
-        const at = clock.now();
-        this.#served = found instanceof Error ? unreadable(found, at) : known(found, at);
-        void this.#runner.request();
-      }, signal),
       repeat({ clock, intervalMs: LOOK_FOR_CAS_MS, signal }, async () => {
         if (!isUpkeepOnly() && (await this.#gatewayCas.look(signal))) void this.#runner.request();
       }),
-      mergedMesh && repeat({ clock, intervalMs: MERGED_POLL_MS, signal }, () => this.#readMerged(mergedMesh, signal)),
+      this.#readBacks.run(signal),
     ]);
     this.#cancelLook();
     await this.#runner.stop();
@@ -172,8 +159,7 @@ export class MeshKeeper {
       this.#memory = rememberMesh(facts, plan, outcomes);
       const after = { ...facts, ...this.#objectFacts(), memory: this.#memory };
       const review = this.#review(after);
-      const readBack = { merged: this.#merged, served: this.#served };
-      const input = { facts: after, outcomes, review, istiods: this.#istiods, ...readBack };
+      const input = { facts: after, outcomes, review, istiods: this.#istiods, ...this.#readBacks.found };
       const standings = plan.peers.map((peer) => standingOf(peer, input));
       this.#lookAgainAt(earliest([plan.nextLookAt, underWayUntil(after)], facts.now));
       onReport({ facts, plan, outcomes, unlistedCas: this.#gatewayCas.failures, standings, review });
@@ -251,25 +237,9 @@ export class MeshKeeper {
     this.#cancelLook = this.#parts.clock.after(delayMs, () => void this.#runner.request());
   }
 
-  async #readMerged(mergedMesh: MergedMesh, signal: AbortSignal): Promise<void> {
-    const at = this.#parts.clock.now();
-    const before = this.#merged;
-    try {
-      this.#merged = known(await mergedMesh.read(signal), at);
-    } catch (error) {
-      this.#merged = unreadable(codedError(error), at);
-    }
-    if (!saysTheSame(before, this.#merged)) void this.#runner.request();
-  }
-
   #notRead(): Fact<never> {
     return unreadable({ code: 'NotReadYet', message: 'not read yet' }, this.#parts.clock.now());
   }
-}
-
-function saysTheSame<T>(a: Fact<T> | undefined, b: Fact<T>): boolean {
-  if (a?.state === 'Unreadable' && b.state === 'Unreadable') return a.reason === b.reason;
-  return a?.state === 'Known' && b.state === 'Known' && isDeepStrictEqual(a.value, b.value);
 }
 
 function sameValue<T>(a: Fact<T>, b: Fact<T>): boolean {

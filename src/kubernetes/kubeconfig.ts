@@ -89,6 +89,11 @@ async function credentialsOf(config: KubeConfig, file: KubeconfigFile): Promise<
   }
   const { ca, cert, key, servername, auth, headers } = options;
   const basic = typeof auth === 'string' ? { authorization: `Basic ${Buffer.from(auth).toString('base64')}` } : {};
+  // client-node knows no tokenFile, and would go on as nobody.
+  const sent = { ...basic, ...(headers as Record<string, string> | undefined) };
+  if (cert === undefined && Object.keys(sent).length === 0) {
+    throw invalid(file, 'its user has no credentials that can be used here; tokenFile is not supported, token is');
+  }
   return {
     tls: {
       ...(ca !== undefined && { ca }),
@@ -96,7 +101,7 @@ async function credentialsOf(config: KubeConfig, file: KubeconfigFile): Promise<
       ...(key !== undefined && { key }),
       ...(servername !== undefined && { servername }),
     },
-    headers: { ...basic, ...(headers as Record<string, string> | undefined) },
+    headers: sent,
   };
 }
 

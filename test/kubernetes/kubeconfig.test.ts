@@ -91,6 +91,12 @@ describe('a kubeconfig', () => {
     api.close();
   });
 
+  it('whose user has nothing that can be sent is refused, in place of asking as nobody', async () => {
+    await writeConfig({ user: { tokenFile: join(directory, 'token') } });
+    await assert.rejects(lists(), /has no credentials that can be used here; tokenFile is not supported/);
+    assert.equal(fake.requests.length, 0);
+  });
+
   it('whose plugin fails does not show what the plugin printed', async () => {
     const args = ['-e', 'console.error("secret-of-plugin"); process.exit(1)'];
     await writeConfig({ user: { exec: { command: process.execPath, args } } });
