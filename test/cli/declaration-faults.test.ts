@@ -49,7 +49,8 @@ describe('declarations that are not in force', () => {
     });
     let admin: { host: string; port: number } | undefined;
     const write = (line: string) => {
-      admin ??= (JSON.parse(line) as { admin?: typeof admin }).admin;
+      const told = JSON.parse(line) as { readonly msg: string; readonly host: string; readonly port: number };
+      if (told.msg === 'admin pages served') admin = told;
     };
     const log = createLogger({ level: 'info', format: 'json', write });
     broker = await startBroker(config, log, new AbortController().signal);
