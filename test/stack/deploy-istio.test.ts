@@ -129,6 +129,7 @@ describe('the Helm chart for Istio', () => {
           [
             ['peers', 'peers-1-31'],
             ['istio', 'istio-1-31'],
+            ['istio-ca-root-cert'],
           ],
         );
         const agent = oneOf(manifests, 'Role', 'spire-federation-broker-spire-agent');
