@@ -104,9 +104,11 @@ function decide(peer: Peer, mesh: MeshAcceptance, facts: MeshFacts, knownRoots: 
   if ('code' in roots) return keep(roots);
   const ours = rootsBeside(mesh, facts);
   const gate = { now: facts.now, knownRoots, ours, publishesRoots: publishesRoots(mesh) };
-  const refusal = refuseRoots(roots, gate) ?? meshRootsUnreadable(mesh, facts);
+  const refusal = refuseRoots(roots, gate);
   if (refusal !== undefined) return keep(refusal);
-  return { ...publish(roots, mesh), roots };
+  const unreadable = meshRootsUnreadable(mesh, facts);
+  // A gateway's object has this peer's roots and no others.
+  return unreadable === undefined ? { ...publish(roots, mesh), roots } : { ...keep(unreadable), roots };
 }
 
 function publish(bundle: Bundle, { anchors: form, gatewayCas }: MeshAcceptance): Omit<Decision, 'roots'> {
@@ -153,7 +155,7 @@ function rootsBeside(mesh: MeshAcceptance, { ownBundle, meshRoots, ownTrustDomai
 
 function meshRootsUnreadable(mesh: MeshAcceptance, { meshRoots }: MeshFacts): MeshVerdict | undefined {
   if (meshRoots.state === 'Known' || !isInMeshConfig(mesh)) return undefined;
-  const message = `the roots of istiod cannot be read, and a peer's root that is mistaken for one of them would break the mesh: nothing of it is published anew, what was published stays. ${meshRoots.message}`;
+  const message = `the roots of istiod cannot be read, and a peer's root that is mistaken for one of them would break the mesh: nothing of it comes into mesh config, what is there stays. ${meshRoots.message}`;
   return { code: 'MeshRootsUnreadable', message };
 }
 

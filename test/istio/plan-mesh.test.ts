@@ -83,6 +83,21 @@ describe('what the mesh accepts of a peer', () => {
       assert.deepEqual(codes(world), ['AcceptedAtGateways', 'AcceptedFromSpire']);
     });
 
+    it('gives gateways the CA of a peer that waits for them in mesh config', () => {
+      const gatewayCas = [{ type: 'ConfigMap', name: 'west-ca' }] as const;
+      const world = worldOf({
+        peers: [meshPeer(WEST, accepting('Constrained', { gatewayCas }))],
+        stored: [bundleOf(WEST)],
+        gatewayRefs: [{ kind: 'ConfigMap', namespace: 'federation', name: 'west-ca' }],
+        facts: { meshRoots: forbidden },
+      });
+      assert.deepEqual(
+        world.pass().steps.map(({ ref }) => ref.name),
+        ['west-ca'],
+      );
+      assert.deepEqual(codes(world), ['MeshRootsUnreadable']);
+    });
+
     it('keeps what was published', () => {
       const world = settled();
       const { text } = world;
