@@ -1,7 +1,7 @@
 // Do the tests pass, and do they cover the parts that decide about trust? `npm test [-- <file or part of its path> …]`
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { dirname, join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { transformSync } from 'esbuild';
@@ -35,6 +35,8 @@ function runTests() {
   const withCoverage = filters.length === 0 && options.length === 0;
   const tapFile = join(workFolder, 'results.tap');
   const runner = ['--import', 'tsx', '--test', '--test-reporter=spec', '--test-reporter-destination=stdout'];
+  // Node leaves one processor idle, which of two is half of them.
+  runner.push(`--test-concurrency=${availableParallelism()}`);
   runner.push('--test-reporter=tap', `--test-reporter-destination=${tapFile}`, ...options, ...files);
   const command = withCoverage ? [...coverageCommand(), process.execPath, ...runner] : runner;
   const run = spawnSync(process.execPath, command, { cwd: root, stdio: 'inherit' });

@@ -24,7 +24,7 @@ import { DUTIES, LATER, stopsWithout, WORKS, type Seen } from './broker-duties.t
 
 const LEASE = { resource: LEASES, namespace: NAMESPACE, name: 'fedbroker' };
 export const EAST = parseTrustDomain('east.test');
-export const WAIT = { timeoutMs: 20_000, intervalMs: 25 };
+export const WAIT = { timeoutMs: 60_000, intervalMs: 25 };
 const NOWHERE = 'https://127.0.0.1:1/';
 const WEB = { bundleEndpointURL: NOWHERE, bundleEndpointProfile: { type: 'https_web' } };
 
