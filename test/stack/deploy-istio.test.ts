@@ -126,11 +126,7 @@ describe('the Helm chart for Istio', () => {
         assert.equal(role.metadata.namespace, 'mesh');
         assert.deepEqual(
           role.rules!.map(({ resourceNames }) => resourceNames),
-          [
-            ['peers', 'peers-1-31'],
-            ['istio', 'istio-1-31'],
-            ['istio-ca-root-cert'],
-          ],
+          [['peers', 'peers-1-31'], ['istio', 'istio-1-31'], ['istio-ca-root-cert']],
         );
         const agent = oneOf(manifests, 'Role', 'spire-federation-broker-spire-agent');
         assert.deepEqual([agent.metadata.namespace, agent.rules![0]!.resourceNames], ['spire-system', ['agent']]);
