@@ -223,7 +223,7 @@ export class Broker {
         clock: this.#clock,
       });
     }
-    this.#mesh?.noteFacts(this.#board.snapshot());
+    this.#mesh?.noteFacts({ declared, stored, ownBundle });
     void this.#runner.request();
   }
 

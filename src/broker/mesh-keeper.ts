@@ -9,6 +9,7 @@ import { refOf as gatewayCaRef } from '../istio/gateway-ca-content.ts';
 import type { MeshFacts, MeshLimits } from '../istio/mesh-facts.ts';
 import { meshRootsOf, meshRootsRef } from '../istio/mesh-roots.ts';
 import { EMPTY_MEMORY, rememberMesh, type MeshMemory, type MeshStepOutcome } from '../istio/mesh-memory.ts';
+import { nextOf } from '../istio/mesh-timing.ts';
 import { barredPeers, reviewMesh, type MeshReview } from '../istio/mesh-review.ts';
 import { standingOf, underWayUntil } from '../istio/mesh-standing.ts';
 import { planMesh, type MeshPlan } from '../istio/plan-mesh.ts';
@@ -54,7 +55,10 @@ export interface MeshReport {
 }
 
 /** What of the facts about SPIRE the mesh follows from. */
-export type MeshGround = Pick<Facts, 'declared' | 'stored' | 'ownBundle'>;
+export type MeshGround = Pick<Facts, 'declared' | 'stored' | 'ownBundle' | 'knownRoots'>;
+
+/** What of it is news for the mesh. */
+type MeshNews = Omit<MeshGround, 'knownRoots'>;
 
 export interface MeshKeeperParts extends MeshParts {
   readonly trustDomain: TrustDomain;
@@ -85,7 +89,7 @@ export class MeshKeeper {
   readonly #gatewayCas: GatewayCaRefs;
   /** Peers that withdrew all their keys, where the policy is to obey. */
   #revoked: ReadonlySet<TrustDomain> = new Set();
-  #looked: MeshGround | undefined;
+  #looked: MeshNews | undefined;
   #cancelLook: Cancel = () => undefined;
   readonly #stop = new AbortController();
 
@@ -122,7 +126,7 @@ export class MeshKeeper {
   }
 
   /** Looks again when something changed on the board that the mesh depends on. */
-  noteFacts({ declared, stored, ownBundle }: MeshGround): void {
+  noteFacts({ declared, stored, ownBundle }: MeshNews): void {
     const before = this.#looked;
     const isSame =
       before !== undefined &&
@@ -161,7 +165,7 @@ export class MeshKeeper {
       const review = this.#review(after);
       const input = { facts: after, outcomes, review, istiods: this.#istiods, ...this.#readBacks.found };
       const standings = plan.peers.map((peer) => standingOf(peer, input));
-      this.#lookAgainAt(earliest([plan.nextLookAt, underWayUntil(after)], facts.now));
+      this.#lookAgainAt(nextOf([plan.nextLookAt, underWayUntil(after)], facts.now));
       onReport({ facts, plan, outcomes, unlistedCas: this.#gatewayCas.failures, standings, review });
       return { failed: outcomes.some(({ error }) => error !== undefined) };
     } catch (error) {
@@ -172,7 +176,7 @@ export class MeshKeeper {
 
   #facts(): MeshFacts {
     const { trustDomain, clock, settings } = this.#parts;
-    const { declared, stored, ownBundle } = this.#parts.facts();
+    const { declared, stored, ownBundle, knownRoots } = this.#parts.facts();
     const peers = declared.state === 'Known' ? declared.value.peers : [];
     const declaredCas = peers.flatMap(({ mesh }) => mesh?.gatewayCas ?? []);
     this.#gatewayCas.declare(declaredCas.map((ca) => gatewayCaRef(ca, settings.namespace)));
@@ -184,7 +188,7 @@ export class MeshKeeper {
     return {
       now: clock.now(),
       ownTrustDomain: trustDomain,
-      ...{ declared, stored, ownBundle },
+      ...{ declared, stored, ownBundle, knownRoots },
       revoked: this.#revoked,
       referencedCas: this.#referencedCas(),
       meshRoots: meshRootsOf(this.#follower.fact(meshRoots)),
@@ -244,9 +248,4 @@ export class MeshKeeper {
 
 function sameValue<T>(a: Fact<T>, b: Fact<T>): boolean {
   return a.state === 'Known' && b.state === 'Known' ? a.value === b.value : a.state === b.state;
-}
-
-function earliest(times: readonly (Date | undefined)[], now: Date): Date | undefined {
-  const coming = times.flatMap((time) => (time !== undefined && time > now ? [time] : []));
-  return coming.sort((a, b) => a.getTime() - b.getTime())[0];
 }

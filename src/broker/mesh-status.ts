@@ -1,5 +1,7 @@
 // What stands in the mesh's way? The part of /status about Istio, beside each peer's condition.
+import { remembered } from '../bundle/remembered.ts';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
+import { asksForMeshConfig } from '../federation/mesh-condition.ts';
 import type { LintFinding } from '../istio/lint.ts';
 import type { PreflightCheck } from '../istio/preflight-check.ts';
 import type { MeshReport } from './mesh-keeper.ts';
@@ -16,18 +18,20 @@ export interface MeshStatus {
   }[];
 }
 
-export function meshStatus({ plan, review }: MeshReport): MeshStatus {
+const NOTHING = { findings: [] };
+
+/** Made once a report: the status is asked for at every pass, scrape and probe. */
+export const meshStatus = remembered(({ plan, review }: MeshReport): MeshStatus => {
   return {
     checks: (review?.checks ?? []).map(({ id, revision, status, message }) => {
       return { id, ...(revision !== undefined && { revision }), status, message };
     }),
-    findings: plan.peers.flatMap(({ peer: { trustDomain: peer, mesh } }) =>
-      review === undefined || mesh === undefined || mesh.anchors === 'None'
-        ? []
-        : review.lintOf(peer).findings.map((finding) => ({ peer, ...finding })),
-    ),
+    findings: plan.peers.flatMap(({ peer }) => {
+      const { findings } = review !== undefined && asksForMeshConfig(peer) ? review.lintOf(peer.trustDomain) : NOTHING;
+      return findings.map((finding) => ({ peer: peer.trustDomain, ...finding }));
+    }),
     removals: plan.removals.map(({ trustDomain, verdict: { code: reason, message } }) => {
       return { trustDomain, reason, message };
     }),
   };
-}
+});

@@ -6,7 +6,8 @@ export function remembered<K extends object, V>(compute: (value: K) => V): (valu
   const memory = new WeakMap<K, V>();
   return (value) => {
     const known = memory.get(value);
-    if (known !== undefined) return known;
+    // What was computed can be that there is nothing.
+    if (known !== undefined || memory.has(value)) return known as V;
     const computed = compute(value);
     memory.set(value, computed);
     return computed;

@@ -9,11 +9,11 @@ import { textFlag, UsageError, type Command, type CommandContext } from './comma
 import { readDeclaredPeers } from './declared-peers.ts';
 import { connectSpire } from './wiring.ts';
 
-const FORMS: Readonly<Record<string, RenderForm>> = {
-  helm: 'HelmValues',
-  sail: 'SailIstio',
-  configmap: 'ConfigMap',
-};
+const FORMS: ReadonlyMap<string, RenderForm> = new Map([
+  ['helm', 'HelmValues'],
+  ['sail', 'SailIstio'],
+  ['configmap', 'ConfigMap'],
+]);
 
 export const renderCommand: Command = {
   name: 'render',
@@ -61,8 +61,8 @@ export const renderCommand: Command = {
 
 function formFlag(context: CommandContext): RenderForm {
   const text = textFlag(context, 'form') ?? 'configmap';
-  const form = FORMS[text];
-  if (form === undefined) throw new UsageError(`--form must be ${Object.keys(FORMS).join(' or ')}, not "${text}"`);
+  const form = FORMS.get(text);
+  if (form === undefined) throw new UsageError(`--form must be ${[...FORMS.keys()].join(' or ')}, not "${text}"`);
   return form;
 }
 

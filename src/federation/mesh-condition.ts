@@ -4,8 +4,13 @@ import { unknown, yes, type Judgement } from './judgement.ts';
 import type { Peer } from './relationship.ts';
 
 /** Whether the declaration asks for anything in a mesh. */
-export function asksForMesh({ mesh }: Pick<Peer, 'mesh'>): boolean {
-  return mesh !== undefined && (mesh.anchors !== 'None' || mesh.gatewayCas.length > 0);
+export function asksForMesh(peer: Pick<Peer, 'mesh'>): boolean {
+  return asksForMeshConfig(peer) || (peer.mesh?.gatewayCas.length ?? 0) > 0;
+}
+
+/** Whether its name, at least, is to be in mesh config. */
+export function asksForMeshConfig({ mesh }: Pick<Peer, 'mesh'>): boolean {
+  return mesh !== undefined && mesh.anchors !== 'None';
 }
 
 export function judgeMesh({ plan: { peer }, facts: { mesh } }: ConditionInput): Judgement {

@@ -1,5 +1,6 @@
 // What would be written into a mesh that has nothing of ours yet? For those who write it themselves.
 import type { Bundle } from '../bundle/bundle.ts';
+import { RootIndexer } from '../bundle/known-roots.ts';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
 import { known, type Declarations } from '../federation/facts.ts';
 import { meshObjectKey, type MeshObjectContent, type MeshObjectRef } from '../federation/mesh-objects.ts';
@@ -38,6 +39,7 @@ export function freshMesh(input: FreshMeshInput): FreshMesh {
       ownBundle: known(ownBundle, now),
       declared: known(declarations, now),
       stored: known(stored, now),
+      knownRoots: new RootIndexer().index(ownBundle, [...stored.values()]),
       revoked: new Set(),
       shared: [{ revision: 'default', ref, object: absent, base: undefined }],
       gatewayCas: new Map(refs.map((each) => [meshObjectKey(each), absent])),

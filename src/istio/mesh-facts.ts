@@ -1,5 +1,6 @@
 // What is known about the mesh right now, and within which bounds may it be changed?
 import type { Bundle } from '../bundle/bundle.ts';
+import type { KnownRoots } from '../bundle/known-roots.ts';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
 import type { Declarations, Fact } from '../federation/facts.ts';
 import type { MeshObject, MeshObjectRef } from '../federation/mesh-objects.ts';
@@ -23,6 +24,8 @@ export interface MeshFacts {
   readonly declared: Fact<Declarations>;
   /** The foreign bundles SPIRE holds: the only source of roots. */
   readonly stored: Fact<ReadonlyMap<TrustDomain, Bundle>>;
+  /** Whose roots are whose, over both. */
+  readonly knownRoots: KnownRoots;
   /** Peers that withdrew all their keys, and whose policy is to obey (`onEmptyBundle: Revoke`). */
   readonly revoked: ReadonlySet<TrustDomain>;
   /** One per istiod revision. */

@@ -2,6 +2,7 @@
 import type { TrustDomain } from '../bundle/trust-domain.ts';
 import { remembered } from '../bundle/remembered.ts';
 import { no, unknown, type Judgement } from '../federation/judgement.ts';
+import { asksForMeshConfig } from '../federation/mesh-condition.ts';
 import type { MeshSurvey } from '../federation/mesh-survey.ts';
 import type { Peer } from '../federation/relationship.ts';
 import { blocksActivation, lintPeer, type LintFacts, type LintReport, type LintRuleId } from './lint.ts';
@@ -47,25 +48,29 @@ export function reviewMesh(facts: PreflightFacts & LintFacts): MeshReview {
 }
 
 /** Of the checks that count for this peer; undefined: none stands against it. */
-export function judgeChecks({ mesh }: Peer, { checks }: MeshReview): Judgement | undefined {
-  const counting = checks.filter(({ anchors }) => mesh !== undefined && anchors.includes(mesh.anchors));
+export function judgeChecks(peer: Peer, { checks }: MeshReview): Judgement | undefined {
+  const counting = checks.filter((check) => countsFor(check, peer));
   const failed = counting.find(({ status }) => status === 'Failed');
   if (failed !== undefined) return no(failed.id, failed.message);
   const open = counting.find(({ id, status }) => status === 'Unknown' && DECISIVE.has(id));
   return open && unknown(open.id, open.message);
 }
 
+function countsFor({ anchors }: PreflightCheck, { mesh }: Peer): boolean {
+  return mesh !== undefined && anchors.includes(mesh.anchors);
+}
+
 /** Of the peer's anchors, what may not be as wanted; and what its workloads could do in the mesh. */
-export function reviewNotices({ mesh, trustDomain }: Peer, { checks, lintOf }: MeshReview): readonly MeshNotice[] {
-  if (mesh === undefined || mesh.anchors === 'None') return [];
-  const { findings } = lintOf(trustDomain);
+export function reviewNotices(peer: Peer, { checks, lintOf }: MeshReview): readonly MeshNotice[] {
+  if (!asksForMeshConfig(peer)) return [];
+  const { findings } = lintOf(peer.trustDomain);
   const told = findings.slice(0, TOLD_FINDINGS).map(({ id, kind, namespace, name, message }): MeshNotice => {
     return { code: id, message: `${kind} ${namespace}/${name}: ${message}` };
   });
   const more = findings.length - told.length;
   return [
     ...checks
-      .filter(({ status, anchors }) => status === 'Warning' && anchors.includes(mesh.anchors))
+      .filter((check) => check.status === 'Warning' && countsFor(check, peer))
       .map(({ id, message }): MeshNotice => ({ code: id, message })),
     ...told,
     ...(more > 0
@@ -77,8 +82,7 @@ export function reviewNotices({ mesh, trustDomain }: Peer, { checks, lintOf }: M
 /** Under strict: why these may not be let in, by name. */
 export function barredPeers(peers: readonly Peer[], { lintOf }: MeshReview): ReadonlyMap<TrustDomain, MeshVerdict> {
   return new Map(
-    peers.flatMap(({ trustDomain, mesh }) => {
-      if (mesh === undefined || mesh.anchors === 'None') return [];
+    peers.filter(asksForMeshConfig).flatMap(({ trustDomain }) => {
       const report = lintOf(trustDomain);
       return blocksActivation(report, 'strict') ? [[trustDomain, policyFindings(report)] as const] : [];
     }),

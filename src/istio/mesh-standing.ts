@@ -1,7 +1,9 @@
 // Has a peer arrived in the mesh? What was decided, done and read back, as one judgement; its words are the condition's.
 import { fingerprint } from '../bundle/bundle.ts';
+import { remembered } from '../bundle/remembered.ts';
 import type { Fact, MeshStanding } from '../federation/facts.ts';
 import { no, unknown, yes, type Judgement } from '../federation/judgement.ts';
+import { asksForMeshConfig } from '../federation/mesh-condition.ts';
 import type { MeshSurvey } from '../federation/mesh-survey.ts';
 import type { MergedAnchors, ServedAnchors } from '../federation/mesh-ports.ts';
 import { certificatesIn } from './mesh-content.ts';
@@ -65,7 +67,7 @@ function judgeWrites({ peer: { trustDomain } }: MeshPeerPlan, { outcomes }: Stan
 
 /** That no revision was found says nothing when none could be looked for. */
 function judgeRevisions(plan: MeshPeerPlan, { facts: { shared }, istiods }: StandingInput): Judgement | undefined {
-  if (shared.length > 0 || !isInMeshConfig(plan) || istiods?.state !== 'Unreadable') return undefined;
+  if (shared.length > 0 || !asksForMeshConfig(plan.peer) || istiods?.state !== 'Unreadable') return undefined;
   return unknown(
     istiods.reason,
     `the revisions of istiod cannot be found; name them in istioRevisions: ${istiods.message}`,
@@ -94,7 +96,7 @@ function judgeReview({ peer }: MeshPeerPlan, { review }: StandingInput): Judgeme
 function judgeObjects(plan: MeshPeerPlan, { facts }: StandingInput): Judgement | undefined {
   const missing = facts.shared.filter(({ object }) => object.state === 'Unreadable' || !holds(plan, object.value));
   const [first] = missing;
-  if (first === undefined || !isInMeshConfig(plan)) return undefined;
+  if (first === undefined || !asksForMeshConfig(plan.peer)) return undefined;
   return no('NotWrittenYet', `the ConfigMap ${first.ref.namespace}/${first.ref.name} does not have it yet`);
 }
 
@@ -107,11 +109,11 @@ function holds(
 }
 
 function judgeMerged(plan: MeshPeerPlan, { merged, facts }: StandingInput): Judgement | undefined {
-  if (merged === undefined || !isInMeshConfig(plan)) return undefined;
+  if (merged === undefined || !asksForMeshConfig(plan.peer)) return undefined;
   if (merged.state === 'Unreadable')
     return unknown(merged.reason, `istiod does not tell what it uses: ${merged.message}`);
   const { trustDomain } = plan.peer;
-  const inForce = new Set(merged.value.pems.flatMap((pem) => certificatesIn(pem).map(fingerprint)));
+  const inForce = printsOf(merged.value);
   const wanted = facts.shared.flatMap(({ object }) => {
     const published = object.state === 'Known' && object.value !== undefined ? readPublished(object.value) : undefined;
     return published?.anchors.get(trustDomain)?.map(fingerprint) ?? [];
@@ -125,6 +127,12 @@ function judgeMerged(plan: MeshPeerPlan, { merged, facts }: StandingInput): Judg
     'istiod does not use it yet; when this stays so, look whether its SHARED_MESH_CONFIG names our ConfigMap and whether its own mesh config sets caCertificates',
   );
 }
+
+/** Read once an answer, not once a peer. */
+const printsOf = remembered(
+  ({ pems }: MergedAnchors): ReadonlySet<string> =>
+    new Set(pems.flatMap((pem) => certificatesIn(pem).map(fingerprint))),
+);
 
 /** Istiod merges within a second, and is asked every two. */
 const UNDER_WAY_MS = 5_000;
@@ -167,8 +175,4 @@ function judgeServed(plan: MeshPeerPlan, { served, facts }: StandingInput): Judg
       ? 'SPIRE’s agents do not serve its roots to the broker’s own identity: the registration entry of the broker must federate with it'
       : `SPIRE’s agents do not serve ${missing} of its roots yet; they ask SPIRE every 5 seconds`,
   );
-}
-
-function isInMeshConfig({ peer: { mesh } }: MeshPeerPlan): boolean {
-  return mesh !== undefined && mesh.anchors !== 'None';
 }

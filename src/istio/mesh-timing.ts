@@ -65,3 +65,9 @@ function later(time: Date, milliseconds: number): Date {
 function sameSet(one: ReadonlySet<string>, other: ReadonlySet<string>): boolean {
   return one.size === other.size && [...one].every((item) => other.has(item));
 }
+
+/** The first that is still to come. */
+export function nextOf(times: readonly (Date | undefined)[], now: Date): Date | undefined {
+  const coming = times.flatMap((time) => (time !== undefined && time > now ? [time] : []));
+  return coming.sort((a, b) => a.getTime() - b.getTime())[0];
+}

@@ -1,10 +1,12 @@
 // What must change so that the mesh accepts exactly the declared peers? Pure: facts in, plain data out.
 import type { TrustDomain } from '../bundle/trust-domain.ts';
+import { asksForMeshConfig } from '../federation/mesh-condition.ts';
 import { meshObjectKey, type MeshObjectContent } from '../federation/mesh-objects.ts';
 import { planGatewayCas, type GatewayCaPlan } from './gateway-ca.ts';
 import { planGatewayCaRemovals } from './gateway-ca-removal.ts';
 import type { MeshFacts, MeshLimits, SharedMeshConfig } from './mesh-facts.ts';
 import type { MeshStep } from './mesh-steps.ts';
+import { nextOf } from './mesh-timing.ts';
 import { gravest, type MeshVerdict, type MeshWarning } from './mesh-verdict.ts';
 import { planMeshConfig, type MeshConfigPlan } from './plan-mesh-config.ts';
 import { wantedPeers, type WantedPeer } from './wanted-trust.ts';
@@ -56,7 +58,7 @@ export function planMesh(facts: MeshFacts, limits: MeshLimits): MeshPlan {
     steps: [...configs.flatMap(({ steps }) => steps), ...gateways.flatMap(({ step }) => step ?? [])],
     peers: peers.map((wanted) => peerPlan(wanted, configs, asked, unasked)),
     removals: removalsOf(peers, configs, unasked),
-    nextLookAt: earliest(times.filter((time) => time > facts.now)),
+    nextLookAt: nextOf(times, facts.now),
     listChangeSince: configs.some(({ isListChanging }) => isListChanging)
       ? (facts.memory.listChangeSince ?? facts.now)
       : undefined,
@@ -90,7 +92,7 @@ function peerPlan(
   const published = configs.map((config) => config.published);
   const counts = published.map(({ anchors }) => anchors.get(trustDomain)?.length ?? 0);
   const verdicts = [
-    ...(configs.length === 0 && mesh.anchors !== 'None' ? [NO_MESH_CONFIG] : []),
+    ...(configs.length === 0 && asksForMeshConfig({ mesh }) ? [NO_MESH_CONFIG] : []),
     ...configs.map(({ verdictOf }) => verdictOf(wanted)),
     ...asked.filter(isOfPeer).flatMap(({ verdict }) => verdict ?? []),
   ];
@@ -134,8 +136,4 @@ function removalsOf(
     const verdict = gravest(each);
     return verdict === undefined ? [] : [{ trustDomain, verdict }];
   });
-}
-
-function earliest(times: readonly Date[]): Date | undefined {
-  return [...times].sort((a, b) => a.getTime() - b.getTime())[0];
 }

@@ -1,5 +1,6 @@
 // What of ours is in a mesh object, and whose is it? Certificates do not say: an annotation does, by fingerprints.
 import { fingerprint } from '../bundle/bundle.ts';
+import { remembered } from '../bundle/remembered.ts';
 import { parseTrustDomain, type TrustDomain } from '../bundle/trust-domain.ts';
 import type { MeshObjectContent } from '../federation/mesh-objects.ts';
 import {
@@ -32,15 +33,7 @@ export const NOTHING_PUBLISHED: Published = { listed: new Set(), anchors: new Ma
  * Undefined without a record that can be read. Names are the record's; certificates those of the record that the text
  * still has. What others added is in neither.
  */
-export function readPublished(content: MeshObjectContent): Published | undefined {
-  if (!read.has(content)) read.set(content, readAnew(content));
-  return read.get(content);
-}
-
-/** Objects are values that never change, and hundreds of certificates take their time to read. */
-const read = new WeakMap<MeshObjectContent, Published | undefined>();
-
-function readAnew({ data, annotations }: MeshObjectContent): Published | undefined {
+export const readPublished = remembered(({ data, annotations }: MeshObjectContent): Published | undefined => {
   const record = readRecord(annotations[RECORD_ANNOTATION]);
   if (record === undefined) return undefined;
   const anchors = new Map<TrustDomain, Uint8Array[]>();
@@ -49,7 +42,7 @@ function readAnew({ data, annotations }: MeshObjectContent): Published | undefin
     if (owner !== undefined) append(anchors, owner, der);
   }
   return { listed: new Set(record.listed), anchors };
-}
+});
 
 export function recordOf({ listed, anchors }: Published): string {
   const owners = [...anchors].map(([name, ders]) => [name, ders.map(fingerprint).sort()] as const);

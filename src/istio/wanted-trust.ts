@@ -1,6 +1,5 @@
 // What shall the mesh hold of each trust domain, by what is declared and what SPIRE stores? No object looked at yet.
 import type { Bundle } from '../bundle/bundle.ts';
-import { RootIndexer, type KnownRoots } from '../bundle/known-roots.ts';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
 import type { MeshAcceptance, Peer } from '../federation/relationship.ts';
 import type { MeshFacts } from './mesh-facts.ts';
@@ -36,9 +35,8 @@ type Decision = Pick<Wanted, 'list' | 'anchors' | 'verdict'> & Pick<WantedPeer, 
 /** By trust domain, in their order. */
 export function wantedPeers(facts: MeshFacts): readonly WantedPeer[] {
   if (facts.declared.state === 'Unreadable') return [];
-  const knownRoots = knownRootsOf(facts);
   return facts.declared.value.peers
-    .flatMap((peer) => (peer.mesh === undefined ? [] : [wantedPeer(peer, peer.mesh, facts, knownRoots)]))
+    .flatMap((peer) => (peer.mesh === undefined ? [] : [wantedPeer(peer, peer.mesh, facts)]))
     .sort((a, b) => (a.trustDomain < b.trustDomain ? -1 : 1));
 }
 
@@ -68,8 +66,8 @@ export function withoutAdditions(wanted: Wanted): Wanted {
   return { ...wanted, list: wanted.list === 'On' ? 'Keep' : wanted.list, anchors: addsRoots ? 'Keep' : wanted.anchors };
 }
 
-function wantedPeer(peer: Peer, mesh: MeshAcceptance, facts: MeshFacts, knownRoots: KnownRoots): WantedPeer {
-  const decision = decide(peer, mesh, facts, knownRoots);
+function wantedPeer(peer: Peer, mesh: MeshAcceptance, facts: MeshFacts): WantedPeer {
+  const decision = decide(peer, mesh, facts);
   const isCut = isCutOff(peer, facts);
   const warnings = [...(mesh.anchors === 'Flat' ? [FLAT_RISK] : []), ...(isCut ? [CONNECTIONS_LIVE_ON] : [])];
   return { trustDomain: peer.trustDomain, peer, mesh, isUrgent: mesh.urgent, isCut, warnings, ...decision };
@@ -79,7 +77,7 @@ export function isCutOff({ suspend, trustDomain }: Peer, { revoked }: MeshFacts)
   return suspend === 'Revoke' || (suspend === 'Active' && revoked.has(trustDomain));
 }
 
-function decide(peer: Peer, mesh: MeshAcceptance, facts: MeshFacts, knownRoots: KnownRoots): Decision {
+function decide(peer: Peer, mesh: MeshAcceptance, facts: MeshFacts): Decision {
   const { trustDomain } = peer;
   if (isCutOff(peer, facts)) {
     const why = peer.suspend === 'Revoke' ? 'spec.suspend is Revoke' : 'the peer withdrew all its keys';
@@ -103,7 +101,8 @@ function decide(peer: Peer, mesh: MeshAcceptance, facts: MeshFacts, knownRoots: 
   const roots = readRoots(trustDomain, facts);
   if ('code' in roots) return keep(roots);
   const ours = rootsBeside(mesh, facts);
-  const gate = { now: facts.now, knownRoots, ours, publishesRoots: publishesRoots(mesh) };
+  const { now, knownRoots } = facts;
+  const gate = { now, knownRoots, ours, publishesRoots: publishesRoots(mesh) };
   const refusal = refuseRoots(roots, gate);
   if (refusal !== undefined) return keep(refusal);
   const unreadable = meshRootsUnreadable(mesh, facts);
@@ -149,22 +148,22 @@ function readRoots(trustDomain: TrustDomain, { stored, ownBundle }: MeshFacts): 
 function rootsBeside(mesh: MeshAcceptance, { ownBundle, meshRoots, ownTrustDomain }: MeshFacts): readonly OurRoots[] {
   return [
     { of: ownTrustDomain, roots: ownBundle.state === 'Known' ? ownBundle.value.x509Authorities : [] },
-    { of: 'istiod', roots: isInMeshConfig(mesh) && meshRoots.state === 'Known' ? meshRoots.value : [] },
+    { of: 'istiod', roots: hasRootsInMeshConfig(mesh) && meshRoots.state === 'Known' ? meshRoots.value : [] },
   ];
 }
 
 function meshRootsUnreadable(mesh: MeshAcceptance, { meshRoots }: MeshFacts): MeshVerdict | undefined {
-  if (meshRoots.state === 'Known' || !isInMeshConfig(mesh)) return undefined;
+  if (meshRoots.state === 'Known' || !hasRootsInMeshConfig(mesh)) return undefined;
   const message = `the roots of istiod cannot be read, and a peer's root that is mistaken for one of them would break the mesh: nothing of it comes into mesh config, what is there stays. ${meshRoots.message}`;
   return { code: 'MeshRootsUnreadable', message };
 }
 
-function isInMeshConfig({ anchors }: MeshAcceptance): boolean {
+function hasRootsInMeshConfig({ anchors }: MeshAcceptance): boolean {
   return anchors === 'Constrained' || anchors === 'Flat';
 }
 
 function publishesRoots(mesh: MeshAcceptance): boolean {
-  return isInMeshConfig(mesh) || mesh.gatewayCas.length > 0;
+  return hasRootsInMeshConfig(mesh) || mesh.gatewayCas.length > 0;
 }
 
 function keep(verdict: MeshVerdict): Decision {
@@ -173,9 +172,4 @@ function keep(verdict: MeshVerdict): Decision {
 
 function off(verdict: MeshVerdict): Decision {
   return { list: 'Off', anchors: [], verdict, roots: undefined };
-}
-
-function knownRootsOf({ ownBundle, stored }: MeshFacts): KnownRoots {
-  const own = ownBundle.state === 'Known' ? ownBundle.value : undefined;
-  return new RootIndexer().index(own, stored.state === 'Known' ? [...stored.value.values()] : []);
 }

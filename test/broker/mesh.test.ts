@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import type { MeshParts } from '../../src/broker/mesh-keeper.ts';
 import { planMeshOnce } from '../../src/broker/plan-mesh-once.ts';
+import { RootIndexer } from '../../src/bundle/known-roots.ts';
 import { fingerprint } from '../../src/bundle/bundle.ts';
 import { toPem } from '../../src/bundle/certificate.ts';
 import { systemClock, untilAborted } from '../../src/federation/clock.ts';
@@ -318,6 +319,7 @@ describe('a broker beside a mesh', () => {
       declared: known({ peers: [peer(WEST)], incompleteBecause: undefined }, now),
       stored: known(new Map([[WEST, bundleOf(WEST)]]), now),
       ownBundle: known(bundleOf(EAST), now),
+      knownRoots: new RootIndexer().index(bundleOf(EAST), [bundleOf(WEST)]),
     };
     const report = await planMeshOnce({ ...mesh, trustDomain: EAST, ground }, 5_000, new AbortController().signal);
     assert.deepEqual(

@@ -1,4 +1,5 @@
 // What does a mesh do with the plans made for it? A cluster of a few objects, whose steps are applied as the API server would.
+import { RootIndexer } from '../../src/bundle/known-roots.ts';
 import type { Bundle } from '../../src/bundle/bundle.ts';
 import type { TrustDomain } from '../../src/bundle/trust-domain.ts';
 import { known, type Fact } from '../../src/federation/facts.ts';
@@ -145,6 +146,7 @@ export class MeshWorld {
       ownBundle: known(bundleOf(EAST), now),
       declared: known({ peers: this.peers, incompleteBecause: this.incompleteBecause }, now),
       stored: known(new Map(this.stored.map((bundle) => [bundle.trustDomain, bundle])), now),
+      knownRoots: new RootIndexer().index(bundleOf(EAST), this.stored),
       revoked: new Set(this.revoked),
       barred: this.barred,
       shared: [
