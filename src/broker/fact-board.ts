@@ -2,9 +2,18 @@
 import type { Bundle } from '../bundle/bundle.ts';
 import { RootIndexer, type KnownRoots } from '../bundle/known-roots.ts';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
+import type { Acknowledgement } from '../federation/acknowledgement.ts';
 import { storedAlike } from '../federation/acceptance.ts';
 import type { Clock } from '../federation/clock.ts';
-import type { Declarations, Fact, Facts, FetchFact, MeshStanding, StaticPoller } from '../federation/facts.ts';
+import type {
+  Declarations,
+  Fact,
+  Facts,
+  FetchFact,
+  LocalAuthorityStates,
+  MeshStanding,
+  StaticPoller,
+} from '../federation/facts.ts';
 import type {
   ClusterFederatedTrustDomain,
   ClusterSpiffeId,
@@ -30,6 +39,7 @@ interface OptionalValues {
   readonly federatedTrustDomains: readonly ClusterFederatedTrustDomain[];
   readonly controllerManager: ControllerManager;
   readonly mesh: readonly MeshStanding[];
+  readonly localAuthorities: LocalAuthorityStates;
 }
 
 type WholeFacts = { readonly [K in keyof WholeValues]: Fact<WholeValues[K]> };
@@ -56,11 +66,13 @@ export class FactBoard {
     federatedTrustDomains: undefined,
     controllerManager: undefined,
     mesh: undefined,
+    localAuthorities: undefined,
   };
   #stored: Facts['stored'];
   readonly #fetched = new SnapshotMap<TrustDomain, FetchFact>();
   readonly #bootstraps = new SnapshotMap<TrustDomain, Fact<Bundle>>();
   readonly #staticPollers = new SnapshotMap<TrustDomain, StaticPoller>();
+  readonly #acknowledgements = new SnapshotMap<TrustDomain, Acknowledgement>();
   #heldLast: ReadonlyMap<TrustDomain, Bundle> = new Map();
   readonly #indexer = new RootIndexer();
   #knownRoots: KnownRoots | undefined;
@@ -102,6 +114,7 @@ export class FactBoard {
       bootstraps: this.#bootstraps.snapshot(),
       staticPollers: this.#staticPollers.snapshot(),
       overwritten: this.#overwritten(),
+      acknowledgements: this.#acknowledgements.snapshot(),
     };
   }
 
@@ -190,6 +203,13 @@ export class FactBoard {
     const before = this.#staticPollers.get(trustDomain);
     this.#staticPollers.set(trustDomain, poller);
     if (before !== poller) this.#listener.changed();
+  }
+
+  /** The same version again is no news. */
+  noteAcknowledged(acknowledgement: Acknowledgement): void {
+    const before = this.#acknowledgements.get(acknowledgement.trustDomain);
+    this.#acknowledgements.set(acknowledgement.trustDomain, acknowledgement);
+    if (before === undefined || before.holds?.etag !== acknowledgement.holds?.etag) this.#listener.changed();
   }
 
   /** The newest bundle known of a trust domain, ours included, also while SPIRE cannot be read. */

@@ -4,6 +4,8 @@ import type { BundleError } from '../bundle/bundle-error.ts';
 import type { ParsedBundleDocument } from '../bundle/bundle-document.ts';
 import type { KnownRoots } from '../bundle/known-roots.ts';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
+import type { Acknowledgement } from './acknowledgement.ts';
+import type { AuthorityState } from './local-authority.ts';
 import type { Judgement } from './judgement.ts';
 import type {
   ClusterFederatedTrustDomain,
@@ -71,6 +73,12 @@ export interface MeshStanding extends Judgement {
   readonly trustDomain: TrustDomain;
 }
 
+/** Of the SPIRE Server beside us: each server of a trust domain has its own. */
+export interface LocalAuthorityStates {
+  readonly x509: AuthorityState;
+  readonly jwt: AuthorityState;
+}
+
 export interface Facts {
   readonly now: Date;
   readonly declared: Fact<Declarations>;
@@ -88,6 +96,8 @@ export interface Facts {
   readonly controllerManager: Fact<ControllerManager> | undefined;
   /** Of the peers that ask for something in a mesh; undefined: no mesh is written for. */
   readonly mesh: Fact<readonly MeshStanding[]> | undefined;
+  /** Those that sign for our own trust domain; undefined: they are not looked at. */
+  readonly localAuthorities: Fact<LocalAuthorityStates> | undefined;
   readonly fetched: ReadonlyMap<TrustDomain, FetchFact>;
   /** The declared `trustDomainBundle`s of the peers that SPIRE itself fetches from. */
   readonly bootstraps: ReadonlyMap<TrustDomain, Fact<Bundle>>;
@@ -95,4 +105,6 @@ export interface Facts {
   readonly staticPollers: ReadonlyMap<TrustDomain, StaticPoller>;
   /** Trust domains whose bundle, as we wrote it, was replaced by somebody else again and again. */
   readonly overwritten: ReadonlySet<TrustDomain>;
+  /** Of the peers whose broker has asked our endpoint for our bundle and proved who it is. */
+  readonly acknowledgements: ReadonlyMap<TrustDomain, Acknowledgement>;
 }

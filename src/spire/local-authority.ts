@@ -4,44 +4,10 @@ import {
   type AuthorityState as StateMessage,
   type GetX509AuthorityStateResponse,
 } from './gen/spire/api/server/localauthority/v1/localauthority_pb.ts';
+import type { Authority, AuthorityState, LocalAuthorities } from '../federation/local-authority.ts';
 import { unaryClient } from './grpc-service.ts';
 import type { SpireContext } from './spire-context.ts';
 import { answerInvalid } from './spire-error.ts';
-
-export interface Authority {
-  /** X.509: subject key id in hex. JWT: key id. */
-  readonly id: string;
-  /** Undefined where SPIRE does not say: after a JWT authority was tainted or any was revoked. */
-  readonly expiresAt: Date | undefined;
-}
-
-/** SPIRE has one slot beside the active one: it holds what comes next or what was active before. */
-export interface AuthorityState {
-  readonly active: Authority;
-  readonly prepared: Authority | undefined;
-  readonly old: Authority | undefined;
-}
-
-/**
- * The life of one kind of authority: prepare (published, not yet signing) → activate → old → taint → revoke. Every step
- * but activate raises the sequence number of the bundle. A second prepare leaves the first one's key in the bundle, and
- * nothing can be done with it any more.
- */
-export interface LocalAuthority {
-  state(signal?: AbortSignal): Promise<AuthorityState>;
-  prepare(signal?: AbortSignal): Promise<Authority>;
-  /** Only what `prepare` answered last. */
-  activate(id: string, signal?: AbortSignal): Promise<Authority>;
-  /** Only the old one. */
-  taint(id: string, signal?: AbortSignal): Promise<Authority>;
-  /** Only the old one, and only after it was tainted. */
-  revoke(id: string, signal?: AbortSignal): Promise<Authority>;
-}
-
-export interface LocalAuthorities {
-  readonly x509: LocalAuthority;
-  readonly jwt: LocalAuthority;
-}
 
 export function localAuthorities(context: SpireContext): LocalAuthorities {
   const service = unaryClient(LocalAuthorityService, context.caller);

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
 import { describe, it } from 'node:test';
-import type { LocalAuthority } from '../../src/spire/local-authority.ts';
+import type { LocalAuthority } from '../../src/federation/local-authority.ts';
 import { CALL, spireError, type Subject } from './contract-subject.ts';
 import { makeSigningRequest } from './signing-request.ts';
 

@@ -169,6 +169,8 @@ export function factsOf(situation: Situation, changes: Partial<Facts> = {}): Fac
     bootstraps: new Map(),
     staticPollers: new Map(peers.map(({ trustDomain }) => [trustDomain, 'Absent'])),
     overwritten: new Set(),
+    acknowledgements: new Map(),
+    localAuthorities: undefined,
     ...changes,
   };
 }

@@ -3,7 +3,7 @@ import { fingerprint, type X509Authority } from '../../bundle/bundle.ts';
 import { readCertificate } from '../../bundle/certificate.ts';
 import type { TrustDomain } from '../../bundle/trust-domain.ts';
 import type { Condition } from '../../federation/conditions.ts';
-import type { AuthorityState } from '../../spire/local-authority.ts';
+import type { AuthorityState } from '../../federation/local-authority.ts';
 import type { CallTally } from './call-tally.ts';
 import { conditionOf } from './peer-condition.ts';
 import type { Rotation } from './rotation.ts';

@@ -4,7 +4,7 @@ import { readCertificate, toPem } from '../../bundle/certificate.ts';
 import type { SpiffeId } from '../../bundle/spiffe-id.ts';
 import type { TrustDomain } from '../../bundle/trust-domain.ts';
 import { requestSvid } from '../../bundle-endpoint/svid-request.ts';
-import type { AuthorityState } from '../../spire/local-authority.ts';
+import type { AuthorityState } from '../../federation/local-authority.ts';
 import type { SpireServerClient } from '../../spire/spire-server.ts';
 
 export interface WorkloadEntry {

@@ -1,0 +1,24 @@
+// Which of our bundles has a peer applied, as its own authenticated request says? (If-None-Match, RFC 9110 §13.1.2)
+import type { TrustDomain } from '../bundle/trust-domain.ts';
+
+/** One version of our own bundle, as our endpoint served it. */
+export interface ServedBundle {
+  /** Strong entity tag, with its quotes. */
+  readonly etag: string;
+  /** SHA-256 over its content, hexadecimal. */
+  readonly digest: string;
+  readonly sequenceNumber: bigint | undefined;
+  /** Fingerprints of its X.509 authorities. */
+  readonly x509Authorities: readonly string[];
+  readonly jwtKeyIds: readonly string[];
+  /** By this process. */
+  readonly servedSince: Date;
+}
+
+/** The newest request of a peer's broker that was authenticated by an SVID of that peer. */
+export interface Acknowledgement {
+  readonly trustDomain: TrustDomain;
+  readonly at: Date;
+  /** What it said it has applied; undefined: nothing of ours yet, or a version that is not known here. */
+  readonly holds: ServedBundle | undefined;
+}
