@@ -6,6 +6,7 @@ import { sleep, type Clock } from '../federation/clock.ts';
 import type { Declarations } from '../federation/facts.ts';
 import { judgeDeclarations, type DeclaringUnit, type EarlierPeers } from '../federation/judge-declarations.ts';
 import type { CodedError, PeerSource } from '../federation/ports.ts';
+import { ChangeHint } from './change-hint.ts';
 import { parsePeerFile, type PeerFile, type PeerFileFault } from './parse-peer-file.ts';
 import { readSignature, readTexts, type DirectorySignature, type FileText } from './read-directory.ts';
 
@@ -14,7 +15,7 @@ export interface PeerDirectoryOptions {
   /** Cannot be declared as a peer; entry patterns must be in it. */
   readonly ownTrustDomain: TrustDomain;
   readonly clock: Clock;
-  /** How often the directory is looked at. */
+  /** How often the directory is looked at where the system tells of no change (network mounts). */
   readonly pollMs: number;
 }
 
@@ -61,12 +62,14 @@ export class PeerDirectory implements PeerSource {
   ): Promise<void> {
     let reported: string | undefined;
     while (!signal.aborted) {
+      // Before the look, so that no change falls between.
+      using hint = new ChangeHint(this.#directory);
       const change = await this.#changeSince(reported, signal);
       if (change !== undefined) {
         reported = change.mark;
         report(change.result);
       }
-      await sleep(this.#options.clock, this.#options.pollMs, signal);
+      await sleep(this.#options.clock, this.#options.pollMs, AbortSignal.any([signal, hint.signal]));
     }
   }
 

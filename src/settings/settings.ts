@@ -39,9 +39,9 @@ const rows = {
     'Directory of PeerTrustDomain files (`*.yaml`, `*.yml`, `*.json`).',
   ),
   peersPollMs: row(
-    '2000',
+    '10000',
     wholeNumber({ min: 100, max: 60_000 }),
-    'How often the peers directory is looked at for changes.',
+    'How often the peers directory is looked at for changes that the system does not tell of, as on network mounts; all others are seen at once.',
   ),
 
   kubernetes: row(

@@ -56,7 +56,7 @@ export async function measureSteadyState(kind: EndpointKind): Promise<SteadyStat
   const broker = await startBroker(
     cleanup,
     { trustDomain: OWN, socketPath, folder },
-    { 'log-level': 'warn', 'peers-poll-ms': 2_000 },
+    { 'log-level': 'warn' },
   );
   for (const peer of peers) declare(broker, peer);
   await converged(cleanup, socketPath);

@@ -12,6 +12,8 @@ import { peerYaml } from './peer-yaml.ts';
 
 const OWN = parseTrustDomain('east.example');
 const POLL_MS = 1000;
+/** Longer than the clock of a test is advanced. */
+const NEVER_MS = 2 ** 31;
 const SAFETY_NET_MS = 20_000;
 
 type Report = DirectoryDeclarations | PeerDirectoryError;
@@ -37,8 +39,8 @@ afterEach(async () => {
   await rm(folder, { recursive: true });
 });
 
-function newDirectory(): PeerDirectory {
-  return new PeerDirectory({ directory, ownTrustDomain: OWN, clock, pollMs: POLL_MS });
+function newDirectory(pollMs = POLL_MS): PeerDirectory {
+  return new PeerDirectory({ directory, ownTrustDomain: OWN, clock, pollMs });
 }
 
 function write(name: string, text: string): Promise<void> {
@@ -46,9 +48,9 @@ function write(name: string, text: string): Promise<void> {
 }
 
 /** Watches and gives the reports in order. */
-function watch(): { reports: Report[]; untilReports: (count: number) => Promise<Report> } {
+function watch(pollMs = POLL_MS): { reports: Report[]; untilReports: (count: number) => Promise<Report> } {
   const reports: Report[] = [];
-  watching = newDirectory().watch((report) => reports.push(report), stop.signal);
+  watching = newDirectory(pollMs).watch((report) => reports.push(report), stop.signal);
   const untilReports = async (count: number) => {
     await untilTrue(() => reports.length >= count);
     assert.equal(reports.length, count);
@@ -95,6 +97,16 @@ describe('a watched directory', () => {
     assert.deepEqual([...new Set(report.faults.map(({ file }) => file))], ['b.json']);
     await afterSomeLooks();
     assert.equal(reports.length, 1);
+  });
+
+  it('sees a change at once where the system tells of it, however seldom it looks', async () => {
+    await write('a.yaml', peerYaml('west'));
+    const { untilReports } = watch(NEVER_MS);
+    await untilReports(1);
+    await write('b.yaml', peerYaml('north'));
+    assert.deepEqual(peersOf(await untilReports(2)), ['west', 'north']);
+    await write('b.yaml', peerYaml('south'));
+    assert.deepEqual(peersOf(await untilReports(3)), ['west', 'south']);
   });
 
   it('reports a new file, a changed one and one that is gone', async () => {
