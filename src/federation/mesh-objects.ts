@@ -21,7 +21,7 @@ export interface MeshObject extends MeshObjectRef {
   /** Texts by key; those of a Secret decoded. */
   readonly data: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;
-  /** The field managers beside ours that wrote into its data, sorted. */
+  /** The field managers beside ours that wrote into its data, sorted; ours too where it did so in another way than we do. */
   readonly otherManagers: readonly string[];
 }
 

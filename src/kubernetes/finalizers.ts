@@ -13,8 +13,16 @@ import { Turns } from './turns.ts';
 export interface FinalizersOptions {
   readonly api: Pick<ApiServer, 'jsonPatch'>;
   readonly clock: Clock;
+  /** Lists the objects; see `PeerResources.readAnew`. */
+  readonly readAnew: (signal: AbortSignal) => Promise<void>;
   /** A patch failed; it is tried again with the next change, and after a pause. */
   readonly onError: (error: KubeError) => void;
+}
+
+/** A patch was made from an older object than there is, at the resourceVersion. */
+interface Outdated {
+  readonly resourceVersion: string;
+  readonly sinceMs: number;
 }
 
 /** A thousand new objects are patched within seconds, without holding all connections. */
@@ -29,6 +37,9 @@ export class Finalizers {
   #deletedAtMs: ReadonlyMap<string, number> = new Map();
   /** Objects whose patch succeeded, by UID, with the resourceVersion it was made from: a new one must come first. */
   readonly #patched = new Map<string, string>();
+  /** By UID. Their newest version comes by the watch, within RETRY_MS if that works; if not, by a list. */
+  readonly #outdated = new Map<string, Outdated>();
+  #reading: Promise<void> | undefined;
   readonly #turns: Turns;
 
   constructor(options: FinalizersOptions) {
@@ -60,6 +71,7 @@ export class Finalizers {
 
   /** After how long to try again; undefined: nothing failed. */
   async #settle(signal: AbortSignal): Promise<number | undefined> {
+    this.#readOverdue(signal);
     const due = this.#due();
     let failed = false;
     for (let start = 0; start < due.length && !signal.aborted; start += PATCHES_AT_ONCE) {
@@ -67,7 +79,17 @@ export class Finalizers {
       const results = await Promise.all(batch.map((each) => this.#patch(each, signal)));
       failed ||= results.includes('Failed');
     }
-    return failed ? RETRY_MS : undefined;
+    return failed || this.#outdated.size > 0 ? RETRY_MS : undefined;
+  }
+
+  #readOverdue(signal: AbortSignal): void {
+    const versions = new Map(this.#objects.map(({ object }) => [uidOf(object), object.metadata.resourceVersion]));
+    for (const [uid, { resourceVersion }] of this.#outdated) {
+      if (versions.get(uid) !== resourceVersion) this.#outdated.delete(uid);
+    }
+    const nowMs = this.#options.clock.now().getTime();
+    const isOverdue = [...this.#outdated.values()].some(({ sinceMs }) => nowMs - sinceMs >= RETRY_MS);
+    if (isOverdue) this.#reading ??= this.#options.readAnew(signal).finally(() => (this.#reading = undefined));
   }
 
   #due(): readonly Due[] {
@@ -101,6 +123,7 @@ export class Finalizers {
         if (!signal.aborted) this.#options.onError(kubeErrorOfConnection(`patching ${describeTarget(ref)}`, error));
         return 'Failed';
       }
+      this.#outdated.set(uidOf(object), { resourceVersion, sinceMs: this.#options.clock.now().getTime() });
     }
     this.#patched.set(uidOf(object), resourceVersion);
     return 'Done';

@@ -24,16 +24,17 @@ export function meshObjectOf(kind: Kind, { metadata, ...object }: KubeObject): M
   const data = Object.entries(fieldsOf(object['data'])).flatMap(([key, value]): [string, string][] =>
     typeof value === 'string' ? [[key, kind === 'Secret' ? decoded(value) : value]] : [],
   );
+  const ours = isManagedByBroker(metadata);
   return {
     kind,
     namespace,
     name,
     uid,
     resourceVersion,
-    ours: isManagedByBroker(metadata),
+    ours,
     data: Object.fromEntries(data),
     annotations,
-    otherManagers: otherManagersOf(managedFields),
+    otherManagers: otherManagersOf(managedFields, ours),
   };
 }
 
@@ -64,9 +65,15 @@ function decoded(base64: string): string {
   return Buffer.from(base64, 'base64').toString();
 }
 
-function otherManagersOf(managedFields: readonly unknown[]): readonly string[] {
+/**
+ * An object that we made is only applied. What was written there under our name in another way has an owner of its own
+ * for the API server, and applying over it is a conflict.
+ */
+function otherManagersOf(managedFields: readonly unknown[], ours: boolean): readonly string[] {
   const entries = managedFields.map(fieldsOf);
   const writers = entries.filter(({ fieldsV1 }) => 'f:data' in fieldsOf(fieldsV1));
-  const names = writers.flatMap(({ manager }) => textOf(manager) ?? []);
-  return [...new Set(names)].filter((name) => name !== FIELD_MANAGER).sort();
+  const others = writers.filter(
+    ({ manager, operation }) => manager !== FIELD_MANAGER || (ours && operation !== 'Apply'),
+  );
+  return [...new Set(others.flatMap(({ manager }) => textOf(manager) ?? []))].sort();
 }

@@ -21,7 +21,7 @@ export interface PeerDutiesOptions {
   readonly random: () => number;
   /** Of this process, as status and events say it. */
   readonly identity: string;
-  readonly resources: Pick<PeerResources, 'objects' | 'watchObjects'>;
+  readonly resources: Pick<PeerResources, 'objects' | 'watchObjects' | 'readAnew'>;
   readonly onRefresh: (trustDomain: TrustDomain) => void;
   /** Rejects, with what is wrong, when the bundle cannot be set anew. */
   readonly rebootstrap: (peer: Peer) => Promise<void>;
@@ -51,6 +51,7 @@ export class PeerDuties {
     this.#options = options;
     this.#finalizers = new Finalizers({
       ...options,
+      readAnew: (signal) => options.resources.readAnew(signal),
       onError: (error) => {
         onError('change the finalizer of an object', error);
       },

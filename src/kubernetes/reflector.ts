@@ -16,9 +16,9 @@ export interface ReflectorOptions {
   /** 0 ≤ random < 1. */
   readonly random: () => number;
   /**
-   * Told what there is: first, at every change, and again after an error. An error means that the objects reported
-   * before may be out of date; they stay what is known. A connection that broke is only an error when it cannot be
-   * made again at once.
+   * Told what there is: first, at every change, and again after an error, then from a list that began after it. An
+   * error means that the objects reported before may be out of date; they stay what is known. A connection that broke
+   * is only an error when it cannot be made again at once.
    */
   readonly report: (objects: Objects | KubeError) => void;
   /** `report` threw. It is told the same again with the next change or list. */
@@ -54,6 +54,8 @@ export class Reflector {
   /** The consumer has not been told, or not of the newest, or has been told an error since. */
   #owesReport = true;
   #relistAtMs = 0;
+  /** An error was told since the last list: what is held may be older than what its consumer wrote meanwhile. */
+  #inDoubt = false;
   /** Watches and lists in a row that brought nothing. */
   #fruitless = 0;
   /** The connection that broke last had stood, so the next attempt decides whether it is an error. */
@@ -132,7 +134,9 @@ export class Reflector {
     try {
       const untilRelistMs = this.#relistAtMs - clock.now().getTime();
       const mustList = this.#resourceVersion === undefined || this.#waiting.length > 0;
-      if (mustList || untilRelistMs <= 0) await this.#list(signal);
+      // Otherwise every attempt at a watch that is refused would tell of objects first, and of the error again.
+      if (this.#inDoubt && !mustList) await this.#tryWatch(interrupted);
+      if (this.#inDoubt || mustList || untilRelistMs <= 0) await this.#list(signal);
       cancelRelist = clock.after(this.#relistAtMs - clock.now().getTime(), () => {
         relist.abort();
       });
@@ -164,24 +168,33 @@ export class Reflector {
     if (!sameVersions(this.#objects, listed)) this.#owesReport = true;
     this.#objects = listed;
     this.#resourceVersion = resourceVersion;
+    this.#inDoubt = false;
     this.#settle();
     for (const { after, resolve } of this.#waiting) if (after < number) resolve();
     this.#waiting = this.#waiting.filter(({ after }) => after >= number);
   }
 
   async #watch(signal: AbortSignal): Promise<void> {
+    for await (const events of this.#openWatch(signal)) {
+      this.#stood = true;
+      for (const event of events) this.#take(event);
+      this.#settle();
+    }
+  }
+
+  /** Returns when a watch has stood. */
+  async #tryWatch(signal: AbortSignal): Promise<void> {
+    for await (const _ of this.#openWatch(signal)) return;
+  }
+
+  #openWatch(signal: AbortSignal): AsyncIterable<readonly WatchEvent[]> {
     const { api, random } = this.#options;
-    const batches = api.watch(this.#selection, {
+    return api.watch(this.#selection, {
       resourceVersion: this.#resourceVersion ?? '',
       timeoutSeconds: jittered(WATCH_SECONDS, JITTER, random()),
       idleMs: IDLE_MS,
       signal,
     });
-    for await (const events of batches) {
-      this.#stood = true;
-      for (const event of events) this.#take(event);
-      this.#settle();
-    }
   }
 
   #take({ type, object }: WatchEvent): void {
@@ -207,6 +220,7 @@ export class Reflector {
 
   #reportError(error: unknown): void {
     this.#owesReport = true;
+    this.#inDoubt = true;
     const what = `reading ${describeTarget(this.#selection)}`;
     this.#tell(error instanceof KubeError ? error : kubeErrorOfConnection(what, error));
   }

@@ -17,6 +17,7 @@ import {
   CLUSTER_FEDERATED_TRUST_DOMAINS,
   FederatedTrustDomainResources,
 } from '../../src/kubernetes/federated-trust-domains.ts';
+import type { Access } from '../fakes/fake-api-routes.ts';
 import { startFakeApiServer, type FakeApiServer } from '../fakes/fake-api-server.ts';
 import { startFakeControllerManager, type FakeControllerManager } from '../fakes/fake-controller-manager.ts';
 import { bundleOf, controllerManagerOf, EAST, peerOf, selecting, WEST } from '../federation/samples.ts';
@@ -208,6 +209,29 @@ describe('a broker beside spire-controller-manager', () => {
     await until('the bundle is gone', async () => (await side.spire.getFederatedBundle(WEST)) === undefined);
     assert.equal(await declared(), undefined);
     assert.deepEqual(await side.spire.listFederationRelationships(), []);
+  });
+
+  it('withdraws a ClusterFederatedTrustDomain that it made before it found that it may not watch them', async () => {
+    // It does not come to act on the object, so that nothing else of the peer is in SPIRE.
+    await (await startManager(controllerManagerOf())).stop();
+    const declared = () => api.get({ resource: CLUSTER_FEDERATED_TRUST_DOMAINS, name: 'west' });
+    const isTheirs = ({ resource }: Access) => resource === CLUSTER_FEDERATED_TRUST_DOMAINS.plural;
+    const isWatch = (access: Access) => access.verb === 'watch' && isTheirs(access);
+    // What the list said is known until the watch is refused, and that it is older than the object.
+    kube.fail(isWatch, async () => {
+      await until('declared', async () => (await declared()) !== undefined);
+      return 'Proceed' as const;
+    });
+    kube.isAllowed = (access) => !isWatch(access);
+    side.declare([web({ mode: 'Delegate' })]);
+    const broker = await side.startBroker(source, { cluster });
+    const isUnreadable = () => broker.status().unreadable.some(({ fact }) => fact === 'federatedTrustDomains');
+    await until('refused', async () => (await declared()) !== undefined && isUnreadable());
+    side.declare([]);
+    await until('held', () => side.reports.at(-1)?.plan.waitingRemovals.length === 1);
+    kube.isAllowed = () => true;
+    await until('it is forgotten', async () => (await side.spire.readManagedPeers()).size === 0);
+    assert.equal(await declared(), undefined);
   });
 
   it('is the same as without it where the API server knows nothing of it', async () => {

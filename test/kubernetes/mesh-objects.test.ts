@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, it } from 'node:test';
 import { systemClock } from '../../src/federation/clock.ts';
 import type { MeshObject, MeshObjectRef } from '../../src/federation/mesh-objects.ts';
 import type { CodedError } from '../../src/federation/ports.ts';
-import { openApiServer, type ApiServer } from '../../src/kubernetes/api-server.ts';
+import { FIELD_MANAGER, openApiServer, type ApiServer } from '../../src/kubernetes/api-server.ts';
 import { CONFIG_MAPS, SECRETS } from '../../src/kubernetes/core-resources.ts';
 import { MANAGED_BY } from '../../src/kubernetes/managed-by.ts';
 import { MeshResources } from '../../src/kubernetes/mesh-objects.ts';
@@ -71,6 +71,16 @@ describe('MeshResources', () => {
     edit(SHARED, { data: { mesh: 'theirs' } });
     await assert.rejects(objects.apply(SHARED, CONTENT), kubeError('KubeApplyConflict', 'kubectl-edit'));
     assert.deepEqual((await stored(SHARED))?.['data'], { mesh: 'theirs' });
+    const { data, otherManagers } = await objects.apply(SHARED, CONTENT, { takeBack: true });
+    assert.deepEqual([data, otherManagers], [CONTENT.data, []]);
+  });
+
+  it('takes back, too, what was written under our own name by other means than ours', async () => {
+    await objects.apply(SHARED, CONTENT);
+    edit(SHARED, { data: { mesh: 'restored' } }, FIELD_MANAGER);
+    await assert.rejects(objects.apply(SHARED, CONTENT), kubeError('KubeApplyConflict', FIELD_MANAGER));
+    const [found] = await objects.listOurs(SHARED.kind, SHARED.namespace);
+    assert.deepEqual(found?.otherManagers, [FIELD_MANAGER]);
     const { data, otherManagers } = await objects.apply(SHARED, CONTENT, { takeBack: true });
     assert.deepEqual([data, otherManagers], [CONTENT.data, []]);
   });

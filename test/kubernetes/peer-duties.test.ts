@@ -52,6 +52,7 @@ async function eventOf(rebootstrap: () => Promise<void>): Promise<string> {
           report([object]);
           await untilAborted(signal);
         },
+        readAnew: () => Promise.resolve(),
       },
       onRefresh: () => undefined,
       rebootstrap,

@@ -8,6 +8,7 @@ import { finalizerChange, UNFEDERATE, type FinalizerChange, type Pass } from '..
 import { Finalizers } from '../../src/kubernetes/finalizers.ts';
 import { judgeObjects, NO_MEMORY } from '../../src/kubernetes/judge-objects.ts';
 import type { KubeObject } from '../../src/kubernetes/kube-object.ts';
+import { FakeClock } from '../fakes/fake-clock.ts';
 import { startFakeApiServer, type FakeApiServer } from '../fakes/fake-api-server.ts';
 import { EAST, factsOf, NORTH, peerOf, WEST } from '../federation/samples.ts';
 import { DELETING, objectOf, specOf } from './peer-objects.ts';
@@ -129,6 +130,7 @@ describe('the finalizer’s patches', () => {
     finalizers = new Finalizers({
       api,
       clock: systemClock,
+      readAnew: () => Promise.resolve(),
       onError({ message }) {
         errors.push(message);
         onError();
@@ -149,9 +151,10 @@ describe('the finalizer’s patches', () => {
       { metadata: { name, finalizers: more }, spec: specOf(`${name}.example`) },
       'kubectl',
     );
+  const listed = () =>
+    judgeObjects(fake.store.list(PEERS, undefined) as unknown as KubeObject[], NO_MEMORY, EAST).objects;
   const note = () => {
-    const objects = fake.store.list(PEERS, undefined) as unknown as readonly KubeObject[];
-    finalizers.noteObjects(judgeObjects(objects, NO_MEMORY, EAST).objects);
+    finalizers.noteObjects(listed());
   };
   const finalizersOf = (name: string) => fake.store.get(placeOf(name)).metadata['finalizers'];
   /** Resolves at the first change that satisfies. */
@@ -199,10 +202,10 @@ describe('the finalizer’s patches', () => {
 
   it('are not made over a newer version of the object; its next change brings them', async () => {
     create('west');
-    const outdated = fake.store.list(PEERS, undefined) as unknown as readonly KubeObject[];
+    const outdated = listed();
     fake.store.patch(placeOf('west'), 'application/merge-patch+json', { metadata: { labels: { a: 'b' } } }, 'kubectl');
     const refused = patchAsked();
-    finalizers.noteObjects(judgeObjects(outdated, NO_MEMORY, EAST).objects);
+    finalizers.noteObjects(outdated);
     await refused;
     assert.equal(finalizersOf('west'), undefined);
     const added = changed(() => (finalizersOf('west') as string[] | undefined)?.includes(UNFEDERATE) === true);
@@ -210,6 +213,44 @@ describe('the finalizer’s patches', () => {
     await added;
     assert.deepEqual(errors, [], 'somebody else being faster is no error');
   });
+
+  it(
+    'are made over a newer version, too, when no watch tells of it: the objects are listed',
+    { timeout: 5_000 },
+    async () => {
+      create('west');
+      const outdated = listed();
+      fake.store.patch(
+        placeOf('west'),
+        'application/merge-patch+json',
+        { metadata: { labels: { a: 'b' } } },
+        'kubectl',
+      );
+      const clock = new FakeClock();
+      let lists = 0;
+      const blind = new Finalizers({
+        api,
+        clock,
+        readAnew: () => {
+          lists += 1;
+          blind.noteObjects(listed());
+          return Promise.resolve();
+        },
+        onError: () => undefined,
+      });
+      const ended = blind.run(stop.signal);
+      const added = changed(() => (finalizersOf('west') as string[] | undefined)?.includes(UNFEDERATE) === true);
+      blind.noteObjects(outdated);
+      while (clock.pending === 0 && !stop.signal.aborted) await new Promise((resolve) => setImmediate(resolve));
+      clock.advance(4_999);
+      assert.equal(lists, 0);
+      clock.advance(1);
+      await added;
+      assert.equal(lists, 1);
+      stop.abort();
+      await ended;
+    },
+  );
 
   it('that are not allowed are told, and tried again with the next change', async () => {
     fake.isAllowed = ({ verb }) => verb !== 'patch';

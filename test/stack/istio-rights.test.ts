@@ -92,7 +92,7 @@ describe('a broker beside a mesh, without one of its rights', () => {
   const loses = (istio: 'shared-config' | 'patch-base', rows: typeof KEEPING_ROWS) => {
     for (const row of rows) {
       it(`${keyOf(row)}: ${row.stops}, no more`, async () => {
-        await using world = new MeshRightsWorld({ admin, kubeconfig, west, istio }, row);
+        await using world = new MeshRightsWorld({ kube, admin, kubeconfig, west, istio }, row);
         await world.start();
         await eventually('the condition asks for it', () => world.seesSign(), { timeoutMs: 20_000, intervalMs: 50 });
         await world.changeByOthers();

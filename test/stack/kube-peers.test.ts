@@ -59,7 +59,12 @@ describe('PeerTrustDomain objects on a real API server', () => {
       onReading: () => undefined,
       onFault,
     });
-    finalizers = new Finalizers({ api, clock, onError: (error) => faults.push(error) });
+    finalizers = new Finalizers({
+      api,
+      clock,
+      readAnew: (signal) => resources.readAnew(signal),
+      onError: (error) => faults.push(error),
+    });
     const sources = new BootstrapSources({
       api,
       clock,

@@ -12,6 +12,7 @@ import type { KeepingRow, MeshDuty } from '../../deploy/mesh-right-rows.ts';
 import { Cleanup } from './cleanup.ts';
 import { eventually } from './eventually.ts';
 import { startInProcess, type Endpoint } from './in-process-broker.ts';
+import type { KubeApiServer } from './kube-api-server.ts';
 import { NAMESPACE, setRight } from './role-rights.ts';
 import { tempFolder } from './temp-folder.ts';
 
@@ -45,6 +46,7 @@ const AT_ONCE = {
 };
 
 interface MeshGround {
+  readonly kube: KubeApiServer;
   readonly admin: ApiServer;
   readonly kubeconfig: string;
   readonly west: Endpoint;
@@ -106,11 +108,14 @@ export class MeshRightsWorld implements AsyncDisposable {
 
   /** A watch that fails leaves what the list said; what others change after that is not undone. */
   async changeByOthers(): Promise<void> {
-    const { admin } = this.#ground;
+    const { kube, admin } = this.#ground;
     for (const ref of [this.#meshConfig, CA_OBJECT]) {
       const object = await admin.get(ref);
-      const data = Object.keys(object?.['data'] ?? {}).map((key) => [key, BASE_MESH]);
-      if (object !== undefined) await admin.mergePatch(ref, { data: Object.fromEntries(data) as object });
+      if (object === undefined) continue;
+      const data = Object.keys(object['data'] ?? {}).map((key) => [key, BASE_MESH]);
+      const patch = JSON.stringify({ data: Object.fromEntries(data) as object });
+      const place = [ref.resource.plural, ref.name, `--namespace=${ref.namespace ?? ''}`];
+      await kube.kubectl(['patch', ...place, '--type=merge', '--field-manager=kubectl-edit', '-p', patch]);
     }
   }
 
