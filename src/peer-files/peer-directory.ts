@@ -90,8 +90,11 @@ export class PeerDirectory implements PeerSource {
 
   /** Undefined while the directory is as the mark says: the signature of what was reported, or its error. */
   async #changeSince(mark: string | undefined, signal: AbortSignal): Promise<Change | undefined> {
+    const { clock } = this.#options;
     try {
-      const { signature } = await readSignature(this.#directory);
+      // Between two renames that exchange directories there is none.
+      const seen = await readSignature(this.#directory).catch(() => sleep(clock, SETTLE_MS, signal));
+      const { signature } = seen ?? (await readSignature(this.#directory));
       if (signature === mark) return undefined;
       const settled = await this.#settle(signal);
       return settled === undefined ? undefined : { mark: settled.signature, result: this.#judge(settled) };
