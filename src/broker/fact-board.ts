@@ -9,6 +9,7 @@ import type {
   ClusterFederatedTrustDomain,
   ClusterSpiffeId,
   ControllerManager,
+  ControllerManagerSite,
   FederationRelationship,
   ManagedPeers,
   RegistrationEntry,
@@ -29,6 +30,7 @@ interface OptionalValues {
   readonly clusterSpiffeIds: readonly ClusterSpiffeId[];
   readonly federatedTrustDomains: readonly ClusterFederatedTrustDomain[];
   readonly controllerManager: ControllerManager;
+  readonly controllerManagerSite: ControllerManagerSite;
   readonly mesh: readonly MeshStanding[];
 }
 
@@ -55,6 +57,7 @@ export class FactBoard {
     clusterSpiffeIds: undefined,
     federatedTrustDomains: undefined,
     controllerManager: undefined,
+    controllerManagerSite: undefined,
     mesh: undefined,
   };
   #stored: Facts['stored'];

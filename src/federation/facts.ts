@@ -10,6 +10,7 @@ import type {
   ClusterSpiffeId,
   CodedError,
   ControllerManager,
+  ControllerManagerSite,
   FederationRelationship,
   ManagedPeers,
   RegistrationEntry,
@@ -86,6 +87,8 @@ export interface Facts {
   readonly clusterSpiffeIds: Fact<readonly ClusterSpiffeId[]> | undefined;
   readonly federatedTrustDomains: Fact<readonly ClusterFederatedTrustDomain[]> | undefined;
   readonly controllerManager: Fact<ControllerManager> | undefined;
+  /** Undefined: nobody said where to look. Nothing is decided by it: it is told. */
+  readonly controllerManagerSite: Fact<ControllerManagerSite> | undefined;
   /** Of the peers that ask for something in a mesh; undefined: no mesh is written for. */
   readonly mesh: Fact<readonly MeshStanding[]> | undefined;
   readonly fetched: ReadonlyMap<TrustDomain, FetchFact>;
