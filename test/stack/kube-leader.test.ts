@@ -4,7 +4,7 @@ import { after, before, describe, it } from 'node:test';
 import type { BrokerStatus } from '../../src/broker/status.ts';
 import { parseTrustDomain } from '../../src/bundle/trust-domain.ts';
 import type { SpireServerClient } from '../../src/spire/spire-server.ts';
-import { declarationOf, startBroker, type Broker } from './harness/broker.ts';
+import { declarationOf, startBroker, type Broker, type BrokerFlags } from './harness/broker.ts';
 import { Cleanup } from './harness/cleanup.ts';
 import { eventually } from './harness/eventually.ts';
 import { startKubeProxy, type KubeProxy, type PeerWrite } from './harness/kube-proxy.ts';
@@ -58,24 +58,32 @@ describe('replicas of the broker on real SPIRE and a real API server', () => {
   before(async () => {
     [side, west, south] = await Promise.all([
       startKubeSide(cleanup, 'east.test', {
-        replicas: 2,
+        replicas: 0,
         flags: { 'lease-duration-seconds': SHORT_LEASE_SECONDS },
         flagsFor: async ({ server, kube }) => {
           spireProxy = await startSpireProxy(cleanup, server.folder, server.socketPath);
           kubeProxy = await startKubeProxy(cleanup, kube);
-          return { 'spire-socket': spireProxy.socketPath, kubeconfig: kubeProxy.kubeconfigPath };
+          return { 'spire-socket': spireProxy.socketPath };
         },
       }),
       startPeer('west.test'),
       startPeer('south.test'),
     ]);
     api = openApi(cleanup, side.server);
+    for (let count = 1; count <= 2; count++) await addReplica();
   });
   after(() => cleanup.run());
 
   async function startPeer(trustDomain: string): Promise<Peer> {
     const server = await startSpireServer(cleanup, trustDomain);
     return { server, broker: await startBroker(cleanup, server), api: openApi(cleanup, server) };
+  }
+
+  const identityOf = (index: number) => `replica-${index + 1}`;
+
+  function addReplica(flags: BrokerFlags = {}): Promise<Broker> {
+    const kubeconfig = kubeProxy.kubeconfigOf(identityOf(side.replicas.length));
+    return side.addReplica({ ...flags, kubeconfig });
   }
 
   async function federate(name: string, { server, broker }: Peer): Promise<void> {
@@ -212,9 +220,15 @@ describe('replicas of the broker on real SPIRE and a real API server', () => {
     await side.remove('west');
     await eventually('the object is gone', async () => (await side.object('west')) === undefined);
     await side.waitForObject('south');
+    const [spireWrites, asked] = [spireProxy.writes.length, kubeProxy.changesAsked.length];
     process.kill(hung.pid(), 'SIGCONT');
     await stepsBack(hung);
     await staysFederatedWith(south);
+    assert.deepEqual(spireProxy.writes.slice(spireWrites), [], 'SPIRE');
+    const itsFrom = (start: number) =>
+      kubeProxy.changesAsked.slice(start).filter(({ who }) => who === identityOf(side.replicas.indexOf(hung)));
+    assert.notEqual(itsFrom(0).length, 0, 'while it led');
+    assert.deepEqual(itsFrom(asked), [], 'the API server');
   });
 
   async function stepsBack(replica: Broker): Promise<void> {
@@ -238,7 +252,7 @@ describe('replicas of the broker on real SPIRE and a real API server', () => {
   it('hand over within two seconds when one is asked to end, and within its Lease when it is killed', async (test) => {
     await Promise.all(side.replicas.map((replica) => replica.end()));
     const settings = { 'lease-duration-seconds': DEFAULT_LEASE_MS / 1_000 };
-    const pair = [await side.addReplica(settings), await side.addReplica(settings)];
+    const pair = [await addReplica(settings), await addReplica(settings)];
     for (const { how, withinMs } of [
       { how: 'end', withinMs: HAND_OVER_MS },
       { how: 'kill', withinMs: DEFAULT_LEASE_MS + DEFAULT_CANDIDATE_MS },
