@@ -12,7 +12,8 @@ const CONTROLLER_MANAGER =
 const NEEDS: Readonly<Record<Duty, readonly Duty[]>> = {
   'one replica leads': [],
   'declarations are read': ['one replica leads'],
-  'declarations take effect': ['declarations are read'],
+  // The finalizer goes on the newest version of the object, which may have its status first.
+  'declarations take effect': ['declarations are read', 'new declarations are seen'],
   'new declarations are seen': ['declarations are read'],
   // It is written over the newest version of the object, which has the finalizer.
   'status is written': ['new declarations are seen'],
