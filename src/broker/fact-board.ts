@@ -18,6 +18,7 @@ import type {
   ClusterFederatedTrustDomain,
   ClusterSpiffeId,
   ControllerManager,
+  ControllerManagerSite,
   FederationRelationship,
   ManagedPeers,
   RegistrationEntry,
@@ -38,6 +39,7 @@ interface OptionalValues {
   readonly clusterSpiffeIds: readonly ClusterSpiffeId[];
   readonly federatedTrustDomains: readonly ClusterFederatedTrustDomain[];
   readonly controllerManager: ControllerManager;
+  readonly controllerManagerSite: ControllerManagerSite;
   readonly mesh: readonly MeshStanding[];
   readonly localAuthorities: LocalAuthorityStates;
 }
@@ -65,6 +67,7 @@ export class FactBoard {
     clusterSpiffeIds: undefined,
     federatedTrustDomains: undefined,
     controllerManager: undefined,
+    controllerManagerSite: undefined,
     mesh: undefined,
     localAuthorities: undefined,
   };

@@ -8,6 +8,8 @@ import type {
   ClusterSpiffeIds,
   ControllerManager,
   ControllerManagerSettings,
+  ControllerManagerSite,
+  ControllerManagerSites,
   Report,
 } from '../federation/ports.ts';
 import type { ClusterWriters } from './apply-cluster.ts';
@@ -18,6 +20,7 @@ export interface ClusterParts {
   readonly clusterSpiffeIds: ClusterSpiffeIds;
   readonly federatedTrustDomains: ClusterFederatedTrustDomains;
   readonly controllerManager: ControllerManagerSettings;
+  readonly controllerManagerSite: ControllerManagerSites;
 }
 
 /** What of it is read. */
@@ -30,7 +33,7 @@ const NOT_READ = { code: 'NotReadYet', message: 'not read yet' };
  * there: this is on the board when the call returns.
  */
 export async function watchCluster(
-  { clusterSpiffeIds, federatedTrustDomains, controllerManager }: Watched,
+  { clusterSpiffeIds, federatedTrustDomains, controllerManager, controllerManagerSite }: Watched,
   board: FactBoard,
   clock: Clock,
   signal: AbortSignal,
@@ -52,11 +55,15 @@ export async function watchCluster(
     controllerManager: reporting<ControllerManager>((fact) => {
       board.replaceOptional('controllerManager', fact);
     }),
+    controllerManagerSite: reporting<ControllerManagerSite>((fact) => {
+      board.replaceOptional('controllerManagerSite', fact);
+    }),
   };
   await Promise.all([
     clusterSpiffeIds.watch(reports.clusterSpiffeIds, signal),
     federatedTrustDomains.watch(reports.federatedTrustDomains, signal),
     controllerManager.watch(reports.controllerManager, signal),
+    controllerManagerSite.watch(reports.controllerManagerSite, signal),
   ]);
 }
 

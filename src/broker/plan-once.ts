@@ -63,12 +63,13 @@ export async function planOnce(parts: PlanParts, signal: AbortSignal): Promise<P
 
 /** The first answer to each question. */
 async function readCluster(parts: ClusterParts, board: FactBoard, signal: AbortSignal): Promise<void> {
-  const { clusterSpiffeIds, federatedTrustDomains, controllerManager } = parts;
+  const { clusterSpiffeIds, federatedTrustDomains, controllerManager, controllerManagerSite } = parts;
   await watchCluster(
     {
       clusterSpiffeIds: onlyFirst(clusterSpiffeIds),
       federatedTrustDomains: onlyFirst(federatedTrustDomains),
       controllerManager: onlyFirst(controllerManager),
+      controllerManagerSite: onlyFirst(controllerManagerSite),
     },
     board,
     systemClock,

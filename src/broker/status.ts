@@ -3,6 +3,10 @@ import { bundleDigest, type Bundle } from '../bundle/bundle.ts';
 import { summarizeRoot } from '../bundle/certificate.ts';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
 import type { Notice, Verdict } from '../federation/acceptance.ts';
+import {
+  controllerManagerStanding,
+  type ControllerManagerStanding,
+} from '../federation/controller-manager-standing.ts';
 import { conditionsOf, type Condition } from '../federation/conditions.ts';
 import { indexEntries } from '../federation/entry-index.ts';
 import type { Fact, Facts, FetchFact } from '../federation/facts.ts';
@@ -24,6 +28,8 @@ export interface BrokerStatus {
   readonly heldBecause?: string;
   /** No longer declared, and waiting for others before their bundle goes. */
   readonly waitingRemovals: readonly WaitingRemoval[];
+  /** Absent without spire-controller-manager, and where nobody said where to look for it. */
+  readonly controllerManager?: ControllerManagerStanding;
   /** Absent where no mesh is written for, and before it was looked at. */
   readonly mesh?: MeshStatus;
 }
@@ -92,6 +98,7 @@ const READ_FACTS = [
 export function liveStatus(input: StatusInput): LiveStatus {
   const { trustDomain, facts, lastPass, lastMesh } = input;
   const plan = lastPass?.plan;
+  const controllerManager = controllerManagerStanding(facts);
   const heldBecause = facts.declared.state === 'Known' ? facts.declared.value.incompleteBecause : undefined;
   return {
     trustDomain,
@@ -105,6 +112,7 @@ export function liveStatus(input: StatusInput): LiveStatus {
     heldRemovals: plan?.heldRemovals ?? [],
     waitingRemovals: plan?.waitingRemovals ?? [],
     ...(heldBecause !== undefined && { heldBecause }),
+    ...(controllerManager !== undefined && { controllerManager }),
     ...(lastMesh !== undefined && { mesh: meshStatus(lastMesh) }),
   };
 }

@@ -6,6 +6,7 @@ import { systemClock } from '../federation/clock.ts';
 import type { ApiServer } from '../kubernetes/api-server.ts';
 import { ClusterSpiffeIdResources } from '../kubernetes/cluster-spiffeids.ts';
 import { ControllerManagerConfig } from '../kubernetes/controller-manager.ts';
+import { ControllerManagerWorkloads } from '../kubernetes/controller-manager-workloads.ts';
 import { FederatedTrustDomainResources } from '../kubernetes/federated-trust-domains.ts';
 
 export interface ClusterPartsOptions {
@@ -22,5 +23,6 @@ export function clusterParts(api: ApiServer, { config, trustDomain, onFault }: C
     clusterSpiffeIds: new ClusterSpiffeIdResources(options),
     federatedTrustDomains: new FederatedTrustDomainResources(options),
     controllerManager: new ControllerManagerConfig({ ...options, ownTrustDomain: trustDomain, configMap }),
+    controllerManagerSite: new ControllerManagerWorkloads({ ...options, configMap }),
   };
 }

@@ -6,7 +6,9 @@ import { planMeshOnce } from '../broker/plan-mesh-once.ts';
 import { planOnce, type PlannedOnce } from '../broker/plan-once.ts';
 import { createBundleSource } from '../bundle-endpoint/fetch-bundle.ts';
 import type { PeerPlan, Step } from '../federation/plan.ts';
+import { controllerManagerStanding } from '../federation/controller-manager-standing.ts';
 import { wantsJson, type Command } from './command.ts';
+import { controllerManagerLine } from './controller-manager-line.ts';
 import { readDeclaredPeers } from './declared-peers.ts';
 import { meshPlanLines } from './mesh-lines.ts';
 import { brokerSettings, connectSpire, fetchLimits } from './wiring.ts';
@@ -49,10 +51,13 @@ export const planCommand: Command = {
 };
 
 function planText({ facts, plan }: PlannedOnce, mesh: MeshReport | undefined): string {
-  const unreadable = Object.entries({ ...facts }).flatMap(([name, fact]: [string, unknown]) => {
-    const { state, message } = (fact ?? {}) as { readonly state?: string; readonly message?: string };
-    return state === 'Unreadable' ? [`! ${name} cannot be read: ${message ?? ''}`] : [];
-  });
+  const manager = controllerManagerStanding(facts);
+  const unreadable = Object.entries({ ...facts, controllerManagerSite: undefined }).flatMap(
+    ([name, fact]: [string, unknown]) => {
+      const { state, message } = (fact ?? {}) as { readonly state?: string; readonly message?: string };
+      return state === 'Unreadable' ? [`! ${name} cannot be read: ${message ?? ''}`] : [];
+    },
+  );
   const kept = plan.heldRemovals.map((name) => `! ${name} is not declared any more but kept`);
   const waiting = plan.waitingRemovals.map(
     ({ trustDomain, message }) => `! ${trustDomain} goes, but waits: ${message}`,
@@ -61,6 +66,7 @@ function planText({ facts, plan }: PlannedOnce, mesh: MeshReport | undefined): s
   const summary = steps.length === 0 ? ['nothing to change'] : steps.map((line) => line);
   return [
     ...unreadable,
+    ...(manager === undefined ? [] : [controllerManagerLine(manager)]),
     ...plan.peers.map((peer) => peerLine(peer, facts)),
     ...kept,
     ...waiting,
@@ -143,6 +149,7 @@ function planJson({ facts, plan }: PlannedOnce, mesh: MeshReport | undefined): s
       otherWriter,
       failure: facts.fetched.get(peer.trustDomain)?.failure,
     })),
+    controllerManager: controllerManagerStanding(facts),
     removed: plan.removed,
     heldRemovals: plan.heldRemovals,
     ...(mesh !== undefined && {

@@ -3,6 +3,7 @@ import { request } from 'node:http';
 import type { BrokerStatus, PeerStatus } from '../broker/status.ts';
 import type { StartingStatus } from './admin-pages.ts';
 import { wantsJson, type Command } from './command.ts';
+import { controllerManagerLine } from './controller-manager-line.ts';
 import { meshStatusLines } from './mesh-lines.ts';
 import { table } from './table.ts';
 
@@ -46,10 +47,11 @@ export function statusText(status: BrokerStatus | StartingStatus): string {
       .filter((condition) => condition.status !== 'True' && condition.type !== 'Ready')
       .map(({ type, reason, message }) => `  ${name} ${type} (${reason}): ${message}`),
   );
+  const manager = status.controllerManager === undefined ? [] : [controllerManagerLine(status.controllerManager)];
   const mesh = status.mesh === undefined ? [] : meshStatusLines(status.mesh);
   if (status.peers.length === 0)
     lines.push(status.unreadable.length === 0 ? 'no peer is declared' : 'no peer is known');
-  const notes = [...problems, ...mesh];
+  const notes = [...problems, ...manager, ...mesh];
   return [...lines, ...(notes.length > 0 ? ['', ...notes] : [])].join('\n') + '\n';
 }
 

@@ -12,6 +12,7 @@ import type {
   ClusterSpiffeId,
   CodedError,
   ControllerManager,
+  ControllerManagerSite,
   FederationRelationship,
   ManagedPeers,
   RegistrationEntry,
@@ -94,6 +95,8 @@ export interface Facts {
   readonly clusterSpiffeIds: Fact<readonly ClusterSpiffeId[]> | undefined;
   readonly federatedTrustDomains: Fact<readonly ClusterFederatedTrustDomain[]> | undefined;
   readonly controllerManager: Fact<ControllerManager> | undefined;
+  /** Undefined: nobody said where to look. Nothing is decided by it: it is told. */
+  readonly controllerManagerSite: Fact<ControllerManagerSite> | undefined;
   /** Of the peers that ask for something in a mesh; undefined: no mesh is written for. */
   readonly mesh: Fact<readonly MeshStanding[]> | undefined;
   /** Those that sign for our own trust domain; undefined: they are not looked at. */

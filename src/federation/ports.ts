@@ -88,6 +88,28 @@ export interface ControllerManager {
   readonly watchClassless: boolean;
 }
 
+/** Where spire-controller-manager is looked for, and what of it is found there. */
+export interface ControllerManagerSite {
+  readonly namespace: string;
+  /** The ConfigMap that we read its settings of. */
+  readonly configMap: string;
+  /** Sorted by kind and name. */
+  readonly workloads: readonly ControllerManagerWorkload[];
+}
+
+/** A Deployment or StatefulSet with a container of spire-controller-manager: in the usual charts that of spire-server. */
+export interface ControllerManagerWorkload {
+  readonly kind: 'Deployment' | 'StatefulSet';
+  readonly name: string;
+  readonly image: string;
+  /** Of the container, as the pod template has them. */
+  readonly arguments: readonly string[];
+  /** Of those that it mounts, the names. */
+  readonly configMaps: readonly string[];
+  readonly replicas: number;
+  readonly readyReplicas: number;
+}
+
 /** An X.509-SVID as SPIRE mints it. */
 export interface MintedX509Svid {
   /** Leaf first, DER. */
@@ -235,4 +257,10 @@ export interface ClusterFederatedTrustDomains {
 export interface ControllerManagerSettings {
   /** Reports them now and again and again, until the signal aborts. */
   watch(report: Report<ControllerManager>, signal: AbortSignal): Promise<void>;
+}
+
+/** Where spire-controller-manager runs. */
+export interface ControllerManagerSites {
+  /** Reports it now and again and again, until the signal aborts; undefined when nobody said where to look. */
+  watch(report: Report<ControllerManagerSite>, signal: AbortSignal): Promise<void>;
 }

@@ -2,22 +2,18 @@
 // spire.spiffe.io/v1alpha1)
 import { parse } from 'yaml';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
-import { sleep, type Clock } from '../federation/clock.ts';
+import type { Clock } from '../federation/clock.ts';
 import type { CodedError, ControllerManager, ControllerManagerSettings, Report } from '../federation/ports.ts';
 import type { ApiServer } from './api-server.ts';
 import { CLUSTER_SPIFFE_IDS } from './cluster-spiffeids.ts';
 import { CONFIG_MAPS } from './core-resources.ts';
-import { isKubeError, KubeError, type KubeErrorCode } from './kube-error.ts';
+import { isKubeError, KubeError } from './kube-error.ts';
 import { describeTarget } from './kube-object.ts';
 import { fieldsOf, textOf } from './object-fields.ts';
+import { readAgain } from './read-again.ts';
 
 /** As in its own manifests and in helm-charts-hardened. */
 export const CONTROLLER_MANAGER_CONFIG_KEY = 'controller-manager-config.yaml';
-
-/** Its ConfigMap takes effect with a restart of its pod only, so a rare look is enough. */
-const READ_EVERY_MS = 30_000;
-/** While its settings are not known no peer is taken up: what was missing is seen soon after it is there. */
-const READ_AGAIN_MS = 5_000;
 
 /** Which tells "no such object" from "no such resource". */
 const NO_OBJECT = 'fedbroker-preflight';
@@ -41,19 +37,6 @@ export class ControllerManagerError extends Error implements CodedError {
   }
 }
 
-/** They say nothing about its settings, so that those read before stay what is known. */
-const PASSING: ReadonlySet<KubeErrorCode> = new Set([
-  'KubeUnreachable',
-  'KubeTlsFailed',
-  'KubeConnectionLost',
-  'KubeDeadlineExceeded',
-  'KubeCancelled',
-  'KubeUnauthorized',
-  'KubeThrottled',
-  'KubeServerError',
-  'KubeAnswerInvalid',
-] satisfies KubeErrorCode[]);
-
 export class ControllerManagerConfig implements ControllerManagerSettings {
   readonly #options: ControllerManagerOptions;
 
@@ -62,23 +45,9 @@ export class ControllerManagerConfig implements ControllerManagerSettings {
   }
 
   /** Undefined is reported while the API server serves no ClusterSPIFFEIDs: it cannot run then. */
-  async watch(report: Report<ControllerManager>, signal: AbortSignal): Promise<void> {
+  watch(report: Report<ControllerManager>, signal: AbortSignal): Promise<void> {
     const { clock } = this.#options;
-    let reported = false;
-    for (;;) {
-      let pauseMs = READ_EVERY_MS;
-      try {
-        report(await this.read(signal));
-        reported = true;
-      } catch (error) {
-        pauseMs = READ_AGAIN_MS;
-        if (!(error instanceof KubeError) && !(error instanceof ControllerManagerError)) throw error;
-        const passing = error instanceof KubeError && PASSING.has(error.code);
-        if (!signal.aborted && !(passing && reported)) report(error);
-      }
-      if (signal.aborted) return;
-      await sleep(clock, pauseMs, signal);
-    }
+    return readAgain((until) => this.read(until), report, { clock, signal, isAnswer });
   }
 
   /** @throws KubeError, ControllerManagerError */
@@ -105,6 +74,10 @@ export class ControllerManagerConfig implements ControllerManagerSettings {
     }
     return parseControllerManagerConfig(text, ownTrustDomain);
   }
+}
+
+function isAnswer(error: unknown): error is KubeError | ControllerManagerError {
+  return error instanceof KubeError || error instanceof ControllerManagerError;
 }
 
 async function servesItsResources(api: Pick<ApiServer, 'get'>, signal: AbortSignal): Promise<boolean> {

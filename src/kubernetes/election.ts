@@ -9,7 +9,7 @@ import { heldLease, leaseRecordOf, LEASES, newLease, releasedLease, signOfLife }
 import { Tenure } from './tenure.ts';
 
 export interface ElectionTimes {
-  /** Without a sign of life for so long, a leader is replaced. */
+  /** Without a sign of life a leader is replaced within this time. */
   readonly leaseDurationMs: number;
   /** A leader that could not renew for so long stops by itself: shorter, so that it has stopped before it is replaced. */
   readonly renewDeadlineMs: number;
@@ -63,6 +63,11 @@ export async function runElection(options: ElectionOptions, lead: Lead, signal: 
 }
 
 const JITTER = 0.2;
+/**
+ * Share of a Lease's duration without a sign of life after which it is free. The leader has stopped by itself after two
+ * thirds; what is left is for candidates, who learn of a sign of life by one look and of its absence by the next.
+ */
+const FREE_AFTER = 0.8;
 
 interface Won {
   readonly tenure: Tenure;
@@ -190,7 +195,8 @@ class Election {
     this.#setLeader(record.holder);
     this.#expired = false;
     this.#cancelExpiry();
-    this.#cancelExpiry = this.#options.clock.after(record.durationMs ?? this.#times.leaseDurationMs, () => {
+    const durationMs = record.durationMs ?? this.#times.leaseDurationMs;
+    this.#cancelExpiry = this.#options.clock.after(durationMs * FREE_AFTER, () => {
       this.#expired = true;
     });
   }

@@ -1,16 +1,9 @@
 // With what settings does istiod run? (its Deployments, `app=istiod`; charts of Istio 1.18 to 1.31)
 import type { IstiodDeployment } from '../federation/mesh-survey.ts';
-import type { KubeObject, Resource } from './kube-object.ts';
-import { fieldsOf, textOf } from './object-fields.ts';
+import type { KubeObject } from './kube-object.ts';
+import { textOf } from './object-fields.ts';
 import { containersOf, environmentOf } from './pod-template.ts';
-
-export const DEPLOYMENTS: Resource = {
-  group: 'apps',
-  version: 'v1',
-  plural: 'deployments',
-  kind: 'Deployment',
-  namespaced: true,
-};
+import { podSpecOf } from './workload-object.ts';
 
 export const ISTIOD_LABELS = 'app=istiod';
 
@@ -22,9 +15,9 @@ const VARIABLES: ReadonlySet<string> = new Set([
   'PILOT_ENABLE_CA_CRL',
 ]);
 
-export function istiodDeploymentOf({ metadata, ...object }: KubeObject): IstiodDeployment {
-  const template = fieldsOf(fieldsOf(object['spec'])['template']);
-  const variables = containersOf(template['spec'])
+export function istiodDeploymentOf(object: KubeObject): IstiodDeployment {
+  const { metadata } = object;
+  const variables = containersOf(podSpecOf(object))
     .flatMap(environmentOf)
     .filter(({ name }) => VARIABLES.has(name));
   return {

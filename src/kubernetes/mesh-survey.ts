@@ -15,12 +15,13 @@ import {
   SERVICE_ENTRIES,
   serviceEntryOf,
 } from './istio-resources.ts';
-import { DEPLOYMENTS, ISTIOD_LABELS, istiodDeploymentOf } from './istiod-deployment.ts';
+import { ISTIOD_LABELS, istiodDeploymentOf } from './istiod-deployment.ts';
 import { KubeError } from './kube-error.ts';
 import { describeTarget, type KubeObject, type Resource, type Selection } from './kube-object.ts';
 import { AMBIENT_LABEL, readPods, type PodsSeen } from './mesh-proxies.ts';
 import { fieldsOf, textsOf } from './object-fields.ts';
 import { parseSpireAgentConfig } from './spire-agent-config.ts';
+import { DEPLOYMENTS } from './workload-object.ts';
 
 export interface MeshSurveyOptions {
   readonly api: Pick<ApiServer, 'get' | 'pages'>;

@@ -28,6 +28,16 @@ export function volumeAt(podSpec: unknown, { volumeMounts }: Fields, path: RegEx
   return mount && listOf(fieldsOf(podSpec)['volumes']).find(({ name }) => name === mount['name']);
 }
 
+/** Names of the ConfigMaps that the container mounts, whole or in part, each once. */
+export function configMapsOf(podSpec: unknown, { volumeMounts }: Fields): readonly string[] {
+  const mounted = new Set(listOf(volumeMounts).map(({ name }) => name));
+  const names = listOf(fieldsOf(podSpec)['volumes'])
+    .filter(({ name }) => mounted.has(name))
+    .flatMap((volume) => [volume, ...listOf(fieldsOf(volume['projected'])['sources'])])
+    .flatMap(({ configMap }) => textOf(fieldsOf(configMap)['name']) ?? []);
+  return [...new Set(names)];
+}
+
 export function listOf(value: unknown): readonly Fields[] {
   return Array.isArray(value) ? value.map(fieldsOf) : [];
 }

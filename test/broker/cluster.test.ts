@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import type { ClusterParts } from '../../src/broker/gather-cluster.ts';
+import { writtenStatus } from '../../src/broker/status.ts';
+import { statusText } from '../../src/cli/status.ts';
 import { systemClock } from '../../src/federation/clock.ts';
 import type { ControllerManager } from '../../src/federation/ports.ts';
 import type { Peer } from '../../src/federation/relationship.ts';
@@ -12,12 +14,14 @@ import {
   ClusterSpiffeIdResources,
 } from '../../src/kubernetes/cluster-spiffeids.ts';
 import { ControllerManagerConfig } from '../../src/kubernetes/controller-manager.ts';
+import { ControllerManagerWorkloads } from '../../src/kubernetes/controller-manager-workloads.ts';
 import { CONFIG_MAPS } from '../../src/kubernetes/core-resources.ts';
 import {
   CLUSTER_FEDERATED_TRUST_DOMAINS,
   FederatedTrustDomainResources,
 } from '../../src/kubernetes/federated-trust-domains.ts';
 import type { Access } from '../fakes/fake-api-routes.ts';
+import { DEPLOYMENTS, STATEFUL_SETS } from '../../src/kubernetes/workload-object.ts';
 import { startFakeApiServer, type FakeApiServer } from '../fakes/fake-api-server.ts';
 import { startFakeControllerManager, type FakeControllerManager } from '../fakes/fake-controller-manager.ts';
 import { bundleOf, controllerManagerOf, EAST, peerOf, selecting, WEST } from '../federation/samples.ts';
@@ -60,6 +64,7 @@ describe('a broker beside spire-controller-manager', () => {
         ownTrustDomain: EAST,
         configMap: CONFIG,
       }),
+      controllerManagerSite: new ControllerManagerWorkloads({ ...parts, configMap: CONFIG }),
     };
   });
   afterEach(async () => {
@@ -124,6 +129,19 @@ describe('a broker beside spire-controller-manager', () => {
     assert.deepEqual(await readObject('api'), { names: undefined, added: undefined });
     await until('it is forgotten', async () => (await side.spire.readManagedPeers()).size === 0);
     assert.deepEqual(beside.failures, []);
+  });
+
+  it('says where the controller-manager runs, and waits for nothing of that', async () => {
+    await startManager(controllerManagerOf());
+    for (const resource of [DEPLOYMENTS, STATEFUL_SETS]) kube.serve(resource);
+    kube.isAllowed = ({ resource }) => resource !== 'deployments';
+    side.declare([web()]);
+    const broker = await side.startBroker(source, { cluster });
+    await until('ready', () => readiness(side.peer(WEST)) === 'True Ready');
+    const status = () => writtenStatus(broker.status());
+    await until('refused', () => status().controllerManager?.message.includes('grant verb "list"'));
+    assert.deepEqual(status().unreadable, []);
+    assert.match(statusText(status()), /^spire-controller-manager \(Unknown\): it is not known whether it runs: /m);
   });
 
   it('leaves the entries of the controller-manager alone and says what to choose instead', async () => {
@@ -245,6 +263,7 @@ describe('a broker beside spire-controller-manager', () => {
         clusterSpiffeIds: new ClusterSpiffeIdResources(parts),
         federatedTrustDomains: new FederatedTrustDomainResources(parts),
         controllerManager: new ControllerManagerConfig({ ...parts, ownTrustDomain: EAST, configMap: undefined }),
+        controllerManagerSite: new ControllerManagerWorkloads({ ...parts, configMap: undefined }),
       },
     });
     await until('linked', async () => (await side.links(entry))?.includes(WEST));

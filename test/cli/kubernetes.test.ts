@@ -6,9 +6,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { serializeBundle } from '../../src/bundle/bundle-document.ts';
+import type { ControllerManagerStanding } from '../../src/federation/controller-manager-standing.ts';
 import { CLUSTER_SPIFFE_IDS } from '../../src/kubernetes/cluster-spiffeids.ts';
 import { CONFIG_MAPS } from '../../src/kubernetes/core-resources.ts';
 import { CLUSTER_FEDERATED_TRUST_DOMAINS } from '../../src/kubernetes/federated-trust-domains.ts';
+import type { Resource } from '../../src/kubernetes/kube-object.ts';
+import { DEPLOYMENTS, STATEFUL_SETS } from '../../src/kubernetes/workload-object.ts';
 import { startSide, type Side } from '../broker/side.ts';
 import { makeRoot, makeSvid } from '../fakes/fake-ca.ts';
 import { startFakeApiServer, type FakeApiServer } from '../fakes/fake-api-server.ts';
@@ -112,6 +115,42 @@ describe('with --kubernetes kubeconfig', () => {
     assert.match(stdout, /update {3}1 ClusterSPIFFEIDs; the entries made of them follow\n {11}web: \+west\.example/);
     assert.match(stdout, /update {3}1 entries/);
     assert.deepEqual(new Set(fake.requests.map(({ verb }) => verb)), new Set(['list', 'get']));
+  });
+
+  it('plan says where spire-controller-manager runs, and plans the same where that cannot be seen', async () => {
+    fake.serve(CLUSTER_SPIFFE_IDS);
+    fake.serve(CLUSTER_FEDERATED_TRUST_DOMAINS);
+    for (const resource of [DEPLOYMENTS, STATEFUL_SETS]) fake.serve(resource);
+    const place = (resource: Resource, name: string) => ({
+      resource,
+      namespace: 'spire',
+      name,
+      subresource: undefined,
+    });
+    const data = { 'controller-manager-config.yaml': `trustDomain: ${EAST}\nentryIDPrefix: cluster` };
+    fake.store.create(place(CONFIG_MAPS, 'manager'), { metadata: { name: 'manager' }, data }, 'kubectl');
+    const plan = (...args: readonly string[]) =>
+      fedbroker('plan', '--controller-manager-config', 'spire/manager', ...args);
+    const missing = await plan();
+    assert.match(missing.stdout, /^spire-controller-manager \(NotFound\): no Deployment and no StatefulSet /m);
+
+    const containers = [{ name: 'spire-controller-manager', image: 'scm:0.6.6', args: ['--config=x'] }];
+    const object = { spec: { template: { spec: { containers } } }, status: { readyReplicas: 1 } };
+    fake.store.create(place(STATEFUL_SETS, 'server'), { metadata: { name: 'server' }, ...object }, 'kubectl');
+    const found = await plan();
+    const line = 'StatefulSet spire/server runs scm:0.6.6 with --config=x, 1 of 1 replicas ready';
+    assert.ok(found.stdout.startsWith(`spire-controller-manager (Running): ${line}\n`), found.stdout);
+
+    fake.isAllowed = ({ resource }) => resource !== 'statefulsets';
+    const refused = await plan('--output', 'json');
+    const { steps, controllerManager } = JSON.parse(refused.stdout) as {
+      readonly steps: readonly unknown[];
+      readonly controllerManager: ControllerManagerStanding;
+    };
+    assert.equal(controllerManager.state, 'Unknown');
+    assert.match(controllerManager.message, /grant verb "list" on resource "statefulsets"/);
+    assert.equal(refused.exitCode, 0, refused.stderr);
+    assert.ok(steps.length > 0);
   });
 
   it('plan knows the bundle that SPIRE begins with where it fetches itself', async () => {

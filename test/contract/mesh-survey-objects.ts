@@ -1,5 +1,4 @@
 // What stands in the mesh that a survey is read from? Objects as Istio's own charts and users write them.
-import { DEPLOYMENTS } from '../../src/kubernetes/istiod-deployment.ts';
 import {
   AUTHORIZATION_POLICIES,
   DESTINATION_RULES,
@@ -10,6 +9,7 @@ import type { ObjectBody, Resource } from '../../src/kubernetes/kube-object.ts';
 import { NAMESPACES } from '../../src/kubernetes/mesh-survey.ts';
 import { PODS } from '../../src/kubernetes/mesh-proxies.ts';
 import { CONFIG_MAPS } from '../../src/kubernetes/core-resources.ts';
+import { DEPLOYMENTS } from '../../src/kubernetes/workload-object.ts';
 
 export interface Standing {
   readonly resource: Resource;

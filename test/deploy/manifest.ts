@@ -54,7 +54,7 @@ export interface Container {
 /** The roles of every broker, those beside spire-controller-manager, and those for Istio. */
 export const RIGHTS = {
   required: ['peers', 'events', 'lease'].map((adapter) => `deploy/rbac/${adapter}.yaml`),
-  controllerManager: ['cluster-spiffeids', 'federated-trust-domains', 'configuration'].map(
+  controllerManager: ['cluster-spiffeids', 'federated-trust-domains', 'configuration', 'workloads'].map(
     (adapter) => `deploy/rbac/controller-manager/${adapter}.yaml`,
   ),
   istio: ['shared-mesh-config', 'survey', 'istiod'].map((adapter) => `deploy/rbac/istio/${adapter}.yaml`),

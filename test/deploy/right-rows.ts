@@ -10,6 +10,7 @@ export type Duty =
   | 'status is written'
   | 'events are written'
   | 'the settings of spire-controller-manager are known'
+  | 'it is known where spire-controller-manager runs'
   | 'ClusterSPIFFEIDs are known'
   | 'ClusterSPIFFEIDs name the peer'
   | 'ClusterFederatedTrustDomains are known'
@@ -25,7 +26,9 @@ export type Sign =
   /** A log line with this message and `reason`. */
   | { readonly log: string }
   /** Of the peer that asks for it. */
-  | { readonly condition: 'BundleFetched' | 'BundleStored' | 'EntriesFederated' };
+  | { readonly condition: 'BundleFetched' | 'BundleStored' | 'EntriesFederated' }
+  /** Of `/status`, `status` and `plan`. */
+  | { readonly status: 'controllerManager' };
 
 export interface Right {
   /** File of the role in deploy/rbac. */
@@ -49,6 +52,7 @@ const STEP = { log: 'a step failed; it is tried again' };
 const STORED = { condition: 'BundleStored' } as const;
 const FETCHED = { condition: 'BundleFetched' } as const;
 const LINKED = { condition: 'EntriesFederated' } as const;
+const STANDING = { status: 'controllerManager' } as const;
 
 const CLUSTER_SPIFFEIDS = 'controller-manager/cluster-spiffeids.yaml';
 const FEDERATED = 'controller-manager/federated-trust-domains.yaml';
@@ -73,6 +77,11 @@ export const RIGHT_ROWS: readonly RightRow[] = [
   ...of('controller-manager/configuration.yaml', 'configmaps', [
     ['get', 'the settings of spire-controller-manager are known', STORED],
   ]),
+  ...['deployments', 'statefulsets'].flatMap((resource) =>
+    of('controller-manager/workloads.yaml', resource, [
+      ['list', 'it is known where spire-controller-manager runs', STANDING],
+    ]),
+  ),
   ...of(CLUSTER_SPIFFEIDS, 'clusterspiffeids', [
     ['get', 'the settings of spire-controller-manager are known', STORED],
     ['list', 'ClusterSPIFFEIDs are known', LINKED],
@@ -129,7 +138,10 @@ export function rightsIn(file: string): readonly Right[] {
 
 /** As docs/kubernetes.md has it. */
 export function rightsTable(): string {
-  return tableOf(RIGHT_ROWS, (sign) => ('log' in sign ? `log: \`${sign.log}\`` : `condition \`${sign.condition}\``));
+  return tableOf(RIGHT_ROWS, (sign) => {
+    if ('log' in sign) return `log: \`${sign.log}\``;
+    return 'status' in sign ? `\`status\`, \`plan\`: \`${sign.status}\`` : `condition \`${sign.condition}\``;
+  });
 }
 
 /** One line a row, under the same headings for each. */

@@ -28,6 +28,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
   'ClusterRole spire-federation-broker-federated-trust-domains':
     'clusterfederatedtrustdomains.spire.spiffe.io(*): create delete list patch watch',
   'Role spire-federation-broker-controller-manager-config': 'configmaps.(spire-controller-manager): get',
+  'Role spire-federation-broker-controller-manager-workloads': 'deployments+statefulsets.apps(*): list',
 };
 
 const ALLOWED_FOR_ISTIO: Readonly<Record<string, string>> = {

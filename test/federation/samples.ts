@@ -164,6 +164,7 @@ export function factsOf(situation: Situation, changes: Partial<Facts> = {}): Fac
     clusterSpiffeIds: undefined,
     federatedTrustDomains: undefined,
     controllerManager: undefined,
+    controllerManagerSite: undefined,
     mesh: undefined,
     fetched: new Map(fetched.map((bundle) => [bundle.trustDomain, fetchedFact(bundle)])),
     bootstraps: new Map(),

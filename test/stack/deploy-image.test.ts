@@ -1,4 +1,5 @@
-// Does the file of the image run with nothing but Node: in an empty folder, with an empty environment, beside real SPIRE?
+// Does the file of the image run with nothing but Node: in an empty folder that is read-only, with an empty environment, as the
+// user of the image, beside real SPIRE?
 import assert from 'node:assert/strict';
 import { copyFileSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -6,6 +7,7 @@ import { after, before, describe, it } from 'node:test';
 import { commandOf, dockerfileStages, ROOT } from '../deploy/dockerfile.ts';
 import { type Child, startChild } from './harness/child-process.ts';
 import { Cleanup } from './harness/cleanup.ts';
+import { type CommandLine, confined, whyNotConfined } from './harness/confined.ts';
 import { freePort } from './harness/free-ports.ts';
 import { outputOf, runProgram } from './harness/run-program.ts';
 import { type SpireServer, startSpireServer } from './harness/spire-server.ts';
@@ -20,8 +22,9 @@ describe('the program of the image, with nothing but Node', () => {
   let root: string;
   let nodeOptions: readonly string[];
   let command: string;
+  let whyNot: string | undefined;
 
-  before(() => {
+  before(async () => {
     const folder = tempFolder(cleanup, 'image');
     root = join(folder, 'root');
     mkdirSync(root);
@@ -31,6 +34,7 @@ describe('the program of the image, with nothing but Node', () => {
     const program = args.indexOf('/fedbroker.mjs');
     nodeOptions = [...args.slice(0, program), join(root, 'fedbroker.mjs')];
     command = args.slice(program + 1).join(' ');
+    whyNot = await whyNotConfined(root);
   });
 
   after(async () => {
@@ -38,10 +42,30 @@ describe('the program of the image, with nothing but Node', () => {
   });
 
   /** `env -i` empties the environment, which the harness would otherwise pass on. */
-  function commandLine(variables: readonly string[], ...args: readonly string[]): [string, readonly string[]] {
-    const folder = ['--chdir', root, 'NODE_ENV=production', `TMPDIR=${root}`, `HOME=${root}`];
-    return ['env', ['--ignore-environment', ...folder, ...variables, process.execPath, ...nodeOptions, ...args]];
+  function commandLine(variables: readonly string[], ...args: readonly string[]): CommandLine {
+    return asInImage(variables, process.execPath, ...nodeOptions, ...args);
   }
+
+  function asInImage(variables: readonly string[], ...line: readonly string[]): CommandLine {
+    const folder = ['--chdir', root, 'NODE_ENV=production', `TMPDIR=${root}`, `HOME=${root}`];
+    const plain = ['env', ['--ignore-environment', ...folder, ...variables, ...line]] as const;
+    return whyNot === undefined ? confined(root, plain) : plain;
+  }
+
+  it('runs as the user of the image, without a capability, and cannot write anywhere', async (test) => {
+    if (whyNot !== undefined) {
+      test.skip(whyNot);
+      return;
+    }
+    const status = await outputOf(...asInImage([], 'cat', '/proc/self/status'));
+    assert.match(status, /^Uid:\t1000\t1000\t1000\t1000$/m);
+    assert.match(status, /^Gid:\t1000\t1000\t1000\t1000$/m);
+    assert.match(status, /^CapEff:\t0+$/m);
+    for (const folder of [root, ROOT]) {
+      const { stderr } = await runProgram(...asInImage([], 'touch', join(folder, 'written')));
+      assert.match(stderr, /Read-only file system/);
+    }
+  });
 
   it('says its version', async () => {
     const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { readonly version: string };

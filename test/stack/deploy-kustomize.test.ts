@@ -36,6 +36,7 @@ const ALLOWED: readonly Request[] = [
   ['patch', 'spire.spiffe.io', 'clusterspiffeids', 'payments'],
   ['get', '', 'configmaps', 'spire-controller-manager', 'spire-server'],
   ['get', '', 'configmaps', 'west-bundle', 'spire-server'],
+  ['list', 'apps', 'statefulsets', undefined, 'spire-server'],
 ];
 const DENIED: readonly Request[] = [
   ['create', 'fedbroker.dev', 'peertrustdomains'],
@@ -47,6 +48,7 @@ const DENIED: readonly Request[] = [
   ['list', '', 'configmaps', undefined, 'spire-server'],
   ['get', '', 'secrets', 'west-bundle', 'spire-server'],
   ['update', 'apps', 'statefulsets', 'spire-server', 'spire-server'],
+  ['list', 'apps', 'deployments'],
 ];
 const STATEFUL_SET = ['statefulset', 'spire-server', '--namespace=spire-server'];
 

@@ -9,6 +9,7 @@ import type { Peer } from '../../src/federation/relationship.ts';
 import { openApiServer, type ApiServer } from '../../src/kubernetes/api-server.ts';
 import { CLUSTER_SPIFFE_IDS, ClusterSpiffeIdResources } from '../../src/kubernetes/cluster-spiffeids.ts';
 import { ControllerManagerConfig } from '../../src/kubernetes/controller-manager.ts';
+import { ControllerManagerWorkloads } from '../../src/kubernetes/controller-manager-workloads.ts';
 import { CONFIG_MAPS } from '../../src/kubernetes/core-resources.ts';
 import {
   CLUSTER_FEDERATED_TRUST_DOMAINS,
@@ -133,6 +134,7 @@ describe('a broker beside spire-controller-manager', () => {
         clusterSpiffeIds: new ClusterSpiffeIdResources(parts),
         federatedTrustDomains: new FederatedTrustDomainResources(parts),
         controllerManager: new ControllerManagerConfig({ ...parts, ownTrustDomain: EAST, configMap: CONFIG }),
+        controllerManagerSite: new ControllerManagerWorkloads({ ...parts, configMap: CONFIG }),
       },
     });
     cleanup.add(() => made.stop());

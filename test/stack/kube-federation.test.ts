@@ -22,10 +22,10 @@ describe('two clusters with an API server, a SPIRE Server and replicas of the br
   });
   after(() => cleanup.run());
 
-  async function federate(at: KubeSide, peer: KubeSide, name: string): Promise<void> {
+  async function federate(at: KubeSide, peer: KubeSide, name: string, more: object = {}): Promise<void> {
     const [broker] = peer.replicas;
     const federatesWith = { entries: [{ spiffeID: `spiffe://${at.trustDomain}/workload` }] };
-    await at.apply(name, await declarationOf(broker!, peer.server, { federatesWith }));
+    await at.apply(name, await declarationOf(broker!, peer.server, { federatesWith, ...more }));
   }
 
   it('federate when each declares the other, with every condition met', async () => {
@@ -140,6 +140,19 @@ describe('two clusters with an API server, a SPIRE Server and replicas of the br
     await eventually('it goes at once', async () => (await east.object('west-again')) === undefined);
     await east.waitForObject('west');
     assert.deepEqual(await storedRoots(openApi(cleanup, east.server), 'west.test'), before);
+  });
+
+  it('cut a peer off at once when its object says so, and take it up again when it does not any more', async () => {
+    const api = openApi(cleanup, east.server);
+    await federate(east, west, 'west', { suspend: 'Revoke' });
+    await eventually('SPIRE holds nothing of it', async () => (await storedRoots(api, 'west.test')) === undefined);
+    assert.ok((await api.listEntries()).every(({ federatesWith }) => federatesWith.length === 0));
+    await east.agent.waitForX509(({ federatedRoots }) => !federatedRoots.has('west.test'));
+    const revoked = await east.waitForObject('west', (object) => conditionOf(object, 'Ready')?.reason === 'Revoked');
+    assert.equal(conditionOf(revoked, 'Ready')?.status, 'False');
+    await federate(east, west, 'west');
+    await east.waitForObject('west');
+    await east.agent.waitForX509(({ federatedRoots }) => federatedRoots.has('west.test'));
   });
 
   it('take trust away when the object is deleted, and only then let the object go', async () => {

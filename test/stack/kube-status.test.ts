@@ -11,6 +11,7 @@ import type { ReportedPeer } from '../../src/kubernetes/peer-status.ts';
 import { PEER_TRUST_DOMAIN, type PeerTrustDomainStatus } from '../../src/kubernetes/peer-trust-domain.ts';
 import { PeerStatusWriter } from '../../src/kubernetes/status-writer.ts';
 import { conditions, declared, refused, reported, reportOn, root } from '../kubernetes/declared-west.ts';
+import { FakeClock } from '../fakes/fake-clock.ts';
 import { Cleanup } from './harness/cleanup.ts';
 import { eventually } from './harness/eventually.ts';
 import { type KubeApiServer, startKubeApiServer } from './harness/kube-api-server.ts';
@@ -145,6 +146,57 @@ describe('the status of peers on a real API server', () => {
     await running;
     assert.deepEqual(errors, []);
   });
+
+  it('is made true again, and ours again, when somebody else has written over it', async () => {
+    const name = 'forced';
+    const { apiVersion, kind, metadata } = await create(name);
+    const clock = new FakeClock();
+    const onError = (error: KubeError) => void errors.push(error);
+    const options = { api, clock, random: Math.random, identity: 'broker-0', handledOf: () => ({}), onError };
+    const slow = new PeerStatusWriter(options);
+    const stop = new AbortController();
+    const running = slow.run(stop.signal);
+    const update = async () => {
+      const object = inForce(await read(name));
+      slow.update([object], reportOn([object], [reported({}, name)]));
+    };
+    const entriesFederated = async () => (await statusOf(name))?.entriesFederated;
+    await update();
+    const ours = await eventually('it is written', entriesFederated);
+    assert.notEqual(ours, 99);
+
+    const foreign = JSON.stringify({ apiVersion, kind, metadata: { name }, status: { entriesFederated: 99 } });
+    const onStatus = ['--subresource=status', '--field-manager=somebody'];
+    const ways = [
+      ['apply', '--server-side', '--force-conflicts', ...onStatus, '--filename=-'],
+      ['patch', 'ptd', name, '--type=merge', ...onStatus, `--patch=${foreign}`],
+    ];
+    for (const way of ways) {
+      await server.kubectl(way, { input: foreign });
+      assert.equal(await entriesFederated(), 99);
+      assert.deepEqual(await ownersOfEntriesFederated(name), ['somebody']);
+      // The watch may show late what we wrote ourselves: for a minute a difference counts as that.
+      clock.advance(60_000);
+      await update();
+      await eventually('it is true again', async () => (await entriesFederated()) === ours);
+      assert.deepEqual(await ownersOfEntriesFederated(name), ['spire-federation-broker']);
+    }
+    assert.equal((await read(name)).metadata.uid, metadata.uid);
+    stop.abort();
+    await running;
+    assert.deepEqual(errors, []);
+  });
+
+  async function ownersOfEntriesFederated(name: string): Promise<readonly string[]> {
+    const { managedFields = [] } = (await read(name)).metadata;
+    const entries = managedFields as readonly {
+      readonly manager: string;
+      readonly fieldsV1: { readonly 'f:status'?: object };
+    }[];
+    return entries
+      .filter(({ fieldsV1 }) => 'f:entriesFederated' in (fieldsV1['f:status'] ?? {}))
+      .map(({ manager }) => manager);
+  }
 
   it('is never that of an object of the same name which came later', async () => {
     const first = await create('again');

@@ -5,6 +5,8 @@ import type { KubeObject } from '../../../src/kubernetes/kube-object.ts';
 import type { Duty } from '../../deploy/right-rows.ts';
 
 const WEST = parseTrustDomain('west.test');
+const CONTROLLER_MANAGER =
+  'StatefulSet spire-server/spire-server runs spire-controller-manager:0.6.6 with --config=controller-manager-config.yaml, 0 of 1 replicas ready';
 
 /** What each duty cannot be done without. */
 const NEEDS: Readonly<Record<Duty, readonly Duty[]>> = {
@@ -21,6 +23,7 @@ const NEEDS: Readonly<Record<Duty, readonly Duty[]>> = {
     'the settings of spire-controller-manager are known',
   ],
   'the settings of spire-controller-manager are known': ['declarations are read'],
+  'it is known where spire-controller-manager runs': ['declarations are read'],
   'ClusterSPIFFEIDs are known': ['declarations are read'],
   'ClusterSPIFFEIDs name the peer': [
     'ClusterSPIFFEIDs are known',
@@ -81,6 +84,9 @@ export const WORKS: Readonly<Record<Duty, (seen: Seen) => boolean>> = {
   'events are written': ({ objects, eventsAbout }) =>
     ['west', 'late-again'].some((name) => objects.has(name) && eventsAbout.has(objects.get(name)?.metadata.uid)),
   'the settings of spire-controller-manager are known': (seen) => isKnown(seen, 'controllerManager'),
+  'it is known where spire-controller-manager runs': ({ status: { controllerManager } }) =>
+    // No node runs it.
+    controllerManager?.state === 'NotReady' && controllerManager.message.startsWith(CONTROLLER_MANAGER),
   'ClusterSPIFFEIDs are known': (seen) => isKnown(seen, 'clusterSpiffeIds'),
   'ClusterSPIFFEIDs name the peer': ({ linked }) => linked.includes(WEST),
   'ClusterFederatedTrustDomains are known': (seen) => isKnown(seen, 'federatedTrustDomains'),

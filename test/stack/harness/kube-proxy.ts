@@ -13,9 +13,21 @@ import { type Kubeconfig, writeKubeconfig } from './kubeconfig.ts';
 /** What the broker writes to a PeerTrustDomain. */
 export type PeerWrite = 'AddFinalizer' | 'RemoveFinalizer' | 'Status';
 
+/** A request that would change something, whatever the API server answered. */
+export interface ChangeAsked {
+  /** Who asked, by the kubeconfig. */
+  readonly who: string;
+  readonly method: string;
+  /** Without its query. */
+  readonly path: string;
+  readonly statusCode: number;
+}
+
 export interface KubeProxy {
-  /** Of whoever is to go through the proxy; the API server sees the user who may do everything. */
-  readonly kubeconfigPath: string;
+  /** Of one who is to go through the proxy; the API server sees the user who may do everything. */
+  kubeconfigOf(who: string): string;
+  /** Every request to change something, in the order of the answers. */
+  readonly changesAsked: readonly ChangeAsked[];
   /** The writes to PeerTrustDomains that the API server has done, in order. */
   readonly writes: readonly PeerWrite[];
   /** Once the API server has done such a write, `then` is called, and the answer is never given. */
@@ -25,12 +37,15 @@ export interface KubeProxy {
 /** Not passed on: they are about who speaks to the proxy. */
 const OF_THE_CONNECTION: ReadonlySet<string> = new Set(['authorization', 'connection', 'host']);
 
-/** `token` is none that anybody knows: the proxy takes whoever comes. */
+const BEARER = 'Bearer ';
+
+/** The token of a kubeconfig is the name of who has it: the proxy takes whoever comes. */
 export async function startKubeProxy(cleanup: Cleanup, kube: KubeApiServer): Promise<KubeProxy> {
   const { key, cert } = adminOf(kube);
   const agent = new Agent({ keepAlive: true, key, cert, ca: kube.caPem });
   const leaf = await makeCertificate({ ipAddresses: ['127.0.0.1'], dnsNames: ['localhost'] });
   const writes: PeerWrite[] = [];
+  const changesAsked: ChangeAsked[] = [];
   let lose: { readonly after: PeerWrite; readonly then: () => void } | undefined;
 
   /** Whether the answer may be given. */
@@ -49,6 +64,11 @@ export async function startKubeProxy(cleanup: Cleanup, kube: KubeApiServer): Pro
     answer.on('close', () => call.destroy());
     call.end(body);
     const [given] = (await once(call, 'response')) as [IncomingMessage];
+    const { method = '', url = '' } = asked;
+    if (method !== 'GET') {
+      const who = (asked.headers.authorization ?? '').slice(BEARER.length);
+      changesAsked.push({ who, method, path: url.replace(/\?.*/, ''), statusCode: given.statusCode ?? 0 });
+    }
     const write = given.statusCode === 200 ? writeOf(asked, body) : undefined;
     if (write !== undefined && !note(write)) return;
     answer.writeHead(given.statusCode ?? 500, given.headers);
@@ -69,8 +89,9 @@ export async function startKubeProxy(cleanup: Cleanup, kube: KubeApiServer): Pro
   });
   const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
   return {
-    kubeconfigPath: writeKubeconfig(join(kube.folder, 'kubeconfig-proxy'), url, leaf.pem, { token: 'anybody' }),
+    kubeconfigOf: (who) => writeKubeconfig(join(kube.folder, `kubeconfig-of-${who}`), url, leaf.pem, { token: who }),
     writes,
+    changesAsked,
     loseAnswer(after, then) {
       lose = { after, then };
     },

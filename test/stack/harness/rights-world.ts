@@ -109,7 +109,8 @@ export class RightsWorld implements AsyncDisposable {
         msg === sign.log && reason === 'KubeForbidden' && err?.message?.includes(this.#grant) === true;
       return this.#lines.some(isSign);
     }
-    const { peers } = this.#status();
+    const { peers, controllerManager } = this.#status();
+    if ('status' in sign) return controllerManager?.message.includes(this.#grant) === true;
     return peers.some(({ conditions }) =>
       conditions.some(({ type, status, message }) => {
         return type === sign.condition && status !== 'True' && message.includes(this.#grant);
@@ -119,8 +120,9 @@ export class RightsWorld implements AsyncDisposable {
 
   /** Messages that ask for another right than the one that was taken away. */
   otherRefusals(): readonly string[] {
-    const { unreadable, peers } = this.#status();
+    const { unreadable, peers, controllerManager } = this.#status();
     const messages = [
+      controllerManager?.message ?? '',
       ...this.#lines.map(({ msg, err }) => err?.message ?? msg),
       ...unreadable.map(({ message }) => message),
       ...peers.flatMap(({ conditions }) => conditions.map(({ message }) => message)),

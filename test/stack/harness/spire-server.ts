@@ -1,5 +1,5 @@
 // How does a test run a real SPIRE Server of one trust domain, crash it, and speak to it as its operator?
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { programPath } from '../parts.ts';
 import { type Child, startChild } from './child-process.ts';
@@ -52,6 +52,8 @@ export interface SpireServer {
   kill(): Promise<void>;
   /** Starts it again with the same data, ports and socket, after ending it politely if it runs. */
   restart(): Promise<void>;
+  /** Copies its data and keys; what this resolves to puts them back. The server is restarted for either. */
+  backUp(): Promise<() => Promise<void>>;
   /** SIGSTOP or SIGCONT: it hangs, it goes on. */
   signal(signal: NodeJS.Signals): void;
 }
@@ -99,6 +101,11 @@ export async function startSpireServer(
     });
   const cli = (args: readonly string[]): Promise<string> => outputOf(program, [...args, '-socketPath', socketPath]);
   let child = await start();
+  const restart = async (whileDown: () => void = () => undefined): Promise<void> => {
+    await child.end();
+    whileDown();
+    child = await start();
+  };
   return {
     trustDomain,
     socketPath,
@@ -114,9 +121,17 @@ export async function startSpireServer(
     bundlePem: () => cli(['bundle', 'show']),
     bundleDocument: () => cli(['bundle', 'show', '-format', 'spiffe']),
     kill: () => child.kill(),
-    restart: async () => {
-      await child.end();
-      child = await start();
+    restart: () => restart(),
+    backUp: async () => {
+      const copy = mkdtempSync(join(folder, 'backup-'));
+      await restart(() => {
+        cpSync(dataFolder, copy, { recursive: true });
+      });
+      return () =>
+        restart(() => {
+          rmSync(dataFolder, { recursive: true });
+          cpSync(copy, dataFolder, { recursive: true });
+        });
     },
     signal: (signal) => {
       child.signal(signal);
