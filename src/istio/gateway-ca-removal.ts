@@ -38,6 +38,7 @@ function planRemoval(
   if (peer?.suspend === 'Paused') return undefined;
   const { kind, namespace, name, uid } = object;
   const ref = { kind, namespace, name };
+  if (object.brokerOf === undefined) return ofUnknownBroker(object, trustDomain);
   const waiting = whyWait(object, facts);
   if (waiting === undefined) {
     const head = { ref, trustDomains: [trustDomain], changesList: false, changesRoots: true };
@@ -54,6 +55,15 @@ function planRemoval(
   const isOver = peer === undefined || isCutOff(peer, facts);
   const planned = planCertificates({ ref, trustDomain, ders: isOver ? 'Withdraw' : 'Keep', facts, limits });
   return { ...planned, verdict: planned.verdict ?? waiting };
+}
+
+/** It may be that of another broker, of a version that did not say so. */
+function ofUnknownBroker({ kind, namespace, name }: MeshObject, trustDomain: TrustDomain): GatewayCaPlan {
+  const ref = { kind, namespace, name };
+  const key = meshObjectKey(ref);
+  const message = `${key} stays, since an earlier version made it, which did not say for which broker; delete it yourself, unless the broker of another trust domain uses it`;
+  const verdict: MeshVerdict = { code: 'Leaving', message };
+  return { ref, trustDomain, step: undefined, verdict, lookAgainAt: undefined, undisturbed: undefined };
 }
 
 function whyWait(object: MeshObject, { referencedCas, memory }: MeshFacts): MeshVerdict | undefined {

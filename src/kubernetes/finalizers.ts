@@ -13,6 +13,7 @@ import { Turns } from './turns.ts';
 export interface FinalizersOptions {
   readonly api: Pick<ApiServer, 'jsonPatch'>;
   readonly clock: Clock;
+  readonly ownTrustDomain: TrustDomain;
   /** A patch failed; it is tried again with the next change, and after a pause. */
   readonly onError: (error: KubeError) => void;
 }
@@ -92,8 +93,9 @@ export class Finalizers {
   async #patch({ declared: { object }, change }: Due, signal: AbortSignal): Promise<'Done' | 'Failed'> {
     const { name, resourceVersion = '' } = object.metadata;
     const ref = { resource: PEER_TRUST_DOMAIN, name };
+    const { api, ownTrustDomain } = this.#options;
     try {
-      await this.#options.api.jsonPatch(ref, resourceVersion, finalizerPatch(object, change), { signal });
+      await api.jsonPatch(ref, resourceVersion, finalizerPatch(object, change, ownTrustDomain), { signal });
     } catch (error) {
       // Somebody else was faster or it is gone: either comes as the next change.
       const isOutdated = isKubeError(error, 'KubeConflict') || isKubeError(error, 'KubeNotFound');

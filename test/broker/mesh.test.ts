@@ -66,7 +66,7 @@ describe('a broker beside a mesh', () => {
       throw error;
     };
     mesh = {
-      objects: new MeshResources({ api, clock: systemClock, random: Math.random, onFault }),
+      objects: new MeshResources({ api, clock: systemClock, random: Math.random, onFault, ownTrustDomain: EAST }),
       surveys: {
         watch: async (report, signal) => {
           look = () => {

@@ -123,7 +123,7 @@ const REQUIREMENTS: readonly Requirement[] = [
     number: 10,
     sentence: 'Only our own object is written, and in it only what is ours.',
     tests: [
-      ['stack/istio-objects.test.ts', 'owns the key of our ConfigMap and our label, and nothing else'],
+      ['stack/istio-objects.test.ts', 'owns the key of our ConfigMap, our label and our annotation, and nothing else'],
       [
         'istio/plan-mesh-property.test.ts',
         'never writes what may not be, and ends with what is declared, without another write',

@@ -8,6 +8,7 @@ import { finalizerChange, UNFEDERATE, type FinalizerChange, type Pass } from '..
 import { Finalizers } from '../../src/kubernetes/finalizers.ts';
 import { judgeObjects, NO_MEMORY } from '../../src/kubernetes/judge-objects.ts';
 import type { KubeObject } from '../../src/kubernetes/kube-object.ts';
+import { BROKER_OF } from '../../src/kubernetes/managed-by.ts';
 import { startFakeApiServer, type FakeApiServer } from '../fakes/fake-api-server.ts';
 import { EAST, factsOf, NORTH, peerOf, WEST } from '../federation/samples.ts';
 import { DELETING, objectOf, specOf } from './peer-objects.ts';
@@ -34,6 +35,12 @@ interface Row {
 }
 
 const ROWS: readonly Row[] = [
+  {
+    because:
+      'goes with the name of our trust domain, which is put on also where an earlier version put the finalizer alone',
+    object: objectOf('west', { metadata: { annotations: {} } }),
+    change: 'Add',
+  },
   {
     because: 'goes on an object in force before anything else is done',
     object: objectOf('west', { metadata: { finalizers: ['other.example/hold'] } }),
@@ -129,6 +136,7 @@ describe('the finalizer’s patches', () => {
     finalizers = new Finalizers({
       api,
       clock: systemClock,
+      ownTrustDomain: EAST,
       onError({ message }) {
         errors.push(message);
         onError();
@@ -172,6 +180,7 @@ describe('the finalizer’s patches', () => {
     note();
     await added;
     assert.deepEqual(finalizersOf('west'), ['other.example/hold', UNFEDERATE]);
+    assert.deepEqual(fake.store.get(placeOf('west')).metadata['annotations'], { [BROKER_OF]: EAST });
     fake.store.delete(placeOf('west'), undefined);
     note();
     const facts = { ...MANAGED.facts, now: new Date(Date.now() + 1) };
