@@ -183,6 +183,13 @@ describe('a broker between SPIRE and a mesh', () => {
       },
     ],
     [
+      'nothing but expired roots',
+      'AllRootsExpired',
+      async () => {
+        north.publish([(await makeRoot(NORTH, { notAfter: new Date('2021-01-01') })).der]);
+      },
+    ],
+    [
       'a web page',
       'ContentIsHtml',
       () => {
