@@ -37,6 +37,7 @@ function survey(changes: Partial<MeshSurvey> = {}): MeshSurvey {
     gateways: known([], at),
     serviceEntries: undefined,
     destinationRules: undefined,
+    gatewayApi: undefined,
     ...changes,
   };
 }

@@ -55,6 +55,7 @@ export function surveyOf(changes: Partial<MeshSurvey> = {}): MeshSurvey {
     gateways: fact([]),
     serviceEntries: fact([]),
     destinationRules: fact([]),
+    gatewayApi: undefined,
     ...changes,
   };
 }

@@ -168,7 +168,8 @@ describe('two real sidecars as Istio configures them, certified by SPIRE', () =>
       federatesWith: { entries: [{ spiffeID: 'spiffe://west.test/workload' }] },
     });
     // Read in this order, an entry that came first would be seen.
-    for (let named = false; !named; await look()) {
+    for (let named = false; !named;) {
+      await look();
       named = await isNamed();
       assert.ok((await isHeld()) || !named, 'an entry names it, and SPIRE has no bundle of it');
     }
@@ -182,7 +183,8 @@ describe('two real sidecars as Istio configures them, certified by SPIRE', () =>
       );
     await eventually('it is accepted', isAccepted);
     west.broker.undeclare('south');
-    for (let held = true; held; await look()) {
+    for (let held = true; held;) {
+      await look();
       held = await isHeld();
       assert.ok(held || !(await isNamed()), 'an entry still names it, and its bundle is gone');
     }
