@@ -69,7 +69,7 @@ describe('a broker between SPIRE and a mesh', () => {
 
   async function startWest(): Promise<typeof west> {
     const server = await startSpireServer(cleanup, WEST);
-    const agent = await startSpireAgent(cleanup, server);
+    const agent = await startSpireAgent(cleanup, server, { syncSeconds: 1 });
     await agent.registerWorkload({ path: '/workload' });
     westDeclaration = await declarationOf(await startBroker(cleanup, server), server, CONSTRAINED);
     return { server, agent };
