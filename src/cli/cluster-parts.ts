@@ -17,12 +17,12 @@ export interface ClusterPartsOptions {
 }
 
 export function clusterParts(api: ApiServer, { config, trustDomain, onFault }: ClusterPartsOptions): ClusterParts {
-  const options = { api, clock: systemClock, random: Math.random, onFault };
+  const options = { api, clock: systemClock, random: Math.random, onFault, ownTrustDomain: trustDomain };
   const configMap = config.controllerManagerConfig;
   return {
     clusterSpiffeIds: new ClusterSpiffeIdResources(options),
     federatedTrustDomains: new FederatedTrustDomainResources(options),
-    controllerManager: new ControllerManagerConfig({ ...options, ownTrustDomain: trustDomain, configMap }),
+    controllerManager: new ControllerManagerConfig({ ...options, configMap }),
     controllerManagerSite: new ControllerManagerWorkloads({ ...options, configMap }),
   };
 }

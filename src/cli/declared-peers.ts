@@ -48,6 +48,7 @@ async function readObjects(config: Config, own: TrustDomain, signal: AbortSignal
   try {
     const mesh = meshParts(api, {
       config,
+      trustDomain: own,
       namespace: config.kubernetesNamespace ?? api.namespace ?? 'default',
       onFault,
     });

@@ -1,5 +1,6 @@
 // Of what is the mesh's side of a broker made? Settings become the objects, surveys and read-backs that it uses.
 import { readFile } from 'node:fs/promises';
+import type { TrustDomain } from '../bundle/trust-domain.ts';
 import type { MeshParts, MeshSettings } from '../broker/mesh-keeper.ts';
 import type { Config } from '../config.ts';
 import { systemClock } from '../federation/clock.ts';
@@ -13,20 +14,24 @@ import { createAgentSds } from '../spire/agent-sds.ts';
 const MAX_FLIPS = 3;
 const FLIP_WINDOW_MS = 10 * 60_000;
 
+export interface MeshPartsOptions {
+  readonly config: Config;
+  readonly trustDomain: TrustDomain;
+  /** Ours. */
+  readonly namespace: string;
+  readonly onFault: (error: unknown) => void;
+}
+
 /** Undefined: nothing is written for a mesh. */
 export function meshParts(
   api: ApiServer,
-  {
-    config,
-    namespace,
-    onFault,
-  }: { readonly config: Config; readonly namespace: string; readonly onFault: (error: unknown) => void },
+  { config, trustDomain: ownTrustDomain, namespace, onFault }: MeshPartsOptions,
 ): MeshParts | undefined {
   if (config.istio === 'off') return undefined;
   const { istioNamespace, istiodDebugUrl, istiodTokenFile, spireAgentSocket, spireAgentConfig } = config;
   const clock = systemClock;
   return {
-    objects: new MeshResources({ api, clock, random: Math.random, onFault }),
+    objects: new MeshResources({ api, clock, random: Math.random, onFault, ownTrustDomain }),
     surveys: new MeshSurveyReader({
       ...{ api, clock, istioNamespace, spireAgentConfig },
       intervalMs: config.istioSurveySeconds * 1_000,

@@ -15,6 +15,9 @@ const FORMS: ReadonlyMap<string, RenderForm> = new Map([
   ['configmap', 'ConfigMap'],
 ]);
 
+/** The API knows none of this name: it stands for the one that nobody named. */
+const NO_NAMESPACE = '';
+
 export const renderCommand: Command = {
   name: 'render',
   usage: '[--form helm|sail|configmap]',
@@ -37,7 +40,7 @@ export const renderCommand: Command = {
         declarations: declared.declarations,
         stored: new Map(bundles.map((bundle) => [bundle.trustDomain, bundle])),
         ref,
-        namespace: config.kubernetesNamespace ?? config.istioNamespace,
+        namespace: config.kubernetesNamespace ?? NO_NAMESPACE,
       });
       const missing = mesh.peers.filter(({ verdict }) => stateOf(verdict.code) !== 'Accepted');
       for (const { peer, verdict } of missing) {
@@ -45,6 +48,9 @@ export const renderCommand: Command = {
       }
       for (const { peer, warnings } of mesh.peers) {
         for (const { code, message } of warnings) context.explain(`${peer.name}: ${code}: ${message}\n`);
+      }
+      if (form === 'ConfigMap' && mesh.gatewayCas.some(({ ref: { namespace } }) => namespace === NO_NAMESPACE)) {
+        context.explain(`${NAMESPACE_UNSAID}\n`);
       }
       const object = form === 'SailIstio' ? { ...ref, name: 'default' } : ref;
       const documents = [
@@ -69,5 +75,9 @@ function formFlag(context: CommandContext): RenderForm {
 function manifestOf({ ref, content }: { readonly ref: MeshObjectRef; readonly content: MeshObjectContent }): string {
   const { kind, namespace, name } = ref;
   const data = kind === 'Secret' ? { stringData: content.data } : { data: content.data };
-  return stringify({ apiVersion: 'v1', kind, metadata: { namespace, name }, ...data });
+  if (namespace !== NO_NAMESPACE) return stringify({ apiVersion: 'v1', kind, metadata: { namespace, name }, ...data });
+  return `# ${NAMESPACE_UNSAID}\n${stringify({ apiVersion: 'v1', kind, metadata: { name }, ...data })}`;
 }
+
+const NAMESPACE_UNSAID =
+  'Apply CA ConfigMaps to the namespace that your Gateways name in configmap://<namespace>/<name>; set kubernetesNamespace to have it written here.';

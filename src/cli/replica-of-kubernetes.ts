@@ -131,6 +131,7 @@ class KubernetesReplica implements Replica {
     const options = {
       times: electionTimes(leaseDurationSeconds * 1_000),
       ...{ api: this.#api, clock: systemClock, random: Math.random, name, namespace, identity: this.#identity },
+      ownTrustDomain: this.#ground.trustDomain,
       onLeader: (leader: string | undefined) => {
         this.#leader = leader;
         if (leader === undefined) {
@@ -143,7 +144,8 @@ class KubernetesReplica implements Replica {
         this.#terms.noteOtherLeader();
       },
       onError: (error: KubeError) => {
-        this.#terms.noteLeaseFailure();
+        // Another broker's Lease could be read: nobody is cut off.
+        if (error.code !== 'KubeAlreadyExists') this.#terms.noteLeaseFailure();
         this.#failures.note(HOLDING, error);
       },
     };
@@ -172,6 +174,7 @@ class KubernetesReplica implements Replica {
     const ended = new AbortController();
     const duties = new PeerDuties({
       ...{ api: this.#api, clock: systemClock, random: Math.random },
+      ownTrustDomain: this.#ground.trustDomain,
       identity: this.#identity,
       resources: this.#resources,
       onRefresh: this.refresh,

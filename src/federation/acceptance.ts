@@ -3,6 +3,7 @@ import { bundleDigest, type Bundle } from '../bundle/bundle.ts';
 import { BundleError } from '../bundle/bundle-error.ts';
 import type { ParsedBundleDocument } from '../bundle/bundle-document.ts';
 import type { Finding } from '../bundle/bundle-rules.ts';
+import { readCertificate } from '../bundle/certificate.ts';
 import { checkBundle } from '../bundle/check-bundle.ts';
 import type { KnownRoots } from '../bundle/known-roots.ts';
 import type { Peer } from './relationship.ts';
@@ -45,6 +46,7 @@ interface Candidate {
   /** Keys of the document that were left out. */
   readonly ignoredKeys: number;
   readonly policy: Peer['policy'];
+  readonly now: Date;
 }
 
 interface AcceptanceRule {
@@ -95,6 +97,21 @@ export const ACCEPTANCE_RULES: readonly AcceptanceRule[] = [
         : undefined,
   },
   {
+    id: 'AllRootsExpired',
+    section: 'RFC 5280 §6.1.3',
+    demand: 'one of its X.509 authorities has not expired',
+    verdict: 'held',
+    // A clock of ours that is wrong must not keep the peer out for good.
+    releasable: true,
+    objection: ({ bundle, now }) => {
+      const ends = bundle.x509Authorities.map((der) => readCertificate(der).notAfter);
+      const last = ends.reduce((latest, end) => (end > latest ? end : latest));
+      return last < now
+        ? `every X.509 authority has expired, the last ${last.toISOString()}: no SVID of the peer would be accepted; are the clocks right?`
+        : undefined;
+    },
+  },
+  {
     id: 'SequenceRollback',
     section: 'Federation §4.2',
     demand: 'its sequence number is not lower than the held one',
@@ -139,7 +156,7 @@ export function judgeFetchedBundle(input: AcceptanceInput): Verdict {
   if (isEmpty(bundle) && ignoredKeys === 0 && peer.policy.onEmptyBundle === 'Revoke') {
     return { verdict: 'revoked', notices };
   }
-  const candidate: Candidate = { bundle: check.bundle, held, ignoredKeys, policy: peer.policy };
+  const candidate: Candidate = { bundle: check.bundle, held, ignoredKeys, policy: peer.policy, now: input.now };
   const digest = bundleDigest(check.bundle);
   const released = peer.acceptDigest === digest;
   for (const rule of ACCEPTANCE_RULES) {

@@ -93,6 +93,7 @@ function declarationSteps(
   if (current === undefined && bootstrap === 'NotRead') return [];
   const same =
     current?.profile !== undefined &&
+    current.brokerOf !== undefined &&
     current.className === className &&
     sameRelationship({ ...current, profile: current.profile }, relationship);
   if (same && !(current.carriesBundle && stored.has(trustDomain))) return [];

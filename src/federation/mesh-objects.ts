@@ -16,8 +16,10 @@ export function meshObjectKey({ kind, namespace, name }: MeshObjectRef): string 
 export interface MeshObject extends MeshObjectRef {
   readonly uid: string;
   readonly resourceVersion: string;
-  /** A broker made it, by its label: no other object is ever replaced or deleted. */
+  /** A broker made it, by its label, and none of another trust domain: no other object is ever replaced or deleted. */
   readonly ours: boolean;
+  /** The trust domain whose broker wrote it, by its own word; undefined: nobody said, as earlier versions did not. */
+  readonly brokerOf: string | undefined;
   /** Texts by key; those of a Secret decoded. */
   readonly data: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;
@@ -34,7 +36,7 @@ export interface MeshObjectContent {
 export interface MeshObjects {
   /** Reports the one object now and at every change, until the signal aborts; undefined while there is none. */
   watch(ref: MeshObjectRef, report: Report<MeshObject>, signal: AbortSignal): Promise<void>;
-  /** Those in the namespace that a broker made, by its label: also those that nobody remembers. */
+  /** Those in the namespace that are ours: also those that nobody remembers. */
   listOurs(kind: MeshObjectRef['kind'], namespace: string, signal?: AbortSignal): Promise<readonly MeshObject[]>;
   /**
    * Creates it, or makes its data exactly this. `KubeApplyConflict` names the manager that says something else there;

@@ -1,6 +1,7 @@
 // What is looked at in a mesh before peers are let into it, as far as the API server tells? Implemented by
 // src/kubernetes. (Istio 1.31: security and networking v1; Deployments of istiod, Pods with a proxy)
 import type { Fact } from './facts.ts';
+import type { MeshObjectRef } from './mesh-objects.ts';
 
 /** A Deployment of istiod, of which each revision has one. */
 export interface IstiodDeployment {
@@ -99,6 +100,11 @@ export interface MeshDestinationRule extends MeshPlace {
   readonly subjectAltNames: readonly string[];
 }
 
+/** A resource of the Gateway API, as far as it takes CAs from objects. */
+export interface CaReferrer extends MeshPlace {
+  readonly caObjects: readonly MeshObjectRef[];
+}
+
 /** Of the lists of Istio's resources, undefined: the API server does not serve that resource. */
 export interface MeshSurvey {
   readonly istiods: Fact<readonly IstiodDeployment[]>;
@@ -111,6 +117,8 @@ export interface MeshSurvey {
   readonly gateways: Fact<readonly MeshGateway[]> | undefined;
   readonly serviceEntries: Fact<readonly MeshServiceEntry[]> | undefined;
   readonly destinationRules: Fact<readonly MeshDestinationRule[]> | undefined;
+  /** Gateways and BackendTLSPolicies; undefined: the API server serves neither. */
+  readonly gatewayApi: Fact<readonly CaReferrer[]> | undefined;
 }
 
 /** Looks at a mesh again and again. */

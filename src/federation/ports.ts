@@ -69,8 +69,10 @@ export interface ClusterFederatedTrustDomain {
   readonly className: string | undefined;
   /** Whether it carries a bundle, which the controller-manager writes over SPIRE's at every change of the object. */
   readonly carriesBundle: boolean;
-  /** A broker made it, by its label. */
+  /** A broker made it, by its label, and none of another trust domain. */
   readonly ours: boolean;
+  /** The trust domain whose broker wrote it, by its own word; undefined: nobody said, as earlier versions did not. */
+  readonly brokerOf: string | undefined;
 }
 
 /** With what settings spire-controller-manager runs, as far as they matter beside it. */

@@ -38,6 +38,7 @@ function planRemoval(
   if (peer?.suspend === 'Paused') return undefined;
   const { kind, namespace, name, uid } = object;
   const ref = { kind, namespace, name };
+  if (object.brokerOf === undefined) return ofUnknownBroker(object, trustDomain);
   const waiting = whyWait(object, facts);
   if (waiting === undefined) {
     const head = { ref, trustDomains: [trustDomain], changesList: false, changesRoots: true };
@@ -56,19 +57,28 @@ function planRemoval(
   return { ...planned, verdict: planned.verdict ?? waiting };
 }
 
+/** It may be that of another broker, of a version that did not say so. */
+function ofUnknownBroker({ kind, namespace, name }: MeshObject, trustDomain: TrustDomain): GatewayCaPlan {
+  const ref = { kind, namespace, name };
+  const key = meshObjectKey(ref);
+  const message = `${key} stays, since an earlier version made it, which did not say for which broker; delete it yourself, unless the broker of another trust domain uses it`;
+  const verdict: MeshVerdict = { code: 'Leaving', message };
+  return { ref, trustDomain, step: undefined, verdict, lookAgainAt: undefined, undisturbed: undefined };
+}
+
 function whyWait(object: MeshObject, { referencedCas, memory }: MeshFacts): MeshVerdict | undefined {
   const key = meshObjectKey(object);
   if (referencedCas.state === 'Unreadable') {
-    const message = `${key} stays, since it cannot be seen whether a Gateway or DestinationRule names it: ${referencedCas.message}`;
+    const message = `${key} stays, since it cannot be seen whether a Gateway, DestinationRule or BackendTLSPolicy names it: ${referencedCas.message}`;
     return { code: 'Leaving', message };
   }
   if (referencedCas.value.has(key)) {
-    const message = `${key} stays, since a Gateway or DestinationRule names it; take the name out there, then it is deleted`;
+    const message = `${key} stays, since a Gateway, DestinationRule or BackendTLSPolicy names it; take the name out there, then it is deleted`;
     return { code: 'Leaving', message };
   }
   // What was read earlier does not know the Gateways that have come since.
   const since = memory.unaskedSince.get(key);
   if (since !== undefined && referencedCas.at > since) return undefined;
-  const message = `${key} stays until the Gateways and DestinationRules have been read again; when none of them names it, it is deleted`;
+  const message = `${key} stays until the Gateways, DestinationRules and BackendTLSPolicies have been read again; when none of them names it, it is deleted`;
   return { code: 'Leaving', message };
 }

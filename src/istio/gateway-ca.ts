@@ -18,7 +18,7 @@ import type { MeshFacts, MeshLimits } from './mesh-facts.ts';
 import { memoryOf } from './mesh-memory.ts';
 import type { MeshStep } from './mesh-steps.ts';
 import type { MeshVerdict } from './mesh-verdict.ts';
-import { guardObject } from './object-guard.ts';
+import { guardObject, isUnclaimed } from './object-guard.ts';
 import { peerAnchors } from './peer-anchors.ts';
 import { isFulfilled } from './mesh-verdict.ts';
 import type { WantedPeer } from './wanted-trust.ts';
@@ -96,7 +96,8 @@ export function planCertificates({ ref, trustDomain, ders, facts, limits }: Cert
   const object = facts.gatewayCas.get(meshObjectKey(ref));
   if (object === undefined) return { ...nothing, verdict: notLookedAt(ref) };
   const memory = memoryOf(facts.memory, ref);
-  const guarded = guardObject({ object, memory, limits, now: facts.now, isIntact: isGatewayCaAsRecorded });
+  const { ownTrustDomain, now } = facts;
+  const guarded = guardObject({ object, memory, ownTrustDomain, limits, now, isIntact: isGatewayCaAsRecorded });
   if (guarded.kind === 'Stopped') return { ...nothing, verdict: guarded.because, lookAgainAt: guarded.lookAgainAt };
 
   const found = object.state === 'Known' ? object.value : undefined;
@@ -107,20 +108,21 @@ export function planCertificates({ ref, trustDomain, ders, facts, limits }: Cert
   // Nothing empty is ever written.
   if (wanted.length === 0) return { ...nothing, undisturbed };
   const content = gatewayCaContent(trustDomain, wanted);
-  if (isRight && guarded.content !== undefined && sameGatewayCa(guarded.content, content))
-    return { ...nothing, undisturbed };
+  const isSame = isRight && guarded.content !== undefined && sameGatewayCa(guarded.content, content);
+  const mustClaim = isUnclaimed(found, guarded, memory);
+  if (isSame && !mustClaim) return { ...nothing, undisturbed };
   const step: MeshStep = {
     kind: 'ApplyMeshObject',
     ref,
     trustDomains: [trustDomain],
     changesList: false,
-    changesRoots: true,
+    changesRoots: !isSame,
     content,
     isFlip: !isRight,
     takeBack: (found?.otherManagers.length ?? 0) > 0,
     replaces: { resourceVersion: found?.resourceVersion, at: object.at },
   };
-  return { ...nothing, step, undisturbed };
+  return { ...nothing, step, undisturbed: mustClaim ? undefined : undisturbed };
 }
 
 function contentOfObject({ data, annotations }: MeshObject): MeshObjectContent {

@@ -40,6 +40,8 @@ type Found = Omit<LintFinding, 'id'>;
 interface Row {
   readonly id: LintRuleId;
   readonly apply: (facts: LintFacts, peer: TrustDomain) => Fact<readonly Found[]> | undefined;
+  /** What it looks at besides, without which it may find too much. */
+  readonly alsoReads?: (survey: MeshSurvey) => Fact<unknown> | undefined;
 }
 
 const ROWS: readonly Row[] = [
@@ -88,9 +90,10 @@ const ROWS: readonly Row[] = [
   },
   {
     id: 'ServiceEntryTakesEveryPeer',
+    alsoReads: ({ destinationRules }) => destinationRules,
     apply: ({ survey }, peer) =>
       mapped(survey.serviceEntries, (entries) => {
-        // Rules that cannot be read pin nothing.
+        // Rules that cannot be read pin nothing, and are told beside it.
         const rules = survey.destinationRules?.state === 'Known' ? survey.destinationRules.value : [];
         const pinned = new Set(
           rules.flatMap(({ host, subjectAltNames }) => (subjectAltNames.length > 0 ? [host] : [])),
@@ -113,13 +116,18 @@ const ROWS: readonly Row[] = [
 ];
 
 export function lintPeer(facts: LintFacts, peer: TrustDomain): LintReport {
-  const results = ROWS.map(({ id, apply }) => ({ id, found: apply(facts, peer) }));
+  const results = ROWS.map(({ id, apply, alsoReads }) => {
+    const found = apply(facts, peer);
+    return { id, found, read: [found, alsoReads?.(facts.survey)] };
+  });
   return {
     findings: results.flatMap(({ id, found }) =>
       found?.state === 'Known' ? found.value.map((finding) => ({ id, ...finding })) : [],
     ),
-    unread: results.flatMap(({ id, found }) =>
-      found?.state === 'Unreadable' ? [{ id, message: `${found.reason}: ${found.message}` }] : [],
+    unread: results.flatMap(({ id, read }) =>
+      read.flatMap((fact) =>
+        fact?.state === 'Unreadable' ? [{ id, message: `${fact.reason}: ${fact.message}` }] : [],
+      ),
     ),
   };
 }

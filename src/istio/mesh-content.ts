@@ -77,7 +77,8 @@ function readEntries(text: string): readonly Fields[] {
   const document = parseDocument(text, { uniqueKeys: false, logLevel: 'silent' });
   if (document.errors.length > 0) return [];
   const mesh: unknown = document.toJS({ maxAliasCount: 100 });
-  const entries = isFields(mesh) ? mesh['caCertificates'] : undefined;
+  // Others may have written the field by its other name; protobuf takes one or the other.
+  const entries = isFields(mesh) ? (mesh['caCertificates'] ?? mesh['ca_certificates']) : undefined;
   return Array.isArray(entries) ? entries.filter(isFields) : [];
 }
 

@@ -97,14 +97,40 @@ function readFields(text: string | undefined): { readonly fields: Fields; readon
   if (error !== undefined) return { fields: {}, fault: `it is no YAML: ${firstLine(error.message)}` };
   const value: unknown = document.toJS({ maxAliasCount: 100 }) ?? {};
   if (!isFields(value)) return { fields: {}, fault: 'it is no mapping of fields' };
-  const fields = Object.fromEntries(Object.entries(value).filter(([, each]) => each !== null));
+  const repeated = repeatedField(value);
+  if (repeated !== undefined) return { fields: {}, fault: `it has ${repeated} twice, by both of its names` };
+  const fields = byJsonNames(value);
   const wrong = Object.keys(TYPES).find((name) => name in fields && TYPES[name]?.(fields[name]) === false);
   return wrong === undefined ? { fields } : { fields: {}, fault: `its ${wrong} is of another type` };
 }
 
+/**
+ * Protobuf's JSON takes a field by either of its names, `caCertificates` and `ca_certificates`. A null is no field. Of one
+ * message alone: names in a map are data.
+ */
+function byJsonNames(message: Fields): Fields {
+  return Object.fromEntries(writtenIn(message).map(([name, value]) => [jsonName(name), value]));
+}
+
+/** By both of its names, which protobuf refuses. */
+function repeatedField(message: Fields): string | undefined {
+  const names = writtenIn(message).map(([name]) => jsonName(name));
+  return names.find((name, index) => names.indexOf(name) < index);
+}
+
+function writtenIn(message: Fields): readonly (readonly [string, unknown])[] {
+  return Object.entries(message).filter(([, value]) => value !== null);
+}
+
+function jsonName(name: string): string {
+  return name.replaceAll(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
+}
+
 /** `pem` and `spiffeBundleUrl` are one of. */
-function isCaCertificate(value: unknown): boolean {
-  if (!isFields(value)) return false;
+function isCaCertificate(written: unknown): boolean {
+  if (!isFields(written)) return false;
+  if (repeatedField(written) !== undefined) return false;
+  const value = byJsonNames(written);
   const isAbsentOr = (name: string, check: Check) => value[name] == null || check(value[name]);
   const hasBoth = value['pem'] != null && value['spiffeBundleUrl'] != null;
   return (
@@ -115,7 +141,7 @@ function isCaCertificate(value: unknown): boolean {
 }
 
 function readCaCertificate(value: unknown): CaCertificate {
-  const { pem, trustDomains, spiffeBundleUrl } = value as {
+  const { pem, trustDomains, spiffeBundleUrl } = byJsonNames(value as Fields) as {
     pem?: string | null;
     trustDomains?: readonly string[] | null;
     spiffeBundleUrl?: string | null;

@@ -1,4 +1,5 @@
 // Whose is this object, is it as we left it, and may it be changed back once more?
+import type { TrustDomain } from '../bundle/trust-domain.ts';
 import type { Fact } from '../federation/facts.ts';
 import type { MeshObject, MeshObjectContent } from '../federation/mesh-objects.ts';
 import type { MeshLimits } from './mesh-facts.ts';
@@ -18,6 +19,7 @@ export interface GuardInput {
   readonly memory: ObjectMemory;
   /** Whether it says what its own record says. */
   readonly isIntact: (content: MeshObjectContent) => boolean;
+  readonly ownTrustDomain: TrustDomain;
   readonly limits: Pick<MeshLimits, 'maxFlips' | 'flipWindowMs'>;
   readonly now: Date;
 }
@@ -42,13 +44,16 @@ export function guardObject({ object, memory, limits, now, isIntact }: GuardInpu
 }
 
 /** For an object of others, in which something is ours: they may change everything but that. */
-export function guardOthersObject({ object, memory, limits, now, isIntact }: GuardInput): Guarded {
+export function guardOthersObject({ object, memory, ownTrustDomain, limits, now, isIntact }: GuardInput): Guarded {
   if (object.state === 'Unreadable') return unreadable(object.message);
   if (isReplaced(object, memory)) return { kind: 'Undisturbed', content: memory.content };
   const found = object.value;
   if (found === undefined) {
     const message = 'istiod’s own ConfigMap is not there, and it is not ours to make; is the revision right?';
     return { kind: 'Stopped', because: { code: 'NoMeshConfig', message }, lookAgainAt: undefined };
+  }
+  if (found.brokerOf !== undefined && found.brokerOf !== ownTrustDomain) {
+    return { kind: 'Stopped', because: ofAnotherBroker(found, found.brokerOf), lookAgainAt: undefined };
   }
   const lost = memory.content !== undefined && !sameRecord(found, memory.content);
   return lost || !isIntact(found) ? disturbed(found, memory, limits, now) : { kind: 'Undisturbed', content: found };
@@ -74,9 +79,27 @@ function disturbed(
   return { kind: 'Disturbed', content: content ?? found ?? { data: {}, annotations: {} } };
 }
 
-function notOurs({ kind, namespace, name, otherManagers }: MeshObject): MeshVerdict {
+/** An earlier version wrote it, which did not say whose broker it is: it is written once more, by a new process. */
+export function isUnclaimed(
+  found: MeshObject | undefined,
+  guarded: Guarded,
+  { content }: Pick<ObjectMemory, 'content'>,
+): boolean {
+  if (found === undefined || guarded.kind !== 'Undisturbed' || content !== undefined) return false;
+  return found.brokerOf === undefined && RECORD_ANNOTATION in found.annotations;
+}
+
+function notOurs(object: MeshObject): MeshVerdict {
+  const { kind, namespace, name, otherManagers, brokerOf } = object;
+  // It would be ours, were it not another broker's.
+  if (brokerOf !== undefined && RECORD_ANNOTATION in object.annotations) return ofAnotherBroker(object, brokerOf);
   const whose = otherManagers.length === 0 ? 'somebody else' : otherManagers.join(', ');
   const message = `${kind} ${namespace}/${name} is there, and ${whose} made it; it is not touched. Delete it, or choose another name`;
+  return { code: 'OwnershipConflict', message };
+}
+
+function ofAnotherBroker({ kind, namespace, name }: MeshObject, trustDomain: string): MeshVerdict {
+  const message = `${kind} ${namespace}/${name} is kept by the broker of ${trustDomain}; it is not touched. Give one of the two brokers another name for it, or let one of them alone write for this mesh; when that broker is gone for good, delete the object`;
   return { code: 'OwnershipConflict', message };
 }
 

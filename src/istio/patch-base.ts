@@ -5,6 +5,8 @@ import { parseMeshContent, sameMeshContent, serializeMeshContent, type MeshConte
 import { anchorPrints, contentOf, type Published } from './published.ts';
 
 const FIELD = 'caCertificates';
+/** Protobuf's JSON takes either name, and refuses both in one message. */
+const FIELD_NAMES: readonly unknown[] = [FIELD, 'ca_certificates'];
 
 /** A part of the text, by offsets. */
 interface Span {
@@ -24,7 +26,7 @@ export function patchMeshText(text: string, ours: Published, wanted: Published):
   const root = document.contents;
   if (root === null) return appended(text, content, 0);
   if (!isMap(root) || root.flow === true) return undefined;
-  const pair = root.items.find(({ key }) => isScalar(key) && key.value === FIELD);
+  const pair = root.items.find(({ key }) => isScalar(key) && FIELD_NAMES.includes(key.value));
   if (pair === undefined) return appended(text, content, columnOf(text, root.range[0]));
   const list = pair.value;
   if (isSeq(list) && list.items.length > 0) {

@@ -12,7 +12,7 @@ import { memoryOf } from './mesh-memory.ts';
 import type { MeshStep } from './mesh-steps.ts';
 import { timeChanges, type Timing } from './mesh-timing.ts';
 import type { MeshVerdict, MeshWarning } from './mesh-verdict.ts';
-import type { Guarded } from './object-guard.ts';
+import { isUnclaimed, type Guarded } from './object-guard.ts';
 import type { MeshRemoval } from './plan-mesh.ts';
 import {
   changedOwners,
@@ -56,7 +56,7 @@ interface Place {
   readonly found: MeshObject | undefined;
   readonly guarded: Exclude<Guarded, { readonly kind: 'Stopped' }>;
   readonly before: Published;
-  /** It is written in any case, for somebody else changed it. */
+  /** It is written in any case, for somebody else changed it, or an earlier version wrote it. */
   readonly isRestored: boolean;
 }
 
@@ -66,7 +66,9 @@ export function planMeshConfig(input: ConfigInput): MeshConfigPlan {
   if (first === undefined) return stopped({ code: 'NoMeshConfig', message: 'there is no mesh config to write' });
   const target = CONFIG_TARGETS[limits.target];
   const { ref, object: fact } = first;
-  const guarded = target.guard({ object: fact, memory: memoryOf(facts.memory, ref), limits, now: facts.now });
+  const { ownTrustDomain, now } = facts;
+  const memory = memoryOf(facts.memory, ref);
+  const guarded = target.guard({ object: fact, memory, ownTrustDomain, limits, now });
   if (guarded.kind === 'Stopped') return stopped(guarded.because, guarded.lookAgainAt);
   const { content } = guarded;
   const recorded = content === undefined ? NOTHING_PUBLISHED : readPublished(content);
@@ -74,7 +76,8 @@ export function planMeshConfig(input: ConfigInput): MeshConfigPlan {
   if (recorded === undefined && !isKnown) return stopped(NO_RECORD);
   const before = recorded ?? (limits.target === 'PatchBase' ? NOTHING_PUBLISHED : namesOnly(content));
   const found = fact.state === 'Known' ? fact.value : undefined;
-  const isRestored = guarded.kind === 'Disturbed' || (content !== undefined && !target.isAsRecorded(content));
+  const isIntact = content === undefined || target.isAsRecorded(content);
+  const isRestored = guarded.kind === 'Disturbed' || !isIntact || isUnclaimed(found, guarded, memory);
   return planPlace({ target, ref, fact, found, guarded, before, isRestored }, input);
 }
 

@@ -1,11 +1,13 @@
 // Which replica leads? A Lease, whose expiry each candidate judges by how long it has seen no sign of life itself:
 // clocks are never compared. (the rules of client-go's leader election)
+import type { TrustDomain } from '../bundle/trust-domain.ts';
 import { sleep, type Cancel, type Clock } from '../federation/clock.ts';
 import type { ApiServer } from './api-server.ts';
 import { jittered } from './backoff.ts';
 import { isKubeError, KubeError, kubeErrorOfConnection } from './kube-error.ts';
-import type { KubeObject } from './kube-object.ts';
+import { describeTarget, type KubeObject } from './kube-object.ts';
 import { heldLease, leaseRecordOf, LEASES, newLease, releasedLease, signOfLife } from './lease.ts';
+import { brokerOf, isOfAnotherBroker } from './managed-by.ts';
 import { Tenure } from './tenure.ts';
 
 export interface ElectionTimes {
@@ -43,10 +45,12 @@ export interface ElectionOptions {
   readonly namespace: string;
   /** Of this process alone, also among its own earlier lives. */
   readonly identity: string;
+  /** A Lease of the broker of another one is left alone, held or not. */
+  readonly ownTrustDomain: TrustDomain;
   readonly times?: ElectionTimes;
   /** Told at every change; undefined: nobody leads. */
   readonly onLeader: (identity: string | undefined) => void;
-  /** The Lease could not be read or written; it is tried again. */
+  /** The Lease could not be read or written, or is another broker's (`KubeAlreadyExists`); it is tried again. */
   readonly onError: (error: KubeError) => void;
 }
 
@@ -102,9 +106,13 @@ class Election {
 
   /** Takes the Lease if it is free. */
   async #campaign(signal: AbortSignal): Promise<Won | undefined> {
-    const { api, clock } = this.#options;
+    const { api, clock, ownTrustDomain } = this.#options;
     try {
       const seen = await api.get(this.#ref, this.#callOptions(signal));
+      if (seen !== undefined && isOfAnotherBroker(seen.metadata, ownTrustDomain)) {
+        this.#options.onError(this.#taken(seen));
+        return undefined;
+      }
       if (seen !== undefined && !this.#isFree(seen)) return undefined;
       const tenure = new Tenure(clock, this.#times.renewDeadlineMs);
       const lease = await tenure.hold(() =>
@@ -179,6 +187,11 @@ class Election {
       // Taken over meanwhile, or it expires by itself.
       this.#report(error, undefined);
     }
+  }
+
+  #taken({ metadata }: KubeObject): KubeError {
+    const message = `${describeTarget(this.#ref)} is that of the broker of ${brokerOf(metadata)}; set leaseName to another name for one of the two, or delete the Lease when that broker is gone for good`;
+    return new KubeError('KubeAlreadyExists', message);
   }
 
   #isFree(lease: KubeObject): boolean {

@@ -1,5 +1,6 @@
 // Which ClusterFederatedTrustDomains are there, and how is one of ours written? (spire.spiffe.io/v1alpha1)
 import { serializeBundle } from '../bundle/bundle-document.ts';
+import type { TrustDomain } from '../bundle/trust-domain.ts';
 import { parseSpiffeId } from '../bundle/spiffe-id.ts';
 import type {
   ClusterFederatedTrustDomain,
@@ -10,7 +11,7 @@ import type {
 import type { BundleEndpointProfile } from '../federation/relationship.ts';
 import { isKubeError } from './kube-error.ts';
 import type { KubeObject, ObjectBody, Resource } from './kube-object.ts';
-import { isManagedByBroker, MANAGED_BY } from './managed-by.ts';
+import { brokerOf, isManagedByUs, ownMarks } from './managed-by.ts';
 import { fieldsOf, textOf } from './object-fields.ts';
 import { watchResource, type ResourceParts } from './watch-resource.ts';
 
@@ -25,15 +26,20 @@ export const CLUSTER_FEDERATED_TRUST_DOMAINS: Resource = {
 /** What is written where a bundle has no hint of its own; SPIRE then asks as often as it does by default. */
 const DEFAULT_REFRESH_HINT_SECONDS = 300;
 
-export class FederatedTrustDomainResources implements ClusterFederatedTrustDomains {
-  readonly #parts: ResourceParts;
+export interface FederatedTrustDomainParts extends ResourceParts {
+  /** What we make says that it is of the broker of this one. */
+  readonly ownTrustDomain: TrustDomain;
+}
 
-  constructor(parts: ResourceParts) {
+export class FederatedTrustDomainResources implements ClusterFederatedTrustDomains {
+  readonly #parts: FederatedTrustDomainParts;
+
+  constructor(parts: FederatedTrustDomainParts) {
     this.#parts = parts;
   }
 
   watch(report: Report<readonly ClusterFederatedTrustDomain[]>, signal: AbortSignal): Promise<void> {
-    return watchResource(CLUSTER_FEDERATED_TRUST_DOMAINS, federatedTrustDomainOf, report, this.#parts, signal);
+    return watchResource(CLUSTER_FEDERATED_TRUST_DOMAINS, this.#read, report, this.#parts, signal);
   }
 
   /** By server-side apply: `KubeApplyConflict` where somebody else says something else; the bundle is dropped when it is no longer given. */
@@ -41,8 +47,9 @@ export class FederatedTrustDomainResources implements ClusterFederatedTrustDomai
     declaration: FederatedTrustDomainDeclaration,
     signal?: AbortSignal,
   ): Promise<ClusterFederatedTrustDomain> {
-    const { api } = this.#parts;
-    return federatedTrustDomainOf(await api.apply(CLUSTER_FEDERATED_TRUST_DOMAINS, bodyOf(declaration), { signal }));
+    const { api, ownTrustDomain } = this.#parts;
+    const body = bodyOf(declaration, ownTrustDomain);
+    return this.#read(await api.apply(CLUSTER_FEDERATED_TRUST_DOMAINS, body, { signal }));
   }
 
   async delete({ name, uid }: Pick<ClusterFederatedTrustDomain, 'name' | 'uid'>, signal?: AbortSignal): Promise<void> {
@@ -54,12 +61,18 @@ export class FederatedTrustDomainResources implements ClusterFederatedTrustDomai
       if (!isKubeError(error, 'KubeConflict')) throw error;
     }
   }
+
+  #read = (object: KubeObject): ClusterFederatedTrustDomain =>
+    federatedTrustDomainOf(object, this.#parts.ownTrustDomain);
 }
 
-function bodyOf({ name, relationship, className, bootstrap }: FederatedTrustDomainDeclaration): ObjectBody {
+function bodyOf(
+  { name, relationship, className, bootstrap }: FederatedTrustDomainDeclaration,
+  own: TrustDomain,
+): ObjectBody {
   const { trustDomain, bundleEndpointUrl, profile } = relationship;
   return {
-    metadata: { name, labels: MANAGED_BY },
+    metadata: { name, ...ownMarks(own) },
     spec: {
       trustDomain,
       bundleEndpointURL: bundleEndpointUrl,
@@ -77,7 +90,7 @@ function bodyOf({ name, relationship, className, bootstrap }: FederatedTrustDoma
   };
 }
 
-function federatedTrustDomainOf({ metadata, ...object }: KubeObject): ClusterFederatedTrustDomain {
+function federatedTrustDomainOf({ metadata, ...object }: KubeObject, own: TrustDomain): ClusterFederatedTrustDomain {
   const { name, uid = '' } = metadata;
   const spec = fieldsOf(object['spec']);
   return {
@@ -88,7 +101,8 @@ function federatedTrustDomainOf({ metadata, ...object }: KubeObject): ClusterFed
     profile: profileOf(fieldsOf(spec['bundleEndpointProfile'])),
     className: textOf(spec['className']),
     carriesBundle: textOf(spec['trustDomainBundle']) !== undefined,
-    ours: isManagedByBroker(metadata),
+    ours: isManagedByUs(metadata, own),
+    brokerOf: brokerOf(metadata),
   };
 }
 

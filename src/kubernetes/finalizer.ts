@@ -6,6 +6,7 @@ import type { FederationPlan } from '../federation/plan.ts';
 import type { JsonPatchOperation } from './api-server.ts';
 import { peerInForce, type DeclaredObject } from './declared-object.ts';
 import type { KubeObject } from './kube-object.ts';
+import { BROKER_OF, brokerOf } from './managed-by.ts';
 
 /** While it is on an object, its peer's trust may be in SPIRE, and deletion waits until that is gone. */
 export const UNFEDERATE = `${PEER_API.group}/unfederate`;
@@ -13,6 +14,7 @@ export const UNFEDERATE = `${PEER_API.group}/unfederate`;
 /** What the newest pass was made from and decided. */
 export type Pass = Readonly<{ facts: Facts; plan: FederationPlan }>;
 
+/** `Add`: the finalizer, and whose broker it is for; in one patch, so that of two brokers one has the object. */
 export type FinalizerChange = 'Add' | 'Remove';
 
 export interface FinalizerInput {
@@ -29,7 +31,7 @@ export interface FinalizerInput {
 export function finalizerChange({ declared, inForceElsewhere, pass }: FinalizerInput): FinalizerChange | undefined {
   const { object, state, deleting } = declared;
   // To an object that is being deleted the API server lets no finalizer be added.
-  if (!deleting) return peerInForce(declared) !== undefined && !hasFinalizer(object) ? 'Add' : undefined;
+  if (!deleting) return peerInForce(declared) !== undefined && !isSecured(object) ? 'Add' : undefined;
   if (!hasFinalizer(object)) return undefined;
   const trustDomain = declaredTrustDomain(object);
   if (trustDomain === undefined || (state.kind === 'Refused' && state.reason === 'OwnTrustDomain')) return 'Remove';
@@ -40,11 +42,23 @@ export function hasFinalizer({ metadata }: KubeObject): boolean {
   return metadata.finalizers?.includes(UNFEDERATE) ?? false;
 }
 
+function isSecured(object: KubeObject): boolean {
+  return hasFinalizer(object) && brokerOf(object.metadata) !== undefined;
+}
+
 /** Others' finalizers stay as they are; the caller gives the object's resourceVersion, as positions may have changed. */
-export function finalizerPatch({ metadata }: KubeObject, change: FinalizerChange): readonly JsonPatchOperation[] {
-  const before = metadata.finalizers ?? [];
-  if (change === 'Remove') return [{ op: 'remove', path: `/metadata/finalizers/${before.indexOf(UNFEDERATE)}` }];
-  return [{ op: 'add', path: '/metadata/finalizers', value: [...before, UNFEDERATE] }];
+export function finalizerPatch(
+  object: KubeObject,
+  change: FinalizerChange,
+  own: TrustDomain,
+): readonly JsonPatchOperation[] {
+  const { finalizers = [], annotations } = object.metadata;
+  if (change === 'Remove') return [{ op: 'remove', path: `/metadata/finalizers/${finalizers.indexOf(UNFEDERATE)}` }];
+  const secured = [...finalizers, UNFEDERATE];
+  return [
+    ...(hasFinalizer(object) ? [] : [{ op: 'add', path: '/metadata/finalizers', value: secured } as const]),
+    { op: 'add', path: '/metadata/annotations', value: { ...annotations, [BROKER_OF]: own } },
+  ];
 }
 
 /** Of the object as it stands, also when it is faulty: the field cannot be changed. Undefined: it never counted. */

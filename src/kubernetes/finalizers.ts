@@ -15,6 +15,7 @@ export interface FinalizersOptions {
   readonly clock: Clock;
   /** Lists the objects; see `PeerResources.readAnew`. */
   readonly readAnew: (signal: AbortSignal) => Promise<void>;
+  readonly ownTrustDomain: TrustDomain;
   /** A patch failed; it is tried again with the next change, and after a pause. */
   readonly onError: (error: KubeError) => void;
 }
@@ -114,8 +115,9 @@ export class Finalizers {
   async #patch({ declared: { object }, change }: Due, signal: AbortSignal): Promise<'Done' | 'Failed'> {
     const { name, resourceVersion = '' } = object.metadata;
     const ref = { resource: PEER_TRUST_DOMAIN, name };
+    const { api, ownTrustDomain } = this.#options;
     try {
-      await this.#options.api.jsonPatch(ref, resourceVersion, finalizerPatch(object, change), { signal });
+      await api.jsonPatch(ref, resourceVersion, finalizerPatch(object, change, ownTrustDomain), { signal });
     } catch (error) {
       // Somebody else was faster or it is gone: either comes as the next change.
       const isOutdated = isKubeError(error, 'KubeConflict') || isKubeError(error, 'KubeNotFound');

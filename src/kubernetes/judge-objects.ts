@@ -11,6 +11,7 @@ import type { Peer } from '../federation/relationship.ts';
 import type { DeclaredObject, DeclaredState } from './declared-object.ts';
 import { hasFinalizer, UNFEDERATE } from './finalizer.ts';
 import type { KubeObject } from './kube-object.ts';
+import { isOfAnotherBroker } from './managed-by.ts';
 import { declarationOf, uidOf, unitOf, type ObjectDeclaration, type ObjectFault } from './object-declaration.ts';
 
 /** What is remembered from one judgement to the next, by UID. Empty at the start. */
@@ -32,10 +33,12 @@ export interface ObjectsJudgement {
 
 /**
  * The oldest object of a trust domain wins. One that is being deleted declares nothing any more. A peer counts only when
- * the finalizer is on its object: otherwise the object could go without its trust being taken away.
+ * the finalizer is on its object: otherwise the object could go without its trust being taken away. An object that names
+ * another trust domain's broker is for that one alone.
  */
 export function judgeObjects(all: Iterable<KubeObject>, before: ObjectMemory, own: TrustDomain): ObjectsJudgement {
-  const rows = [...all].sort(byAge).map((object) => rowOf(object, before));
+  const forUs = [...all].filter(({ metadata }) => !isOfAnotherBroker(metadata, own));
+  const rows = forUs.sort(byAge).map((object) => rowOf(object, before));
   const live = rows.filter(({ deleting }) => !deleting);
   const leaving = rows.filter(({ deleting }) => deleting);
   const judge = (some: readonly Row[]) =>

@@ -1,5 +1,7 @@
 // Who holds this Lease, and what is written to take, keep or give it? Values only. (coordination.k8s.io/v1)
+import type { TrustDomain } from '../bundle/trust-domain.ts';
 import type { KubeObject, ObjectBody, Resource } from './kube-object.ts';
+import { BROKER_OF } from './managed-by.ts';
 import { microTime } from './micro-time.ts';
 import { fieldsOf, textOf } from './object-fields.ts';
 
@@ -42,18 +44,25 @@ export interface Candidate {
   readonly name: string;
   readonly namespace: string;
   readonly identity: string;
+  /** Written on the Lease: replicas of the broker of another one must not wait for us, nor we for them. */
+  readonly ownTrustDomain: TrustDomain;
   readonly leaseDurationMs: number;
 }
 
 /** Nobody has created it yet. */
 export function newLease(candidate: Candidate, now: Date): ObjectBody {
-  const { name, namespace } = candidate;
-  return { metadata: { name, namespace }, spec: heldSpec(candidate, now, undefined) };
+  const { name, namespace, ownTrustDomain } = candidate;
+  return {
+    metadata: { name, namespace, annotations: { [BROKER_OF]: ownTrustDomain } },
+    spec: heldSpec(candidate, now, undefined),
+  };
 }
 
 /** Taken from another holder, or renewed. */
 export function heldLease(lease: KubeObject, candidate: Candidate, now: Date): ObjectBody {
-  return withSpec(lease, heldSpec(candidate, now, leaseRecordOf(lease)));
+  const annotations = { ...lease.metadata.annotations, [BROKER_OF]: candidate.ownTrustDomain };
+  const held = withSpec(lease, heldSpec(candidate, now, leaseRecordOf(lease)));
+  return { ...held, metadata: { ...held.metadata, annotations } };
 }
 
 /** Held by nobody, so that the next candidate need not wait. */

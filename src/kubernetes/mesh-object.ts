@@ -1,9 +1,10 @@
 // How does a ConfigMap or Secret of the mesh look on the API, and who wrote into it? (core v1; FieldsV1 of metav1)
+import type { TrustDomain } from '../bundle/trust-domain.ts';
 import type { MeshObject, MeshObjectContent, MeshObjectRef } from '../federation/mesh-objects.ts';
 import { FIELD_MANAGER } from './api-server.ts';
 import { CONFIG_MAPS, SECRETS } from './core-resources.ts';
 import type { KubeObject, ObjectBody, ObjectRef, Resource } from './kube-object.ts';
-import { isManagedByBroker, MANAGED_BY } from './managed-by.ts';
+import { brokerOf, isManagedByUs, ownMarks } from './managed-by.ts';
 import { fieldsOf, textOf } from './object-fields.ts';
 
 type Kind = MeshObjectRef['kind'];
@@ -19,12 +20,12 @@ export function objectRefOf({ kind, namespace, name }: MeshObjectRef): ObjectRef
 }
 
 /** A key whose value is no text is left out. */
-export function meshObjectOf(kind: Kind, { metadata, ...object }: KubeObject): MeshObject {
+export function meshObjectOf(kind: Kind, { metadata, ...object }: KubeObject, own: TrustDomain): MeshObject {
   const { name, namespace = '', uid = '', resourceVersion = '', annotations = {}, managedFields = [] } = metadata;
   const data = Object.entries(fieldsOf(object['data'])).flatMap(([key, value]): [string, string][] =>
     typeof value === 'string' ? [[key, kind === 'Secret' ? decoded(value) : value]] : [],
   );
-  const ours = isManagedByBroker(metadata);
+  const ours = isManagedByUs(metadata, own);
   return {
     kind,
     namespace,
@@ -32,25 +33,27 @@ export function meshObjectOf(kind: Kind, { metadata, ...object }: KubeObject): M
     uid,
     resourceVersion,
     ours,
+    brokerOf: brokerOf(metadata),
     data: Object.fromEntries(data),
     annotations,
     otherManagers: otherManagersOf(managedFields, ours),
   };
 }
 
-/** What is applied: our label, the data and the annotations, and nothing else, so that nothing else is ours. */
+/** What is applied: our marks, the data and the annotations, and nothing else, so that nothing else is ours. */
 export function bodyOf(
   { kind, namespace, name }: MeshObjectRef,
   { data, annotations }: MeshObjectContent,
-  uid: string | undefined,
+  { uid, own }: { readonly uid: string | undefined; readonly own: TrustDomain },
 ): ObjectBody {
+  const marks = ownMarks(own);
   return {
     metadata: {
       name,
       namespace,
       ...(uid !== undefined && { uid }),
-      labels: MANAGED_BY,
-      ...(Object.keys(annotations).length > 0 && { annotations }),
+      labels: marks.labels,
+      annotations: { ...annotations, ...marks.annotations },
     },
     data: Object.fromEntries(Object.entries(data).map(([key, text]) => [key, storedText(kind, text)])),
   };

@@ -1,25 +1,31 @@
 // How are the objects read and written that the mesh takes peers' roots and names from? By server-side apply, each only
 // while it is ours.
+import type { TrustDomain } from '../bundle/trust-domain.ts';
 import type { MeshObject, MeshObjectContent, MeshObjectRef, MeshObjects } from '../federation/mesh-objects.ts';
 import type { Report } from '../federation/ports.ts';
 import type { ApplyOptions, JsonPatchOperation } from './api-server.ts';
 import { isKubeError, KubeError } from './kube-error.ts';
-import { describeTarget } from './kube-object.ts';
-import { MANAGED_BY, MANAGED_BY_SELECTOR } from './managed-by.ts';
+import { describeTarget, type KubeObject } from './kube-object.ts';
+import { BROKER_OF, isOfAnotherBroker, MANAGED_BY, MANAGED_BY_SELECTOR, ownMarks } from './managed-by.ts';
 import { bodyOf, meshObjectOf, objectRefOf, resourceOf, storedText } from './mesh-object.ts';
 import type { CallOptions } from './requester.ts';
 import { watchObject } from './watch-object.ts';
 import type { ResourceParts } from './watch-resource.ts';
 
-export class MeshResources implements MeshObjects {
-  readonly #parts: ResourceParts;
+export interface MeshResourcesParts extends ResourceParts {
+  /** What we make says that it is of the broker of this one. */
+  readonly ownTrustDomain: TrustDomain;
+}
 
-  constructor(parts: ResourceParts) {
+export class MeshResources implements MeshObjects {
+  readonly #parts: MeshResourcesParts;
+
+  constructor(parts: MeshResourcesParts) {
     this.#parts = parts;
   }
 
   watch(ref: MeshObjectRef, report: Report<MeshObject>, signal: AbortSignal): Promise<void> {
-    const { api, clock, random, onFault } = this.#parts;
+    const { api, clock, random, onFault, ownTrustDomain } = this.#parts;
     return watchObject(
       objectRefOf(ref),
       {
@@ -30,7 +36,7 @@ export class MeshResources implements MeshObjects {
         // Who wrote into it is told too.
         keep: (object) => object,
         report: (found) => {
-          report(found === undefined || found instanceof Error ? found : meshObjectOf(ref.kind, found));
+          report(found === undefined || found instanceof Error ? found : meshObjectOf(ref.kind, found, ownTrustDomain));
         },
       },
       signal,
@@ -40,21 +46,22 @@ export class MeshResources implements MeshObjects {
   async listOurs(kind: MeshObjectRef['kind'], namespace: string, signal?: AbortSignal): Promise<readonly MeshObject[]> {
     const selection = { resource: resourceOf(kind), namespace, labelSelector: MANAGED_BY_SELECTOR };
     const { items } = await this.#parts.api.list(selection, { signal });
-    return items.map((object) => meshObjectOf(kind, object));
+    return items.map((object) => this.#read(kind, object)).filter(({ ours }) => ours);
   }
 
-  /** `KubeAlreadyExists` when there is an object of that name which no broker made. */
+  /** `KubeAlreadyExists` when there is an object of that name which is not ours. */
   async apply(
     ref: MeshObjectRef,
     content: MeshObjectContent,
     { takeBack = false, signal }: { readonly takeBack?: boolean; readonly signal?: AbortSignal | undefined } = {},
   ): Promise<MeshObject> {
-    const { api } = this.#parts;
+    const { api, ownTrustDomain: own } = this.#parts;
     const existing = await this.#ours(ref, signal);
     // What appears there after we looked may be somebody else's.
     const options: ApplyOptions = { takeBack: takeBack && existing !== undefined, signal };
     const { resource } = objectRefOf(ref);
-    const applied = meshObjectOf(ref.kind, await api.apply(resource, bodyOf(ref, content, existing?.uid), options));
+    const body = bodyOf(ref, content, { uid: existing?.uid, own });
+    const applied = this.#read(ref.kind, await api.apply(resource, body, options));
     const foreignKeys = Object.keys(applied.data).filter((key) => !(key in content.data));
     if (foreignKeys.length === 0) return applied;
     if (!takeBack) throw foreignKeysConflict(applied, foreignKeys);
@@ -67,9 +74,10 @@ export class MeshResources implements MeshObjects {
     signal?: AbortSignal,
   ): Promise<MeshObject> {
     const data = { [key]: storedText(object.kind, text) };
+    const marks = ownMarks(this.#parts.ownTrustDomain);
     const operations = [
       ...additions('/data', object.data, data),
-      ...additions('/metadata/annotations', object.annotations, annotations),
+      ...additions('/metadata/annotations', object.annotations, { ...annotations, ...marks.annotations }),
     ];
     return this.#patch(object, operations, signal);
   }
@@ -89,12 +97,15 @@ export class MeshResources implements MeshObjects {
   async #ours(ref: MeshObjectRef, signal: AbortSignal | undefined): Promise<MeshObject | undefined> {
     const found = await this.#parts.api.get(objectRefOf(ref), { signal });
     if (found === undefined) return undefined;
-    const object = meshObjectOf(ref.kind, found);
+    const object = this.#read(ref.kind, found);
     if (object.ours) return object;
     const label = Object.entries(MANAGED_BY).map(([name, value]) => `${name}: ${value}`);
+    const why = isOfAnotherBroker(object, this.#parts.ownTrustDomain)
+      ? `with the annotation ${BROKER_OF}: ${object.brokerOf}`
+      : `without the label ${label.join(', ')}`;
     throw new KubeError(
       'KubeAlreadyExists',
-      `${describeTarget(objectRefOf(ref))} is there without the label ${label.join(', ')}, so it is not ours to change; delete it, or choose another name`,
+      `${describeTarget(objectRefOf(ref))} is there ${why}, so it is not ours to change; delete it, or choose another name`,
     );
   }
 
@@ -105,7 +116,11 @@ export class MeshResources implements MeshObjects {
   ): Promise<MeshObject> {
     const options: CallOptions = { signal };
     const patched = await this.#parts.api.jsonPatch(objectRefOf(object), object.resourceVersion, operations, options);
-    return meshObjectOf(object.kind, patched);
+    return this.#read(object.kind, patched);
+  }
+
+  #read(kind: MeshObjectRef['kind'], object: KubeObject): MeshObject {
+    return meshObjectOf(kind, object, this.#parts.ownTrustDomain);
   }
 }
 

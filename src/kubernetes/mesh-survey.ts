@@ -6,6 +6,12 @@ import type { MeshPlace, MeshSurvey, MeshSurveys, SpireAgentSds } from '../feder
 import type { ApiServer } from './api-server.ts';
 import { CONFIG_MAPS } from './core-resources.ts';
 import {
+  BACKEND_TLS_POLICIES,
+  GATEWAY_API_GATEWAYS,
+  gatewayReferrerOf,
+  policyReferrerOf,
+} from './gateway-api-resources.ts';
+import {
   AUTHORIZATION_POLICIES,
   authorizationPolicyOf,
   DESTINATION_RULES,
@@ -71,6 +77,7 @@ export class MeshSurveyReader implements MeshSurveys {
       gateways: await this.#readServed(GATEWAYS, gatewayOf, signal),
       serviceEntries: await this.#readServed(SERVICE_ENTRIES, serviceEntryOf, signal),
       destinationRules: await this.#readServed(DESTINATION_RULES, destinationRuleOf, signal),
+      gatewayApi: await this.#readGatewayApi(signal),
     };
   }
 
@@ -101,6 +108,24 @@ export class MeshSurveyReader implements MeshSurveys {
       if (config !== undefined) return config;
       throw new KubeError('KubeInvalid', `no key of ${describeTarget(ref)} holds a configuration of SPIRE Agent`);
     });
+  }
+
+  /** Whether an object is named nowhere is known only when all were read. */
+  async #readGatewayApi(signal: AbortSignal): Promise<MeshSurvey['gatewayApi']> {
+    const gateways = await this.#readServed(GATEWAY_API_GATEWAYS, gatewayReferrerOf, signal);
+    const policies = await this.#readPolicies(signal);
+    if (gateways?.state !== 'Known') return gateways ?? policies;
+    return policies?.state === 'Known'
+      ? known([...gateways.value, ...policies.value], gateways.at)
+      : (policies ?? gateways);
+  }
+
+  async #readPolicies(signal: AbortSignal): Promise<MeshSurvey['gatewayApi']> {
+    for (const resource of BACKEND_TLS_POLICIES) {
+      const found = await this.#readServed(resource, policyReferrerOf, signal);
+      if (found !== undefined) return found;
+    }
+    return undefined;
   }
 
   /** Undefined when the API server does not serve the resource. */

@@ -19,6 +19,8 @@ export interface PeerDutiesOptions {
   readonly clock: Clock;
   /** 0 ≤ random < 1. */
   readonly random: () => number;
+  /** Objects that it acts for say so. */
+  readonly ownTrustDomain: TrustDomain;
   /** Of this process, as status and events say it. */
   readonly identity: string;
   readonly resources: Pick<PeerResources, 'objects' | 'watchObjects' | 'readAnew'>;

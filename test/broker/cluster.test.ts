@@ -54,7 +54,7 @@ describe('a broker beside spire-controller-manager', () => {
       { ...CLUSTER_FEDERATED_TRUST_DOMAINS, hasStatus: true },
     ]);
     api = await openApiServer({ access: await kube.serviceAccount(), clock: systemClock, timeoutMs: 5_000 });
-    const parts = { api, clock: systemClock, random: Math.random, onFault };
+    const parts = { api, clock: systemClock, random: Math.random, onFault, ownTrustDomain: EAST };
     cluster = {
       clusterSpiffeIds: new ClusterSpiffeIdResources(parts),
       federatedTrustDomains: new FederatedTrustDomainResources(parts),
@@ -255,14 +255,14 @@ describe('a broker beside spire-controller-manager', () => {
   it('is the same as without it where the API server knows nothing of it', async () => {
     const bare = await startFakeApiServer();
     const bareApi = await openApiServer({ access: await bare.serviceAccount(), clock: systemClock, timeoutMs: 5_000 });
-    const parts = { api: bareApi, clock: systemClock, random: Math.random, onFault };
+    const parts = { api: bareApi, clock: systemClock, random: Math.random, onFault, ownTrustDomain: EAST };
     const entry = await side.createEntry('/api');
     side.declare([web({ entrySelectors: selecting('/**') })]);
     await side.startBroker(source, {
       cluster: {
         clusterSpiffeIds: new ClusterSpiffeIdResources(parts),
         federatedTrustDomains: new FederatedTrustDomainResources(parts),
-        controllerManager: new ControllerManagerConfig({ ...parts, ownTrustDomain: EAST, configMap: undefined }),
+        controllerManager: new ControllerManagerConfig({ ...parts, configMap: undefined }),
         controllerManagerSite: new ControllerManagerWorkloads({ ...parts, configMap: undefined }),
       },
     });

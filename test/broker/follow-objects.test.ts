@@ -11,7 +11,16 @@ const SHARED: MeshObjectRef = { kind: 'ConfigMap', namespace: 'istio-system', na
 const EDGE: MeshObjectRef = { kind: 'Secret', namespace: 'edge', name: 'west-cacert' };
 
 function objectOf(ref: MeshObjectRef): MeshObject {
-  return { ...ref, uid: 'u1', resourceVersion: '7', ours: true, data: {}, annotations: {}, otherManagers: [] };
+  return {
+    ...ref,
+    uid: 'u1',
+    resourceVersion: '7',
+    ours: true,
+    brokerOf: undefined,
+    data: {},
+    annotations: {},
+    otherManagers: [],
+  };
 }
 
 /** Reports what it is told to, and knows what is watched. */

@@ -37,6 +37,7 @@ function survey(changes: Partial<MeshSurvey> = {}): MeshSurvey {
     gateways: known([], at),
     serviceEntries: undefined,
     destinationRules: undefined,
+    gatewayApi: undefined,
     ...changes,
   };
 }
@@ -66,7 +67,7 @@ describe('a broker beside a mesh', () => {
       throw error;
     };
     mesh = {
-      objects: new MeshResources({ api, clock: systemClock, random: Math.random, onFault }),
+      objects: new MeshResources({ api, clock: systemClock, random: Math.random, onFault, ownTrustDomain: EAST }),
       surveys: {
         watch: async (report, signal) => {
           look = () => {

@@ -21,7 +21,7 @@ interface Entry {
 }
 
 interface Manifest {
-  readonly metadata: { readonly namespace: string; readonly name: string };
+  readonly metadata: { readonly namespace?: string; readonly name: string };
   readonly data: Readonly<Record<string, string>>;
 }
 
@@ -50,10 +50,10 @@ describe('fedbroker render', () => {
     writeFileSync(join(peers, `${name}.yaml`), JSON.stringify(document));
   }
 
-  async function render(flags: Readonly<Record<string, string>> = {}) {
+  async function render(flags: Readonly<Record<string, string>> = {}, settings: readonly string[] = []) {
     const told = { stdout: '', stderr: '' };
     const { config } = resolveConfig({
-      argv: [`--spire-socket=${side.socketPath}`, `--peers-directory=${peers}`],
+      argv: [`--spire-socket=${side.socketPath}`, `--peers-directory=${peers}`, ...settings],
       environment: {},
       readFile: () => '',
     });
@@ -75,8 +75,16 @@ describe('fedbroker render', () => {
     assert.deepEqual(caCertificates[0], { trustDomains: [WEST] });
     const [anchor] = certificatesIn(caCertificates[1]!.pem!);
     assert.deepEqual(certificateParts(anchor!).publicKey, certificateParts(ROOTS.get(WEST)![0]!).publicKey);
-    assert.equal(gatewayCa!.metadata.name, 'west-ca');
+    assert.deepEqual(gatewayCa!.metadata, { name: 'west-ca' });
+    for (const text of [stdout, stderr]) assert.match(text, /namespace that your Gateways name.*kubernetesNamespace/);
     assert.match(gatewayCa!.data['ca.crt']!, /^-----BEGIN CERTIFICATE-----/);
+  });
+
+  it('names the namespace of CA objects where the settings have one', async () => {
+    const { stdout, stderr } = await render({}, ['--kubernetes-namespace=spire-server']);
+    const [, gatewayCa] = parseAllDocuments(stdout).map((document) => document.toJS() as Manifest);
+    assert.deepEqual(gatewayCa!.metadata, { namespace: 'spire-server', name: 'west-ca' });
+    assert.equal(stderr, '');
   });
 
   it('prints values for Helm and the object of the Sail operator with the same content', async () => {

@@ -57,7 +57,9 @@ export const RIGHTS = {
   controllerManager: ['cluster-spiffeids', 'federated-trust-domains', 'configuration', 'workloads'].map(
     (adapter) => `deploy/rbac/controller-manager/${adapter}.yaml`,
   ),
-  istio: ['shared-mesh-config', 'survey', 'istiod'].map((adapter) => `deploy/rbac/istio/${adapter}.yaml`),
+  istio: ['shared-mesh-config', 'survey', 'gateway-api', 'istiod'].map(
+    (adapter) => `deploy/rbac/istio/${adapter}.yaml`,
+  ),
   someForIstio: ['patch-base', 'gateway-cas', 'spire-agent'].map((adapter) => `deploy/rbac/istio/${adapter}.yaml`),
 } as const;
 /** Of an installation as it comes. */

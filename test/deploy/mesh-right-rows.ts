@@ -36,6 +36,7 @@ type MeshSign = (KeepingRow | LookingRow)['sign'];
 
 const SHARED = 'istio/shared-mesh-config.yaml';
 const SURVEY = 'istio/survey.yaml';
+const GATEWAY_API = 'istio/gateway-api.yaml';
 const PATCH_BASE = 'istio/patch-base.yaml';
 /** What istiod's own roots are, which no peer's may be taken for. */
 const MESH_ROOTS = 'istio-ca-root-cert';
@@ -62,6 +63,10 @@ export const KEEPING_ROWS: readonly KeepingRow[] = [
     ['delete'],
   ),
   ...keeping({ file: SURVEY, resource: 'destinationrules' }, 'a CA object that nobody asks for is deleted', ['list']),
+  ...keeping({ file: GATEWAY_API, resource: 'gateways' }, 'a CA object that nobody asks for is deleted', ['list']),
+  ...keeping({ file: GATEWAY_API, resource: 'backendtlspolicies' }, 'a CA object that nobody asks for is deleted', [
+    'list',
+  ]),
 ];
 
 /** In place of those for our own ConfigMap. */

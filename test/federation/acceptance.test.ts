@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { BundleError } from '../../src/bundle/bundle-error.ts';
 import { findingOf } from '../../src/bundle/bundle-rules.ts';
-import { bundleDigest } from '../../src/bundle/bundle.ts';
+import { bundleDigest, type Bundle } from '../../src/bundle/bundle.ts';
 import { RootIndexer } from '../../src/bundle/known-roots.ts';
 import {
   ACCEPTANCE_RULES,
@@ -12,6 +12,7 @@ import {
   type AcceptanceInput,
   type Verdict,
 } from '../../src/federation/acceptance.ts';
+import { makeRoot } from '../fakes/fake-ca.ts';
 import { bundleOf, documentOf, EAST, NORTH, NOW, peerOf, WEST } from './samples.ts';
 
 const jwtAuthorities = [{ keyId: 'a', publicKey: Buffer.from('key') }];
@@ -112,6 +113,40 @@ describe('judgeFetchedBundle', () => {
     );
   });
 
+  describe('AllRootsExpired (rule 2)', () => {
+    const expired = async (notAfter: string) => (await makeRoot(WEST, { notAfter: new Date(notAfter) })).der;
+    const bundle = (...x509Authorities: readonly Uint8Array[]): Bundle => ({
+      ...bundleOf(WEST, [], { sequenceNumber: 9n }),
+      x509Authorities,
+    });
+    it('holds a bundle with nothing but expired roots, also at the first contact', async () => {
+      const content = documentOf(bundle(await expired('2021-01-01'), await expired('2022-01-01')));
+      assert.equal(line(judge({ content, held: bundleOf(WEST) })), 'held AllRootsExpired');
+      const verdict = judge({ content });
+      assert.ok(verdict.verdict === 'held' && verdict.releaseDigest === bundleDigest(content.bundle));
+      assert.match(verdict.message, /the last 2022-01-01T00:00:00.000Z/);
+    });
+    it('accepts one with a root that is still valid beside expired ones, to the second', async () => {
+      const end = new Date(Math.floor(NOW.getTime() / 1000) * 1000);
+      for (const [ms, expected] of [
+        [0, 'accepted'],
+        [1_000, 'held AllRootsExpired'],
+      ] as const) {
+        const content = documentOf(bundle(await expired('2021-01-01'), await expired(end.toISOString())));
+        assert.equal(line(judge({ content, held: bundleOf(WEST), now: new Date(end.getTime() + ms) })), expected);
+      }
+    });
+    it('accepts it when the operator names its digest: our clock may be the wrong one', async () => {
+      const content = documentOf(bundle(await expired('2021-01-01')));
+      const peer = peerOf(WEST, { acceptDigest: bundleDigest(content.bundle) });
+      assert.equal(line(judge({ peer, content, held: bundleOf(WEST) })), 'accepted');
+    });
+    it('is no matter of a bundle that is held already: time alone takes nothing away', async () => {
+      const held = bundle(await expired('2021-01-01'));
+      assert.equal(line(judge({ content: documentOf(held), held })), 'unchanged');
+    });
+  });
+
   describe('SequenceRollback (rule 3)', () => {
     const held = bundleOf(WEST, [0], { sequenceNumber: 2n ** 63n });
     const older = bundleOf(WEST, [1], { sequenceNumber: 2n ** 63n - 1n });
@@ -168,7 +203,14 @@ describe('judgeFetchedBundle', () => {
   });
 
   it('has a test above for every acceptance rule', () => {
-    const shown = ['EmptyBundle', 'NoUsableKeys', 'NoX509Authorities', 'SequenceRollback', 'DisjointRoots'];
+    const shown = [
+      'EmptyBundle',
+      'NoUsableKeys',
+      'NoX509Authorities',
+      'AllRootsExpired',
+      'SequenceRollback',
+      'DisjointRoots',
+    ];
     assert.deepEqual(
       ACCEPTANCE_RULES.map(({ id }) => id),
       shown,

@@ -129,7 +129,7 @@ export function federatedTrustDomainOf(
   changes: Partial<ClusterFederatedTrustDomain> = {},
 ): ClusterFederatedTrustDomain {
   const { name, trustDomain, bundleEndpointUrl, profile } = peer;
-  const own = { uid: `uid-${name}`, className: 'spire', carriesBundle: false, ours: true };
+  const own = { uid: `uid-${name}`, className: 'spire', carriesBundle: false, ours: true, brokerOf: EAST };
   return { name, trustDomain, bundleEndpointUrl, profile, ...own, ...changes };
 }
 

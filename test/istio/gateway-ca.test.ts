@@ -50,6 +50,47 @@ describe('the CA object of a gateway', () => {
     assert.deepEqual(certificates(settled('Flat')).map(fingerprint), [fingerprint(WEST_ROOT)]);
   });
 
+  it('of an earlier version, which did not say whose broker it is, is written once more when a peer asks for it', () => {
+    const world = settled();
+    const before = certificates(world);
+    for (const ref of [CONFIG_MAP_REF, SECRET_REF]) world.unclaim(ref);
+    world.restart();
+    const { steps } = world.pass(1);
+    assert.deepEqual(
+      steps.map((step) => [step.kind, step.changesRoots]),
+      [
+        ['ApplyMeshObject', false],
+        ['ApplyMeshObject', false],
+      ],
+    );
+    assert.deepEqual(certificates(world), before);
+    assert.deepEqual(world.pass(1).steps, []);
+  });
+
+  it('of an earlier version, which nobody asks for, stays: it may be that of another broker', () => {
+    const world = settled();
+    world.unclaim(CONFIG_MAP_REF);
+    world.restart();
+    world.peers = [];
+    for (let passes = 0; passes < 3; passes += 1) world.pass(60_000);
+    assert.deepEqual([...world.objects.keys()], [meshObjectKey(CONFIG_MAP_REF)]);
+    const [removal] = world.look().plan.removals;
+    assert.match(removal!.verdict.message, /stays, since an earlier version made it/);
+  });
+
+  it('that the broker of another trust domain keeps is refused, and the message names that broker', () => {
+    const world = settled();
+    world.put(CONFIG_MAP_REF, world.objects.get(meshObjectKey(CONFIG_MAP_REF))!, {
+      ours: false,
+      brokerOf: 'south.example',
+    });
+    world.restart();
+    const { steps, peers } = world.pass(1);
+    assert.deepEqual(steps, []);
+    assert.equal(peers[0]?.verdict.code, 'OwnershipConflict');
+    assert.match(peers[0].verdict.message, /kept by the broker of south\.example/);
+  });
+
   it('follows the roots at once', () => {
     const world = settled();
     for (const number of [1, 2]) {

@@ -221,6 +221,17 @@ describe('lint', () => {
     );
   });
 
+  it('tells destination rules that it cannot read, with the finding that they might have answered', () => {
+    const facts = { ...entry('MESH_INTERNAL', []).survey, destinationRules: FORBIDDEN };
+    const report = lintPeer(withSurvey(facts), WEST);
+    assert.deepEqual(
+      [report.findings.map(({ id }) => id), report.unread.map(({ id }) => id)],
+      [['ServiceEntryTakesEveryPeer'], ['ServiceEntryTakesEveryPeer']],
+    );
+    assert.match(report.unread[0]!.message, /^KubeForbidden/);
+    assert.equal(blocksActivation(lintPeer(withSurvey({ destinationRules: FORBIDDEN }), WEST), 'strict'), true);
+  });
+
   it('has nothing to find where Istio’s resources are not served', () => {
     const none = { authorizationPolicies: undefined, gateways: undefined, serviceEntries: undefined };
     assert.deepEqual(lintPeer(withSurvey(none), WEST), { findings: [], unread: [] });

@@ -28,7 +28,7 @@ export function istiodOf(changes: Partial<IstiodDeployment> = {}): IstiodDeploym
 
 export function baseOf(mesh: string): Fact<MeshObject> {
   const place = { kind: 'ConfigMap', namespace: 'istio-system', name: 'istio' } as const;
-  const meta = { uid: 'u', resourceVersion: '1', ours: false, annotations: {}, otherManagers: [] };
+  const meta = { uid: 'u', resourceVersion: '1', ours: false, brokerOf: undefined, annotations: {}, otherManagers: [] };
   return fact({ ...place, ...meta, data: { mesh } });
 }
 
@@ -55,6 +55,7 @@ export function surveyOf(changes: Partial<MeshSurvey> = {}): MeshSurvey {
     gateways: fact([]),
     serviceEntries: fact([]),
     destinationRules: fact([]),
+    gatewayApi: undefined,
     ...changes,
   };
 }

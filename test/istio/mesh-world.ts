@@ -91,6 +91,7 @@ export class MeshWorld {
       uid: `uid-${ref.name}`,
       resourceVersion: String(this.#version),
       ours: true,
+      brokerOf: EAST,
       data: {},
       annotations: {},
       otherManagers: [],
@@ -109,6 +110,11 @@ export class MeshWorld {
       { annotations: object.annotations, data },
       { ...object, data, otherManagers: [manager], resourceVersion: String((this.#version += 1)) },
     );
+  }
+
+  /** As an earlier version left it, which did not say whose broker it was. */
+  unclaim(ref: MeshObjectRef): void {
+    this.put(ref, {}, { ...this.objects.get(meshObjectKey(ref))!, brokerOf: undefined });
   }
 
   restart(): void {
@@ -130,6 +136,7 @@ export class MeshWorld {
         {
           ...object,
           annotations,
+          brokerOf: EAST,
           data: { ...object.data, [key]: text },
           resourceVersion: String((this.#version += 1)),
         },

@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import { parse } from 'yaml';
 import { toPem } from '../../src/bundle/certificate.ts';
 import { parseTrustDomain, type TrustDomain } from '../../src/bundle/trust-domain.ts';
+import { mergeMesh } from '../../src/istio/mesh-merge.ts';
 import { patchMeshText } from '../../src/istio/patch-base.ts';
 import { NOTHING_PUBLISHED, type Published } from '../../src/istio/published.ts';
 import { bundleOf, NORTH, ROOTS, WEST } from '../federation/samples.ts';
@@ -63,6 +64,17 @@ describe('our entries among those of others', () => {
       }),
       { numRuns: 100 },
     );
+  });
+
+  it('come into the list also where others wrote the field with an underscore, and no second field is made', () => {
+    const text = `trust_domain: east.example\nca_certificates:\n- trust_domains: [${THEIRS}]\n`;
+    const patched = patchMeshText(text, NOTHING_PUBLISHED, ours([WEST]))!;
+    assert.deepEqual(parse(patched), {
+      trust_domain: 'east.example',
+      ca_certificates: [{ trust_domains: [THEIRS] }, { trustDomains: [WEST] }],
+    });
+    assert.deepEqual(mergeMesh({ shared: undefined, base: patched }).ignored, {});
+    assert.equal(patchMeshText(patched, ours([WEST]), NOTHING_PUBLISHED), text);
   });
 
   it('take the place of an empty list', () => {

@@ -454,6 +454,31 @@ describe('an object that others touch', () => {
     assert.match(peers[0].verdict.message, /argocd-controller/);
   });
 
+  it('writes what an earlier version left once more, so that it says whose broker it is', () => {
+    const world = settled();
+    const { text } = world;
+    world.unclaim(REF);
+    world.restart();
+    const { steps } = world.pass(1);
+    assert.deepEqual(
+      steps.map(({ kind, changesList, changesRoots }) => [kind, changesList, changesRoots]),
+      [['ApplyMeshObject', false, false]],
+    );
+    assert.equal(world.text, text);
+    assert.equal(world.objects.get(meshObjectKey(REF))?.brokerOf, EAST);
+    assert.deepEqual(world.pass(1).steps, []);
+  });
+
+  it('never touches the object of the broker of another trust domain, and names that broker', () => {
+    const world = settled();
+    world.put(REF, world.objects.get(meshObjectKey(REF))!, { ours: false, brokerOf: 'south.example' });
+    world.restart();
+    const { steps, peers } = world.pass();
+    assert.deepEqual(steps, []);
+    assert.equal(peers[0]?.verdict.code, 'OwnershipConflict');
+    assert.match(peers[0].verdict.message, /kept by the broker of south\.example/);
+  });
+
   it('does not take its own write for an edit before the object was seen anew', () => {
     const world = settled();
     world.edit(REF, { mesh: 'caCertificates: []\n' });

@@ -10,7 +10,11 @@ function referenced(gatewayNames: readonly string[], ruleNames: readonly string[
   const server = { tlsMode: 'MUTUAL', port: 443, credentialNames: gatewayNames };
   const gateways = fact([{ namespace: 'edge', name: 'g', servers: [server] }]);
   const rule = { namespace: 'shop', name: 'r', host: 'h', credentialNames: ruleNames, subjectAltNames: [] };
-  const found = referencedCas({ gateways, destinationRules: fact([rule]) }, new Set(['edge', 'edge-2']), NOW);
+  const found = referencedCas(
+    { gateways, destinationRules: fact([rule]), gatewayApi: undefined },
+    new Set(['edge', 'edge-2']),
+    NOW,
+  );
   if (found.state !== 'Known') throw new Error(found.message);
   return [...found.value];
 }
@@ -36,14 +40,27 @@ describe('referencedCas', () => {
     });
   }
 
-  it('is not known when one of both lists is not', () => {
+  it('has what resources of the Gateway API name', () => {
+    const caObjects = [
+      { kind: 'ConfigMap', namespace: 'spire', name: 'west' },
+      { kind: 'Secret', namespace: 'edge', name: 'north' },
+    ] as const;
+    const gatewayApi = fact([{ namespace: 'edge', name: 'g', caObjects }]);
+    const found = referencedCas({ gateways: undefined, destinationRules: undefined, gatewayApi }, new Set(), NOW);
+    assert.ok(found.state === 'Known');
+    assert.deepEqual([...found.value], ['ConfigMap/spire/west', 'Secret/edge/north', 'Secret/edge/north-cacert']);
+  });
+
+  it('is not known when one of the lists is not', () => {
     const gateways = fact([]);
-    assert.equal(referencedCas({ gateways, destinationRules: FORBIDDEN }, new Set(), NOW), FORBIDDEN);
-    assert.equal(referencedCas({ gateways: FORBIDDEN, destinationRules: undefined }, new Set(), NOW), FORBIDDEN);
+    const known = { gateways, destinationRules: undefined, gatewayApi: undefined };
+    for (const which of ['gateways', 'destinationRules', 'gatewayApi'] as const) {
+      assert.equal(referencedCas({ ...known, [which]: FORBIDDEN }, new Set(), NOW), FORBIDDEN);
+    }
   });
 
   it('is nothing where Istio’s resources are not served', () => {
-    const none = { gateways: undefined, destinationRules: undefined };
+    const none = { gateways: undefined, destinationRules: undefined, gatewayApi: undefined };
     assert.deepEqual(referencedCas(none, new Set(['edge']), NOW), { state: 'Known', value: new Set(), at: NOW });
   });
 });

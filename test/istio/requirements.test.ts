@@ -93,6 +93,10 @@ const REQUIREMENTS: readonly Requirement[] = [
         'stack/istio-broker-removal.test.ts',
         'loses its roots first and its name later when its declaration is removed',
       ],
+      [
+        'stack/istio-plane1.test.ts',
+        'go on with an old root as long as its peer publishes it beside the new, and obey at once when it is withdrawn',
+      ],
     ],
   },
   {
@@ -123,7 +127,7 @@ const REQUIREMENTS: readonly Requirement[] = [
     number: 10,
     sentence: 'Only our own object is written, and in it only what is ours.',
     tests: [
-      ['stack/istio-objects.test.ts', 'owns the key of our ConfigMap and our label, and nothing else'],
+      ['stack/istio-objects.test.ts', 'owns the key of our ConfigMap, our label and our annotation, and nothing else'],
       [
         'istio/plan-mesh-property.test.ts',
         'never writes what may not be, and ends with what is declared, without another write',
@@ -157,6 +161,10 @@ const REQUIREMENTS: readonly Requirement[] = [
     number: 14,
     sentence: 'SPIRE has a bundle before an entry federates with it, and longer.',
     tests: [
+      [
+        'stack/istio-plane1.test.ts',
+        'lose no request while another peer comes and goes, whose bundle SPIRE has before any entry names it, and longer',
+      ],
       [
         'federation/plan.test.ts',
         'records a new peer, stores its bundle, then links entries: SPIRE refuses an entry that names an unknown bundle',
@@ -258,7 +266,10 @@ const REQUIREMENTS: readonly Requirement[] = [
     sentence: 'With what is written istiod starts.',
     tests: [
       ['istio/root-gate.test.ts', 'agrees with the simulation of istiod about what keeps it from starting'],
-      ['stack/istio-plane2.test.ts', 'hears the same from an istiod that starts anew'],
+      [
+        'stack/istio-plane2.test.ts',
+        'hears the same from an istiod that starts anew, and so does a sidecar that comes after',
+      ],
     ],
   },
   {

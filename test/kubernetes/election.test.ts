@@ -7,8 +7,10 @@ import { openApiServer } from '../../src/kubernetes/api-server.ts';
 import { ELECTION_TIMES, runElection } from '../../src/kubernetes/election.ts';
 import type { KubeError } from '../../src/kubernetes/kube-error.ts';
 import { LEASES } from '../../src/kubernetes/lease.ts';
+import { BROKER_OF } from '../../src/kubernetes/managed-by.ts';
 import { startFakeApiServer } from '../fakes/fake-api-server.ts';
 import { FakeClock } from '../fakes/fake-clock.ts';
+import { EAST, WEST } from '../federation/samples.ts';
 import { LeaseTable, type Passage } from './lease-table.ts';
 
 /** Lets everything run that waits for nothing but other promises. */
@@ -45,7 +47,7 @@ class Replica {
   /** Work that needs a while to stop waits for this. */
   mayStop: Promise<void> = Promise.resolve();
 
-  constructor(identity: string, table: LeaseTable, clock: FakeClock, random = 0.5) {
+  constructor(identity: string, table: LeaseTable, clock: FakeClock, random = 0.5, ownTrustDomain = EAST) {
     this.identity = identity;
     const options = {
       api: table.reachedBy(clock, () => this.passage),
@@ -53,6 +55,7 @@ class Replica {
       random: () => random,
       name: 'broker',
       namespace: 'spire',
+      ownTrustDomain,
       identity,
       onLeader: (leader: string | undefined) => (this.leader = leader),
       onError: (error: KubeError) => this.errors.push(error),
@@ -212,7 +215,13 @@ describe('a leader', () => {
   it('whose work fails gives the Lease back and fails', async () => {
     const [clock, table] = [new FakeClock(), new LeaseTable()];
     const options = { api: table.reachedBy(clock, () => 'Open'), clock, random: () => 0.5, identity: 'a' };
-    const told = { name: 'broker', namespace: 'spire', onLeader: () => undefined, onError: () => undefined };
+    const told = {
+      name: 'broker',
+      namespace: 'spire',
+      ownTrustDomain: EAST,
+      onLeader: () => undefined,
+      onError: () => undefined,
+    };
     const broken = () => Promise.reject(new Error('work broken'));
     await assert.rejects(runElection({ ...options, ...told }, broken, new AbortController().signal), /work broken/);
     assert.equal(table.holder, undefined);
@@ -220,6 +229,30 @@ describe('a leader', () => {
 });
 
 describe('the Lease', () => {
+  it('of the broker of another trust domain is left alone, also when nobody holds it, and the error says what to set', async () => {
+    const [clock, table] = [new FakeClock(), new LeaseTable()];
+    const [east, west] = [new Replica('a', table, clock), new Replica('b', table, clock, 0.5, WEST)];
+    await pass(clock, 5_000);
+    await east.stop();
+    await pass(clock, 60_000);
+    assert.deepEqual([west.leading, west.terms, table.holder], [false, 0, undefined]);
+    const { code, message } = west.errors[0]!;
+    assert.equal(code, 'KubeAlreadyExists');
+    assert.match(message, /is that of the broker of east\.example; set leaseName/);
+    await west.stop();
+  });
+
+  it('of an earlier version, which did not say whose it is, is taken over and says so from then on', async () => {
+    const [clock, table] = [new FakeClock(), new LeaseTable()];
+    const ref = { resource: LEASES, namespace: 'spire', name: 'broker', subresource: undefined };
+    table.store.create(ref, { metadata: { name: 'broker', namespace: 'spire' }, spec: {} }, 'earlier');
+    const replica = new Replica('a', table, clock);
+    await pass(clock, 5_000);
+    assert.equal(replica.leading, true);
+    assert.deepEqual(table.store.list(LEASES, 'spire')[0]!.metadata['annotations'], { [BROKER_OF]: EAST });
+    await replica.stop();
+  });
+
   it('counts terms and holders as other tools expect', async () => {
     const { clock, table, first, second } = await elect('a', 'b');
     await pass(clock, 5_000);
@@ -248,6 +281,7 @@ describe('over real connections', () => {
       const options = {
         ...{ api, clock: systemClock, random: Math.random, name: 'broker', namespace: 'spire', identity },
         times: { leaseDurationMs: 1_000, renewDeadlineMs: 600, renewMs: 100, candidateMs: 50 },
+        ownTrustDomain: EAST,
         onLeader: () => undefined,
         onError: ({ code }: KubeError) => errors.push(code),
       };

@@ -9,7 +9,7 @@ import {
   FederatedTrustDomainResources,
 } from '../../src/kubernetes/federated-trust-domains.ts';
 import { startFakeApiServer, type FakeApiServer } from '../fakes/fake-api-server.ts';
-import { bundleOf, peerOf, relationshipOf, WEST } from '../federation/samples.ts';
+import { bundleOf, EAST, peerOf, relationshipOf, WEST } from '../federation/samples.ts';
 
 const peer = peerOf(WEST);
 const DECLARATION = { name: 'west', relationship: relationshipOf(peer), className: 'spire', bootstrap: undefined };
@@ -25,7 +25,13 @@ describe('FederatedTrustDomainResources', () => {
     const onFault = (error: unknown) => {
       throw error;
     };
-    resources = new FederatedTrustDomainResources({ api, clock: systemClock, random: Math.random, onFault });
+    resources = new FederatedTrustDomainResources({
+      api,
+      clock: systemClock,
+      random: Math.random,
+      onFault,
+      ownTrustDomain: EAST,
+    });
   });
   afterEach(async () => {
     api.close();
@@ -105,7 +111,13 @@ describe('FederatedTrustDomainResources', () => {
     assert.equal(((await list()) as CodedError).code, 'KubeForbidden');
     const bare = await startFakeApiServer();
     const bareApi = await openApiServer({ access: await bare.serviceAccount(), clock: systemClock, timeoutMs: 5_000 });
-    const parts = { api: bareApi, clock: systemClock, random: Math.random, onFault: () => undefined };
+    const parts = {
+      api: bareApi,
+      clock: systemClock,
+      random: Math.random,
+      onFault: () => undefined,
+      ownTrustDomain: EAST,
+    };
     resources = new FederatedTrustDomainResources(parts);
     assert.equal(await list(), undefined);
     bareApi.close();

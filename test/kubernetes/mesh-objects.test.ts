@@ -6,10 +6,11 @@ import type { MeshObject, MeshObjectRef } from '../../src/federation/mesh-object
 import type { CodedError } from '../../src/federation/ports.ts';
 import { FIELD_MANAGER, openApiServer, type ApiServer } from '../../src/kubernetes/api-server.ts';
 import { CONFIG_MAPS, SECRETS } from '../../src/kubernetes/core-resources.ts';
-import { MANAGED_BY } from '../../src/kubernetes/managed-by.ts';
-import { MeshResources } from '../../src/kubernetes/mesh-objects.ts';
+import { BROKER_OF, MANAGED_BY } from '../../src/kubernetes/managed-by.ts';
+import { MeshResources, type MeshResourcesParts } from '../../src/kubernetes/mesh-objects.ts';
 import { kubeError } from '../contract/kube-subject.ts';
 import { startFakeApiServer, type FakeApiServer } from '../fakes/fake-api-server.ts';
+import { EAST, WEST } from '../federation/samples.ts';
 
 const SHARED: MeshObjectRef = { kind: 'ConfigMap', namespace: 'istio-system', name: 'istio-federation' };
 const GATEWAY_CA: MeshObjectRef = { kind: 'Secret', namespace: 'edge', name: 'west-cacert' };
@@ -18,6 +19,7 @@ const CONTENT = { data: { mesh: 'caCertificates: []\n' }, annotations: {} };
 describe('MeshResources', () => {
   let kube: FakeApiServer;
   let api: ApiServer;
+  let parts: MeshResourcesParts;
   let objects: MeshResources;
 
   beforeEach(async () => {
@@ -26,7 +28,8 @@ describe('MeshResources', () => {
     const onFault = (error: unknown) => {
       throw error;
     };
-    objects = new MeshResources({ api, clock: systemClock, random: () => 0.1, onFault });
+    parts = { api, clock: systemClock, random: () => 0.1, onFault, ownTrustDomain: EAST };
+    objects = new MeshResources(parts);
   });
   afterEach(async () => {
     api.close();
@@ -54,10 +57,33 @@ describe('MeshResources', () => {
     assert.equal(writes(), 1);
   });
 
+  it('names the trust domain of its broker, and leaves what the broker of another one made', async () => {
+    assert.deepEqual((await objects.apply(SHARED, CONTENT)).brokerOf, EAST);
+    const before = await stored(SHARED);
+    const west = new MeshResources({ ...parts, ownTrustDomain: WEST });
+    for (const takeBack of [false, true]) {
+      await assert.rejects(
+        west.apply(SHARED, CONTENT, { takeBack }),
+        kubeError('KubeAlreadyExists', `${BROKER_OF}: ${EAST}`),
+      );
+    }
+    await assert.rejects(west.delete({ ...SHARED, uid: before!.metadata.uid! }), kubeError('KubeAlreadyExists'));
+    assert.deepEqual(await west.listOurs('ConfigMap', SHARED.namespace), []);
+    assert.equal((await objects.listOurs('ConfigMap', SHARED.namespace)).length, 1);
+    assert.deepEqual(await stored(SHARED), before);
+  });
+
+  it('takes over what an earlier version made, which did not name its broker', async () => {
+    await createTheirs(SHARED, { metadata: { name: SHARED.name, namespace: SHARED.namespace, labels: MANAGED_BY } });
+    const [found] = await objects.listOurs('ConfigMap', SHARED.namespace);
+    assert.deepEqual([found?.ours, found?.brokerOf], [true, undefined]);
+    assert.equal((await objects.apply(SHARED, CONTENT)).brokerOf, EAST);
+  });
+
   it('drops keys and annotations that it no longer says', async () => {
     await objects.apply(SHARED, { data: { a: '1', b: '2' }, annotations: { 'fedbroker.dev/x': 'y' } });
     const { data, annotations } = await objects.apply(SHARED, { data: { b: '2' }, annotations: {} });
-    assert.deepEqual([data, annotations], [{ b: '2' }, {}]);
+    assert.deepEqual([data, annotations], [{ b: '2' }, { [BROKER_OF]: EAST }]);
   });
 
   it('keeps the text of a Secret in base64, and reads it as text', async () => {
@@ -119,7 +145,13 @@ describe('MeshResources', () => {
         return api.apply(...call);
       },
     };
-    const parts = { api: racing, clock: systemClock, random: Math.random, onFault: () => undefined };
+    const parts = {
+      api: racing,
+      clock: systemClock,
+      random: Math.random,
+      onFault: () => undefined,
+      ownTrustDomain: EAST,
+    };
     const late = new MeshResources(parts).apply(SHARED, CONTENT, { takeBack: true });
     await assert.rejects(late, kubeError('KubeApplyConflict'));
     assert.equal(writes(), 1);
@@ -135,10 +167,10 @@ describe('MeshResources', () => {
     assert.deepEqual(replaced.data, { mesh: 'rootNamespace: a\n', 'a/b~c': 'new' });
     assert.deepEqual(
       [replaced.annotations, replaced.ours, replaced.uid],
-      [change.annotations, false, created.metadata.uid],
+      [{ ...change.annotations, [BROKER_OF]: EAST }, false, created.metadata.uid],
     );
     const again = await objects.replaceKey(replaced, { ...change, text: 'newer', annotations: { b: 'y' } });
-    assert.deepEqual(again.annotations, { 'fedbroker.dev/entries': 'x', b: 'y' });
+    assert.deepEqual(again.annotations, { 'fedbroker.dev/entries': 'x', b: 'y', [BROKER_OF]: EAST });
   });
 
   it('replaces no key of an object that has changed since', async () => {

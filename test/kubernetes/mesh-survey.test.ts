@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { systemClock } from '../../src/federation/clock.ts';
+import { meshObjectKey } from '../../src/federation/mesh-objects.ts';
+import { BACKEND_TLS_POLICIES, GATEWAY_API_GATEWAYS } from '../../src/kubernetes/gateway-api-resources.ts';
 import type { MeshSurvey } from '../../src/federation/mesh-survey.ts';
 import { openApiServer, type ApiServer } from '../../src/kubernetes/api-server.ts';
 import { CONFIG_MAPS } from '../../src/kubernetes/core-resources.ts';
@@ -61,6 +63,7 @@ describe('MeshSurveyReader', () => {
       proxies: 'KubeForbidden',
       spireAgent: 'KubeForbidden',
       gateways: 'KubeForbidden',
+      gatewayApi: 'absent',
     });
     assert.deepEqual(valueOf(survey.ambientNamespaces), ['zt']);
   });
@@ -77,6 +80,37 @@ describe('MeshSurveyReader', () => {
     await started.close();
   });
 
+  const CA = (name: string, more: object = {}) => ({ group: '', kind: 'ConfigMap', name, ...more });
+  const GATEWAY = {
+    listeners: [{ tls: { frontendValidation: { caCertificateRefs: [CA('a'), CA('b', { namespace: 'spire' })] } } }],
+    tls: {
+      frontend: {
+        default: { validation: { caCertificateRefs: [CA('c', { kind: 'Secret' })] } },
+        perPort: [{ port: 443, tls: { validation: { caCertificateRefs: [CA('d'), CA('e', { group: 'x.test' })] } } }],
+      },
+    },
+  };
+
+  for (const policies of BACKEND_TLS_POLICIES) {
+    it(`reads what CAs the Gateway API names, where BackendTLSPolicy is ${policies.version}`, async () => {
+      const { started, opened } = await start([GATEWAY_API_GATEWAYS, policies]);
+      const metadata = { name: 'edge', namespace: 'shop' };
+      await opened.create(GATEWAY_API_GATEWAYS, { metadata, spec: GATEWAY });
+      await opened.create(policies, { metadata, spec: { validation: { caCertificateRefs: [CA('f')] } } });
+      const found = valueOf((await readSurvey(opened)).gatewayApi);
+      assert.deepEqual(
+        found.flatMap(({ caObjects }) => caObjects.map(meshObjectKey)),
+        ['ConfigMap/shop/a', 'ConfigMap/spire/b', 'Secret/shop/c', 'ConfigMap/shop/d', 'ConfigMap/shop/f'],
+      );
+      for (const unread of ['gateways', 'backendtlspolicies']) {
+        started.isAllowed = ({ resource }) => resource !== unread;
+        assert.equal(reasons(await readSurvey(opened))['gatewayApi'], 'KubeForbidden');
+      }
+      opened.close();
+      await started.close();
+    });
+  }
+
   it('leaves out what the API server does not serve, and what nobody said where to find', async () => {
     const { started, opened } = await start([]);
     assert.deepEqual(reasons(await readSurvey(opened, { spireAgentConfig: undefined })), {
@@ -88,6 +122,7 @@ describe('MeshSurveyReader', () => {
       gateways: 'absent',
       serviceEntries: 'absent',
       destinationRules: 'absent',
+      gatewayApi: 'absent',
     });
     opened.close();
     await started.close();
@@ -110,8 +145,11 @@ describe('MeshSurveyReader', () => {
       get: api.get.bind(api),
       async *pages(...call: Parameters<ApiServer['pages']>) {
         most = Math.max(most, (atOnce += 1));
-        yield* api.pages(...call);
-        atOnce -= 1;
+        try {
+          yield* api.pages(...call);
+        } finally {
+          atOnce -= 1;
+        }
       },
     };
     await readSurvey(counting);

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, it } from 'node:test';
 import { systemClock, untilAborted } from '../../src/federation/clock.ts';
 import { openApiServer, type ApiServer } from '../../src/kubernetes/api-server.ts';
 import { PeerDuties } from '../../src/kubernetes/peer-duties.ts';
+import { EAST } from '../federation/samples.ts';
 import { startFakeApiServer, type FakeApiServer } from '../fakes/fake-api-server.ts';
 import type { ServedResource } from '../fakes/fake-api-store.ts';
 import { declared } from './declared-west.ts';
@@ -46,6 +47,7 @@ async function eventOf(rebootstrap: () => Promise<void>): Promise<string> {
       clock: systemClock,
       random: Math.random,
       identity: 'broker-0',
+      ownTrustDomain: EAST,
       resources: {
         objects: () => [object],
         watchObjects: async (report, signal) => {

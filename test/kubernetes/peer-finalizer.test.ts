@@ -9,6 +9,7 @@ import { Finalizers } from '../../src/kubernetes/finalizers.ts';
 import { judgeObjects, NO_MEMORY } from '../../src/kubernetes/judge-objects.ts';
 import type { KubeObject } from '../../src/kubernetes/kube-object.ts';
 import { FakeClock } from '../fakes/fake-clock.ts';
+import { BROKER_OF } from '../../src/kubernetes/managed-by.ts';
 import { startFakeApiServer, type FakeApiServer } from '../fakes/fake-api-server.ts';
 import { EAST, factsOf, NORTH, peerOf, WEST } from '../federation/samples.ts';
 import { DELETING, objectOf, specOf } from './peer-objects.ts';
@@ -35,6 +36,12 @@ interface Row {
 }
 
 const ROWS: readonly Row[] = [
+  {
+    because:
+      'goes with the name of our trust domain, which is put on also where an earlier version put the finalizer alone',
+    object: objectOf('west', { metadata: { annotations: {} } }),
+    change: 'Add',
+  },
   {
     because: 'goes on an object in force before anything else is done',
     object: objectOf('west', { metadata: { finalizers: ['other.example/hold'] } }),
@@ -131,6 +138,7 @@ describe('the finalizer’s patches', () => {
       api,
       clock: systemClock,
       readAnew: () => Promise.resolve(),
+      ownTrustDomain: EAST,
       onError({ message }) {
         errors.push(message);
         onError();
@@ -175,6 +183,7 @@ describe('the finalizer’s patches', () => {
     note();
     await added;
     assert.deepEqual(finalizersOf('west'), ['other.example/hold', UNFEDERATE]);
+    assert.deepEqual(fake.store.get(placeOf('west')).metadata['annotations'], { [BROKER_OF]: EAST });
     fake.store.delete(placeOf('west'), undefined);
     note();
     const facts = { ...MANAGED.facts, now: new Date(Date.now() + 1) };
@@ -231,6 +240,7 @@ describe('the finalizer’s patches', () => {
       const blind = new Finalizers({
         api,
         clock,
+        ownTrustDomain: EAST,
         readAnew: () => {
           lists += 1;
           blind.noteObjects(listed());

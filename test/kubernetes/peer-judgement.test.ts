@@ -8,6 +8,7 @@ import {
   type ObjectsJudgement,
 } from '../../src/kubernetes/judge-objects.ts';
 import type { KubeObject } from '../../src/kubernetes/kube-object.ts';
+import { BROKER_OF } from '../../src/kubernetes/managed-by.ts';
 import { EAST } from '../federation/samples.ts';
 import { DELETING, objectOf } from './peer-objects.ts';
 
@@ -28,6 +29,17 @@ function statesOf({ objects }: ObjectsJudgement): string[] {
 
 const FAULTY = { spec: { mode: 'Both' } };
 const NO_FINALIZER = { metadata: { finalizers: [] } };
+
+describe('objects in a cluster with brokers of several trust domains', () => {
+  it('count for the broker that they name alone, and where they name none, for the first that takes them', () => {
+    const ofEast = objectOf('west');
+    const ofSouth = objectOf('north', { metadata: { annotations: { [BROKER_OF]: 'south.example' } } });
+    const ofNobody = objectOf('south', { metadata: { annotations: {} } });
+    const judgement = judge([ofEast, ofSouth, ofNobody]);
+    assert.deepEqual(namesOf(judgement), ['south Own', 'west Own']);
+    assert.deepEqual(statesOf(judgement), ['south: in force', 'west: in force']);
+  });
+});
 
 describe('two objects for one trust domain', () => {
   const older = objectOf('west', { metadata: { creationTimestamp: '2039-01-01T00:00:00Z', uid: 'z' } });

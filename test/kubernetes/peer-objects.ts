@@ -1,5 +1,6 @@
 // What does a PeerTrustDomain object look like, for these tests? As an API server would give it.
 import type { KubeObject, ObjectMeta } from '../../src/kubernetes/kube-object.ts';
+import { BROKER_OF } from '../../src/kubernetes/managed-by.ts';
 import { UNFEDERATE } from '../../src/kubernetes/finalizer.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -19,7 +20,7 @@ interface Changes {
   readonly status?: Fields;
 }
 
-/** `<name>.example`'s object, with the finalizer on it. */
+/** `<name>.example`'s object, with the finalizer on it, for the broker of `EAST`. */
 export function objectOf(name: string, { metadata = {}, spec = {}, status }: Changes = {}): KubeObject {
   return {
     apiVersion: 'fedbroker.dev/v1alpha1',
@@ -31,6 +32,7 @@ export function objectOf(name: string, { metadata = {}, spec = {}, status }: Cha
       generation: 1,
       creationTimestamp: '2040-01-01T00:00:00Z',
       finalizers: [UNFEDERATE],
+      annotations: { [BROKER_OF]: 'east.example' },
       ...metadata,
     },
     spec: specOf(`${name}.example`, spec),

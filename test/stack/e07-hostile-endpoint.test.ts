@@ -92,6 +92,14 @@ describe('E7: a peer that answers nonsense, attacks, or is somebody else', () =>
     ['{}', 'KeysMissing', () => answer('{}')],
     ['null keys', 'DocumentNotABundle', () => answer('{"keys":null}')],
     ['no keys', 'EmptyBundle', () => answer('{"keys":[]}')],
+    [
+      'nothing but expired roots',
+      'AllRootsExpired',
+      async () => {
+        const gone = await makeRoot(EAST, { notAfter: new Date('2021-01-01') });
+        return answer(truth({ x509Authorities: [gone.der], sequenceNumber: 42n }));
+      },
+    ],
     ['a document from before', 'SequenceRollback', () => answer(truth({ sequenceNumber: 40n }))],
     ['a document with trailing data', 'DocumentNotJson', () => answer(Buffer.concat([truth(), Buffer.from('{}')]))],
     [

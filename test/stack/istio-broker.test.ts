@@ -69,7 +69,7 @@ describe('a broker between SPIRE and a mesh', () => {
 
   async function startWest(): Promise<typeof west> {
     const server = await startSpireServer(cleanup, WEST);
-    const agent = await startSpireAgent(cleanup, server);
+    const agent = await startSpireAgent(cleanup, server, { syncSeconds: 1 });
     await agent.registerWorkload({ path: '/workload' });
     westDeclaration = await declarationOf(await startBroker(cleanup, server), server, CONSTRAINED);
     return { server, agent };
@@ -180,6 +180,13 @@ describe('a broker between SPIRE and a mesh', () => {
       'EmptyBundle',
       () => {
         north.publish([]);
+      },
+    ],
+    [
+      'nothing but expired roots',
+      'AllRootsExpired',
+      async () => {
+        north.publish([(await makeRoot(NORTH, { notAfter: new Date('2021-01-01') })).der]);
       },
     ],
     [

@@ -1,19 +1,31 @@
 // Does a real API server keep the mesh's objects as we say, ours alone, and those of others untouched?
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { GatewayCaRefs } from '../../src/broker/gateway-ca-refs.ts';
+import { parseTrustDomain } from '../../src/bundle/trust-domain.ts';
 import { systemClock } from '../../src/federation/clock.ts';
 import type { MeshObject, MeshObjectRef } from '../../src/federation/mesh-objects.ts';
 import type { CodedError } from '../../src/federation/ports.ts';
 import { FIELD_MANAGER, openApiServer, type ApiServer } from '../../src/kubernetes/api-server.ts';
 import { CONFIG_MAPS } from '../../src/kubernetes/core-resources.ts';
 import { MeshResources } from '../../src/kubernetes/mesh-objects.ts';
+import { gatewayCaContent } from '../../src/istio/gateway-ca-content.ts';
+import { NORTH, ROOTS } from '../federation/samples.ts';
 import { freshName, kubeError, NAMESPACE } from '../contract/kube-subject.ts';
 import { Cleanup } from './harness/cleanup.ts';
 import { eventually } from './harness/eventually.ts';
 import { startKubeApiServer, type KubeApiServer } from './harness/kube-api-server.ts';
 
 const CONTENT = { data: { mesh: 'caCertificates:\n  - trustDomains: [west.test]\n' }, annotations: {} };
-const OUR_LABEL = { 'f:metadata': { 'f:labels': { 'f:app.kubernetes.io/managed-by': {} } } };
+const OUR_MARKS = {
+  'f:metadata': {
+    'f:annotations': { 'f:fedbroker.dev/broker-of': {} },
+    'f:labels': { 'f:app.kubernetes.io/managed-by': {} },
+  },
+};
+/** The longest there is: more than a label can hold. */
+const EAST = parseTrustDomain(`${'east'.repeat(62)}.test`.slice(-255));
+const WEST = parseTrustDomain('west.test');
 
 interface ShownObject {
   readonly metadata: {
@@ -34,6 +46,7 @@ describe('the objects of the mesh on a real API server', () => {
   let server: KubeApiServer;
   let api: ApiServer;
   let objects: MeshResources;
+  let ofWest: MeshResources;
 
   before(async () => {
     server = await startKubeApiServer(cleanup, { name: 'mesh' });
@@ -44,7 +57,9 @@ describe('the objects of the mesh on a real API server', () => {
     const onFault = (error: unknown) => {
       throw error;
     };
-    objects = new MeshResources({ api, clock: systemClock, random: () => 0.1, onFault });
+    const parts = { api, clock: systemClock, random: () => 0.1, onFault };
+    objects = new MeshResources({ ...parts, ownTrustDomain: EAST });
+    ofWest = new MeshResources({ ...parts, ownTrustDomain: WEST });
   });
   after(() => cleanup.run());
 
@@ -70,18 +85,18 @@ describe('the objects of the mesh on a real API server', () => {
     return told;
   }
 
-  it('owns the key of our ConfigMap and our label, and nothing else', async () => {
+  it('owns the key of our ConfigMap, our label and our annotation, and nothing else', async () => {
     const ref = fresh();
     await objects.apply(ref, CONTENT);
-    const owned = { ...OUR_LABEL, 'f:data': { 'f:mesh': {} } };
+    const owned = { ...OUR_MARKS, 'f:data': { 'f:mesh': {} } };
     assert.deepEqual(ownersOf(await shown(ref)), [[FIELD_MANAGER, 'Apply', owned]]);
   });
 
-  it('owns the key of our Secret and our label, and nothing else', async () => {
+  it('owns the key of our Secret, our label and our annotation, and nothing else', async () => {
     const ref = fresh('Secret');
     await objects.apply(ref, { data: { 'ca.crt': 'PEM' }, annotations: {} });
     const secret = await shown(ref);
-    const owned = { ...OUR_LABEL, 'f:data': { 'f:ca.crt': {} } };
+    const owned = { ...OUR_MARKS, 'f:data': { 'f:ca.crt': {} } };
     assert.deepEqual(ownersOf(secret), [[FIELD_MANAGER, 'Apply', owned]]);
     assert.deepEqual([secret.type, secret.data], ['Opaque', { 'ca.crt': Buffer.from('PEM').toString('base64') }]);
     const { data } = await objects.apply(ref, { data: { 'ca.crt': 'PEM 2' }, annotations: {} });
@@ -167,6 +182,37 @@ describe('the objects of the mesh on a real API server', () => {
     assert.deepEqual(await shown(ref), before);
   });
 
+  it('are each of one broker where brokers of two trust domains share a namespace', async () => {
+    const [east, west] = [fresh(), fresh()];
+    const caOf = (peer: string) => gatewayCaContent(parseTrustDomain(peer), [ROOTS.get(NORTH)![0]!]);
+    await objects.apply(east, caOf('north.test'));
+    await ofWest.apply(west, caOf('south.test'));
+    const signal = new AbortController().signal;
+    for (const [by, own, other] of [
+      [objects, east, west],
+      [ofWest, west, east],
+    ] as const) {
+      // What an earlier life of the broker left is found so, and deleted when no peer asks for it.
+      const refs = new GatewayCaRefs(by, NAMESPACE);
+      await refs.look(signal);
+      assert.deepEqual([refs.failures, [...refs.refs.values()].map(({ name }) => name)], [[], [own.name]]);
+      const before = await shown(other);
+      for (const takeBack of [false, true]) {
+        await assert.rejects(by.apply(other, CONTENT, { takeBack }), kubeError('KubeAlreadyExists', 'broker-of'));
+      }
+      await assert.rejects(by.delete({ ...other, uid: before.metadata.uid }), kubeError('KubeAlreadyExists'));
+      assert.deepEqual(await shown(other), before);
+    }
+  });
+
+  it('takes over an object that an earlier version made, which did not say for whom', async () => {
+    const ref = fresh();
+    await objects.apply(ref, CONTENT);
+    await server.kubectl(['annotate', 'configmap', ref.name, 'fedbroker.dev/broker-of-']);
+    assert.equal((await objects.apply(ref, CONTENT)).brokerOf, EAST);
+    await assert.rejects(ofWest.apply(ref, CONTENT), kubeError('KubeAlreadyExists', 'broker-of'));
+  });
+
   it('replaces one key of an object of others, unless it has changed since', async () => {
     const ref = fresh();
     await server.kubectl(['create', 'configmap', ref.name, '--from-literal=mesh=a', '--from-literal=meshNetworks=b']);
@@ -175,7 +221,13 @@ describe('the objects of the mesh on a real API server', () => {
     const read = told[0] as MeshObject;
     const change = { key: 'mesh', text: 'c', annotations: { 'fedbroker.dev/entries': 'd' } };
     const { data, annotations } = await objects.replaceKey(read, change);
-    assert.deepEqual([data, annotations], [{ mesh: 'c', meshNetworks: 'b' }, change.annotations]);
+    assert.deepEqual(
+      [data, annotations],
+      [
+        { mesh: 'c', meshNetworks: 'b' },
+        { ...change.annotations, 'fedbroker.dev/broker-of': EAST },
+      ],
+    );
     await assert.rejects(objects.replaceKey(read, change), kubeError('KubeConflict'));
   });
 

@@ -5,8 +5,9 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { stringify } from 'yaml';
 import { parseTrustDomain, type TrustDomain } from '../../src/bundle/trust-domain.ts';
 import { serializeMeshContent } from '../../src/istio/mesh-content.ts';
+import { makeRoot, makeSvid } from '../fakes/fake-ca.ts';
 import { Cleanup } from './harness/cleanup.ts';
-import { requestByTls } from './harness/envoy-config.ts';
+import { requestByTls, type ClientCertificate } from './harness/envoy-config.ts';
 import { eventually } from './harness/eventually.ts';
 import { startFederatedPair, type FederatedSide } from './harness/federated-pair.ts';
 import { freePort } from './harness/free-ports.ts';
@@ -17,6 +18,7 @@ import { startSidecar, type Sidecar } from './harness/istio-proxy.ts';
 import { type Istiod, startIstiod } from './harness/istiod.ts';
 import { type KubeApiServer, startKubeApiServer } from './harness/kube-api-server.ts';
 import { rotateRoot } from './harness/rotate-root.ts';
+import { openApi } from './harness/stored-roots.ts';
 import { ISTIO_NAMESPACE, writeMesh } from './harness/write-mesh.ts';
 
 const ROTATIONS = 3;
@@ -43,10 +45,15 @@ describe('two real sidecars as Istio configures them, certified by SPIRE', () =>
   let east: Side;
   let west: Side;
   let north: HeldTrustDomain;
+  /** Of its workload, by the root that it has by then. */
+  let northNow: ClientCertificate;
 
   before(async () => {
     const [pair, apiServer] = await Promise.all([
-      startFederatedPair(cleanup, [EAST, WEST], { agent: { sdsAllBundlesName: 'ROOTCA' } }),
+      startFederatedPair(cleanup, [EAST, WEST], {
+        agent: { sdsAllBundlesName: 'ROOTCA' },
+        flags: { 'refresh-min-seconds': 1, 'refresh-max-seconds': 1, 'refresh-default-seconds': 1 },
+      }),
       startKubeApiServer(cleanup, { name: 'mesh' }),
     ]);
     kube = apiServer;
@@ -143,13 +150,82 @@ describe('two real sidecars as Istio configures them, certified by SPIRE', () =>
     await assert.rejects(requestByTls(west.inbound.httpPort, forgedFirst));
   });
 
+  it('lose no request while another peer comes and goes, whose bundle SPIRE has before any entry names it, and longer', async (context) => {
+    const south = await startHeldTrustDomain(cleanup, parseTrustDomain('south.test'));
+    const api = openApi(cleanup, west.server);
+    const isNamed = async () =>
+      (await api.listEntries()).some(({ federatesWith }) => federatesWith.includes(south.trustDomain));
+    const isHeld = async () => (await api.getFederatedBundle(south.trustDomain)) !== undefined;
+    const statuses = new Set<number>();
+    let looks = 0;
+    const look = async () => {
+      statuses.add(await statusOfCall(east));
+      statuses.add(await statusOfCall(west));
+      looks += 1;
+    };
+    west.broker.declare('south', {
+      ...south.declaration,
+      federatesWith: { entries: [{ spiffeID: 'spiffe://west.test/workload' }] },
+    });
+    // Read in this order, an entry that came first would be seen.
+    for (let named = false; !named;) {
+      await look();
+      named = await isNamed();
+      assert.ok((await isHeld()) || !named, 'an entry names it, and SPIRE has no bundle of it');
+    }
+    await west.agent.waitForX509(({ federatedRoots }) => federatedRoots.has(south.trustDomain));
+    await writeMesh(kube, 'istio-federation-west', contentFor([EAST, NORTH, south.trustDomain]));
+    const leaf = await south.leaf(`spiffe://${south.trustDomain}/workload`);
+    const isAccepted = () =>
+      requestByTls(west.inbound.httpPort, leaf).then(
+        (answer) => answer === OK,
+        () => false,
+      );
+    await eventually('it is accepted', isAccepted);
+    west.broker.undeclare('south');
+    for (let held = true; held;) {
+      await look();
+      held = await isHeld();
+      assert.ok(held || !(await isNamed()), 'an entry still names it, and its bundle is gone');
+    }
+    await eventually('it is refused', async () => !(await isAccepted()));
+    context.diagnostic(`${looks} looks`);
+    assert.deepEqual([...statuses], [200]);
+  });
+
+  it('go on with an old root as long as its peer publishes it beside the new, and obey at once when it is withdrawn', async (context) => {
+    const [old, next] = [north.root, await makeRoot(NORTH)];
+    const id = `spiffe://${NORTH}/workload`;
+    const byNext = await makeSvid(next, id);
+    northNow = { chainPem: byNext.pem, keyPem: byNext.keyPem };
+    const [ofOld, ofNext] = [await north.leaf(id), northNow];
+    const accepts = (leaf: ClientCertificate) =>
+      requestByTls(west.inbound.httpPort, leaf).then(
+        (answer) => answer === OK,
+        () => false,
+      );
+    const stream = await holdStream(cleanup, west.inbound.tcpPort, ofOld);
+    north.publish([old.der, next.der]);
+    await eventually('the new root is held', () => accepts(ofNext));
+    assert.equal(await accepts(ofOld), true);
+    north.publish([next.der]);
+    const withdrawnAt = performance.now();
+    await eventually('the withdrawn root vouches for nobody', async () => !(await accepts(ofOld)), { intervalMs: 50 });
+    context.diagnostic(`refused ${Math.round(performance.now() - withdrawnAt)} ms after the endpoint had withdrawn it`);
+    assert.equal(await accepts(ofNext), true);
+    assert.equal(await statusOfCall(east), 200);
+    assert.ok((await stream.exchange()) > 0, 'what is open lives on');
+  });
+
   it('refuse a peer that SPIRE vouches for as long as the mesh does not list its trust domain', async () => {
+    const writes = west.sidecar.listenerWrites();
+    assert.equal(await requestByTls(west.inbound.httpPort, northNow), OK);
     await writeMesh(kube, 'istio-federation-west', contentFor([EAST]));
     await eventually('it is refused', async () => {
-      await assert.rejects(requestByTls(west.inbound.httpPort, await north.leaf(`spiffe://${NORTH}/workload`)));
+      await assert.rejects(requestByTls(west.inbound.httpPort, northNow));
       return true;
     });
     assert.equal(await statusOfCall(east), 200);
-    assert.equal(west.sidecar.listenerWrites(), 2);
+    assert.equal(west.sidecar.listenerWrites(), writes + 1);
   });
 });

@@ -146,12 +146,20 @@ describe('a sidecar certified by istiod', () => {
       assert.equal(sidecar.certificateRequests(), requests + 2 * ROTATIONS);
     });
 
-    it('hears the same from an istiod that starts anew', () => {
+    it('hears the same from an istiod that starts anew, and so does a sidecar that comes after', async () => {
       const writes = sidecar.listenerWrites();
       const before = istiod.current();
       istiod.restart();
       assert.deepEqual(istiod.current(), before);
       assert.equal(sidecar.listenerWrites(), writes);
+      await using later = new Cleanup();
+      const ports = { ...inbound, httpPort: await freePort(), tcpPort: await freePort() };
+      const certifier = { by: 'istiod', root: meshRoot, spiffeId: OURS } as const;
+      await startSidecar(later, istiod, { name: 'east-later', certifier, inbound: ports });
+      for (const port of [inbound.httpPort, ports.httpPort]) {
+        assert.equal(await requestByTls(port, await leaf(westRoot, { uris: [ORDERS] })), OK);
+        await assert.rejects(requestByTls(port, await leaf(westRoot, { uris: [OURS] })));
+      }
     });
 
     it('writes its listeners once for another trust domain, and drains what is open', async () => {

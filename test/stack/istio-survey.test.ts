@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { parseTrustDomain } from '../../src/bundle/trust-domain.ts';
 import { systemClock } from '../../src/federation/clock.ts';
 import type { MeshObjectRef } from '../../src/federation/mesh-objects.ts';
 import { openApiServer, type ApiServer } from '../../src/kubernetes/api-server.ts';
@@ -51,7 +52,13 @@ describe('a mesh on a real API server', () => {
     const onFault = (error: unknown) => {
       throw error;
     };
-    objects = new MeshResources({ api, clock: systemClock, random: () => 0.1, onFault });
+    objects = new MeshResources({
+      api,
+      clock: systemClock,
+      random: () => 0.1,
+      onFault,
+      ownTrustDomain: parseTrustDomain('east.test'),
+    });
   });
   after(() => cleanup.run());
 

@@ -1,6 +1,7 @@
 // Does one replica lead at any time, by a Lease on a real API server, and how long does nobody?
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { parseTrustDomain } from '../../src/bundle/trust-domain.ts';
 import { systemClock } from '../../src/federation/clock.ts';
 import { openApiServer, type ApiServer } from '../../src/kubernetes/api-server.ts';
 import { runElection, type ElectionTimes } from '../../src/kubernetes/election.ts';
@@ -78,7 +79,12 @@ describe('three replicas and a Lease on a real API server', () => {
       replace: (...args) => unless(() => api.replace(...args)),
     };
     const quiet = () => undefined;
-    const who = { identity, name: LEASE.name, namespace: LEASE.namespace };
+    const who = {
+      identity,
+      name: LEASE.name,
+      namespace: LEASE.namespace,
+      ownTrustDomain: parseTrustDomain('east.test'),
+    };
     const by = { api: reached, clock: systemClock, random: Math.random, onLeader: quiet, onError: quiet };
     const running = runElection(
       { ...who, ...by, times: TIMES },

@@ -107,7 +107,7 @@ describe('a broker beside spire-controller-manager', () => {
   async function startBroker(): Promise<Broker> {
     const source = new ScriptedSource();
     source.publish(west.bundleEndpointUrl, bundleOf(WEST));
-    const parts = { api, clock: systemClock, random: Math.random, onFault };
+    const parts = { api, clock: systemClock, random: Math.random, onFault, ownTrustDomain: EAST };
     const ignored = () => undefined;
     const made = new Broker({
       trustDomain: EAST,
@@ -133,7 +133,7 @@ describe('a broker beside spire-controller-manager', () => {
       cluster: {
         clusterSpiffeIds: new ClusterSpiffeIdResources(parts),
         federatedTrustDomains: new FederatedTrustDomainResources(parts),
-        controllerManager: new ControllerManagerConfig({ ...parts, ownTrustDomain: EAST, configMap: CONFIG }),
+        controllerManager: new ControllerManagerConfig({ ...parts, configMap: CONFIG }),
         controllerManagerSite: new ControllerManagerWorkloads({ ...parts, configMap: CONFIG }),
       },
     });

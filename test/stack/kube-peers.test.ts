@@ -10,7 +10,11 @@ import { BootstrapSources } from '../../src/kubernetes/bootstrap-sources.ts';
 import type { DeclaredObject } from '../../src/kubernetes/declared-object.ts';
 import { UNFEDERATE } from '../../src/kubernetes/finalizer.ts';
 import { Finalizers } from '../../src/kubernetes/finalizers.ts';
+import { judgeObjects, NO_MEMORY } from '../../src/kubernetes/judge-objects.ts';
+import type { KubeError } from '../../src/kubernetes/kube-error.ts';
+import { BROKER_OF } from '../../src/kubernetes/managed-by.ts';
 import { PeerResources } from '../../src/kubernetes/peer-resources.ts';
+import { PEER_TRUST_DOMAIN } from '../../src/kubernetes/peer-trust-domain.ts';
 import { known } from '../../src/federation/facts.ts';
 import { factsOf } from '../federation/samples.ts';
 import { BAD_DECLARATIONS, GOOD_DECLARATIONS, type DeclaredDocument } from '../kubernetes/declaration-vectors.ts';
@@ -62,6 +66,7 @@ describe('PeerTrustDomain objects on a real API server', () => {
     finalizers = new Finalizers({
       api,
       clock,
+      ownTrustDomain: OWN,
       readAnew: (signal) => resources.readAnew(signal),
       onError: (error) => faults.push(error),
     });
@@ -136,6 +141,49 @@ describe('PeerTrustDomain objects on a real API server', () => {
     const { metadata } = await server.kubectlJson<{ metadata: { finalizers: string[] } }>(['get', 'ptd', 'good']);
     assert.deepEqual(metadata.finalizers, [UNFEDERATE]);
     assert.equal(incompleteBecause, undefined);
+  });
+
+  it('have one broker each where brokers of two trust domains share a cluster, and the other one leaves them alone', async () => {
+    const [name, other] = ['shared', 'of-south'];
+    const south = parseTrustDomain('south.test');
+    const faultsOfSouth: KubeError[] = [];
+    const patches: string[] = [];
+    const jsonPatch: ApiServer['jsonPatch'] = (ref, ...rest) => {
+      patches.push(ref.name);
+      return api.jsonPatch(ref, ...rest);
+    };
+    const late = new Finalizers({
+      api: { jsonPatch },
+      clock: systemClock,
+      ownTrustDomain: south,
+      readAnew: () => Promise.resolve(),
+      onError: (error) => faultsOfSouth.push(error),
+    });
+    ended.push(late.run(stop.signal));
+    await apply(document(name));
+    await isDeclared(name);
+    const bySouth = document(other);
+    await apply({ ...bySouth, metadata: { ...bySouth.metadata, annotations: { [BROKER_OF]: south } } });
+    const { items } = await api.list({ resource: PEER_TRUST_DOMAIN });
+    const { objects } = judgeObjects(items, NO_MEMORY, south);
+    assert.deepEqual(
+      objects.map(({ object }) => object.metadata.name),
+      [other],
+    );
+    late.noteObjects(objects);
+    await eventually('the other broker has its object', async () => {
+      const { metadata } = await server.kubectlJson<{ metadata: { finalizers?: string[] } }>(['get', 'ptd', other]);
+      return metadata.finalizers?.includes(UNFEDERATE) === true;
+    });
+    const { metadata } = await server.kubectlJson<{ metadata: { annotations: object } }>(['get', 'ptd', name]);
+    assert.equal((metadata.annotations as Record<string, string>)[BROKER_OF], OWN);
+    assert.deepEqual(
+      [stateOf(other), declared.includes(other), patches, faultsOfSouth],
+      [undefined, false, [other], []],
+    );
+    await server.kubectl(['patch', 'ptd', other, '--type=merge', '-p', '{"metadata":{"finalizers":null}}']);
+    await server.kubectl(['delete', 'ptd', other]);
+    await letGo(name);
   });
 
   for (const { because, document: example, before: earlier, brokerSays, apiServerSays } of BAD_DECLARATIONS) {

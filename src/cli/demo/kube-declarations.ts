@@ -76,7 +76,10 @@ async function openPlace(programs: KubePrograms, where: PlaceParts, signal: Abor
         table: async () => (await kubectl(LIST)).trimEnd().split('\n'),
       },
       mesh: where.withIstio
-        ? new MeshResources({ api, clock: systemClock, random: Math.random, onFault: rethrow })
+        ? new MeshResources({
+            ...{ api, clock: systemClock, random: Math.random, onFault: rethrow },
+            ownTrustDomain: where.trustDomain,
+          })
         : undefined,
       close: async () => {
         await conditions.close();

@@ -26,6 +26,8 @@ export interface SpireAgentOptions {
   readonly sdsAllBundlesName?: string;
   /** `disable_spiffe_cert_validation`: roots come as one list, and not at all where all bundles are asked for. */
   readonly sdsValidatorDisabled?: boolean;
+  /** How often it asks the server for news. Default: SPIRE's own, 5. */
+  readonly syncSeconds?: number;
 }
 
 export type JwtValidation =
@@ -83,7 +85,7 @@ export async function startSpireAgent(
       SOCKET_PATH: socketPath,
       DATA_DIR: dataFolder,
       LOG_LEVEL: 'DEBUG',
-      SDS: sdsBlock(options),
+      SDS: [sdsBlock(options), syncBlock(options)].join('\n  '),
       NODE_CERTIFICATE_PATH: file('node.pem', node.certificatePem),
       NODE_PRIVATE_KEY_PATH: file('node-key.pem', node.privateKeyPem),
     }),
@@ -147,6 +149,10 @@ export async function startSpireAgent(
       child = await start();
     },
   };
+}
+
+function syncBlock({ syncSeconds }: SpireAgentOptions): string {
+  return syncSeconds === undefined ? '' : `experimental { sync_interval = "${syncSeconds}s" }`;
 }
 
 /** An agent's configuration may hold one such block, or none. */
