@@ -109,6 +109,13 @@ class KubernetesReplica implements Replica {
     this.#terms.refreshAll();
   };
 
+  peerBrokers: Replica['peerBrokers'] = {
+    find: (trustDomain) => this.#terms.find(trustDomain),
+    noteAcknowledged: (acknowledgement) => {
+      this.#terms.noteAcknowledged(acknowledgement);
+    },
+  };
+
   declarationFaults: Replica['declarationFaults'] = () => {
     if (this.#resources.readSince === undefined) return undefined;
     return this.#resources.objects().flatMap(({ object, state }) => {
@@ -213,6 +220,10 @@ class KubernetesReplica implements Replica {
       },
       refreshAll: () => {
         broker.refreshAll();
+      },
+      find: (trustDomain) => broker.find(trustDomain),
+      noteAcknowledged: (acknowledgement) => {
+        broker.noteAcknowledged(acknowledgement);
       },
     };
   }
