@@ -7,6 +7,7 @@ import type { TrustDomain } from '../bundle/trust-domain.ts';
 import type { Acknowledgement } from '../federation/acknowledgement.ts';
 import { systemClock, type Clock } from '../federation/clock.ts';
 import { known, unreadable, type Declarations } from '../federation/facts.ts';
+import { asksForMesh } from '../federation/mesh-condition.ts';
 import { peerBrokerOf, type PeerBroker, type PeerBrokers } from '../federation/peer-broker.ts';
 import type { PlanLimits } from '../federation/plan.ts';
 import type { BundleSource, CodedError, PeerSource, SpireServer } from '../federation/ports.ts';
@@ -139,6 +140,7 @@ export class Broker implements PeerBrokers {
       documentLimits: settings.documentLimits,
       readBootstrap: parts.readBootstrap,
       passed: () => this.#runner.request(),
+      isInjected: (peer) => parts.mesh !== undefined && asksForMesh(peer),
       onFetch: (peer, result, seconds) => {
         parts.observer.fetched(peer, result, seconds);
       },
@@ -269,6 +271,7 @@ export class Broker implements PeerBrokers {
       onReport: (report) => {
         this.#board.replaceOptional('mesh', known(report.standings, this.#clock.now()));
         this.#lastMesh = report;
+        this.#gatherers.noteMesh(report);
         observer.meshLooked(report);
       },
       onFault: (error) => {

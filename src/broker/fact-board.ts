@@ -208,7 +208,7 @@ export class FactBoard {
   /** The same version again is no news, and what was seen later counts. */
   noteAcknowledged(acknowledgement: Acknowledgement): void {
     const before = this.#acknowledgements.get(acknowledgement.trustDomain);
-    if (before !== undefined && before.at > acknowledgement.at) return;
+    if (before === acknowledgement || (before !== undefined && before.at > acknowledgement.at)) return;
     this.#acknowledgements.set(acknowledgement.trustDomain, acknowledgement);
     if (before === undefined || before.holds?.etag !== acknowledgement.holds?.etag) this.#listener.changed();
   }

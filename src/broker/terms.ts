@@ -27,6 +27,8 @@ export interface TermsParts {
   /** `mayWrite` is asked before each write. */
   readonly makeBroker: (role: Exclude<Role, 'Standby'>, mayWrite: () => boolean) => WorkingBroker;
   readonly standby: Pick<Standby, 'look' | 'status'>;
+  /** The brokers of peers while we stand by. */
+  readonly standbyPeers: Pick<PeerBrokers, 'find'>;
   readonly clock: Clock;
   readonly ownBundlePollMs: number;
   readonly onRole: (role: Role) => void;
@@ -93,8 +95,8 @@ export class Terms implements PeerBrokers {
     this.#broker?.refreshAll();
   }
 
-  async find(trustDomain: TrustDomain): Promise<PeerBroker | undefined> {
-    return this.#broker?.find(trustDomain);
+  find(trustDomain: TrustDomain): Promise<PeerBroker | undefined> {
+    return (this.#broker ?? this.#parts.standbyPeers).find(trustDomain);
   }
 
   noteAcknowledged(acknowledgement: Acknowledgement): void {

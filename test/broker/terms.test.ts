@@ -59,6 +59,7 @@ beforeEach(() => {
       find: () => Promise.resolve(undefined),
       noteAcknowledged: ({ trustDomain }) => told.push(`${role} is told of ${trustDomain}`),
     }),
+    standbyPeers: { find: () => Promise.resolve(undefined) },
     standby: {
       look: () => {
         told.push('looks');
