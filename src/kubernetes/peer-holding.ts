@@ -11,37 +11,38 @@ export const HOLDING_FIELD_MANAGER = 'spire-federation-broker-holding';
 
 const time = z.iso.datetime();
 
-const holds = z
-  .object({
-    etag: z.string().describe('Entity tag that the peer named.'),
-    digest: z.string().describe('SHA-256 over the bundle’s authorities, hexadecimal.'),
-    sequence: z.string().optional().describe('spiffe_sequence in decimal digits.'),
-    roots: z.array(z.string()).describe('SHA-256 of its X.509 authorities, hexadecimal.'),
-    jwtKeyIds: z.array(z.string()).describe('Key IDs of its JWT authorities.'),
-    servedSince: time.describe('When the replica first served it.'),
-  })
-  .describe(
-    'The version of our bundle that the peer has applied. Absent: none, or one that the replica does not know.',
-  );
-
+/** Flat: server-side apply leaves the empty object behind whose every field went. */
 export const peerHolding = z
   .object({
     at: time.describe('When the peer was last seen; told at once with a new version, else every five minutes.'),
     replica: z.string().describe('The replica that was asked.'),
-    bundle: holds.optional(),
+    etag: z
+      .string()
+      .optional()
+      .describe('Entity tag of the version of our bundle that the peer has applied. Absent: none, or an unknown one.'),
+    digest: z.string().optional().describe('SHA-256 over that bundle’s authorities, hexadecimal.'),
+    sequence: z.string().optional().describe('Its spiffe_sequence in decimal digits.'),
+    roots: z
+      .array(z.string().describe('SHA-256 of the certificate, hexadecimal.'))
+      .optional()
+      .describe('Its X.509 authorities.'),
+    jwtKeyIds: z.array(z.string().describe('The key’s kid.')).optional().describe('Key IDs of its JWT authorities.'),
+    servedSince: time.optional().describe('When the replica first served it.'),
   })
   .describe('What the peer’s broker said it holds of us when it last asked our endpoint, proved by its X.509-SVID.');
+
+type PeerHolding = z.output<typeof peerHolding>;
 
 /** At most as many as a reader may be given; beyond it nobody reads them one by one. */
 const LISTED = 64;
 const NAME_CHARACTERS = 1_024;
 
 /** What is told on the object. */
-export function holdingOf({ at, holds: held }: Acknowledgement, replica: string): z.output<typeof peerHolding> {
-  return { at: at.toISOString(), replica, ...(held !== undefined && { bundle: bundleOf(held) }) };
+export function holdingOf({ at, holds: held }: Acknowledgement, replica: string): PeerHolding {
+  return { at: at.toISOString(), replica, ...(held !== undefined && versionOf(held)) };
 }
 
-function bundleOf(held: ServedBundle): z.output<typeof holds> {
+function versionOf(held: ServedBundle): Partial<PeerHolding> {
   const { etag, digest, sequenceNumber, x509Authorities, jwtKeyIds, servedSince } = held;
   return {
     ...{ etag, digest },
@@ -62,15 +63,17 @@ export const toldHolding = remembered((object: KubeObject): Acknowledgement | un
   try {
     const { data } = told.safeParse(object);
     if (data === undefined) return undefined;
-    const { at, bundle } = data.status.holding;
-    return { trustDomain: data.spec.trustDomain, at: new Date(at), holds: bundle && servedBundleOf(bundle) };
+    const { spec, status } = data;
+    return { trustDomain: spec.trustDomain, at: new Date(status.holding.at), holds: servedBundleOf(status.holding) };
   } catch {
     // A name that is none: the declaration says so.
     return undefined;
   }
 });
 
-function servedBundleOf({ etag, digest, sequence, roots, jwtKeyIds, servedSince }: z.output<typeof holds>) {
+function servedBundleOf(told: PeerHolding): ServedBundle | undefined {
+  const { etag, digest, sequence, roots = [], jwtKeyIds = [], servedSince } = told;
+  if (etag === undefined || digest === undefined || servedSince === undefined) return undefined;
   return {
     ...{ etag, digest, jwtKeyIds },
     sequenceNumber: sequence !== undefined && /^\d{1,20}$/.test(sequence) ? BigInt(sequence) : undefined,
