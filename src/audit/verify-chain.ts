@@ -12,6 +12,8 @@ export interface VerifyOptions {
   readonly knownHeads?: readonly string[];
   /** Hash of the last record of the files that were archived: the row here begins after it. */
   readonly after?: string;
+  /** Wherever the row begins: for those who read it without judging whether all of it is here. */
+  readonly anyBeginning?: boolean;
   /** Called for each record that is in its place, in order. */
   readonly onRecord?: (record: AuditRecord) => void;
   readonly files?: FileAccess;
@@ -103,8 +105,9 @@ async function verifyFile(
 
 class BeginningMissing extends Error {}
 
-function firstRecord(line: Buffer, { after }: VerifyOptions): AuditRecord {
+function firstRecord(line: Buffer, { after, anyBeginning = false }: VerifyOptions): AuditRecord {
   const record = readRecord(line, undefined);
+  if (anyBeginning) return record;
   if (record.record === 1 && after === undefined) return readRecord(line, GENESIS);
   if (after !== undefined && record.previous === after) return record;
   const given =

@@ -72,7 +72,7 @@ function isReady({ conditions }: PeerStatus): boolean {
   return conditions.some(({ type, status }) => type === 'Ready' && status === 'True');
 }
 
-function get(address: { host: string; port: number }, path: string, signal: AbortSignal): Promise<string> {
+export function get(address: { host: string; port: number }, path: string, signal: AbortSignal): Promise<string> {
   const where = `${address.host}:${address.port}`;
   return new Promise((resolve, reject) => {
     const failed = (why: string) => {
