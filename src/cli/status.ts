@@ -34,6 +34,7 @@ export function statusText(status: BrokerStatus | StartingStatus): string {
       ? `${trustDomain}: own bundle unreadable: ${own.message}`
       : `${trustDomain}: own bundle sequence ${own.sequence ?? 'none'}, ${own.roots.length} roots, read ${own.readAt}`,
     ...status.unreadable.map(({ fact, reason, message }) => `! ${fact} cannot be read (${reason}): ${message}`),
+    ...auditLines(status),
     ...status.heldRemovals.map((name) => `! ${name} is not declared any more but kept: ${status.heldBecause ?? ''}`),
     '',
     ...table(
@@ -51,6 +52,12 @@ export function statusText(status: BrokerStatus | StartingStatus): string {
     lines.push(status.unreadable.length === 0 ? 'no peer is declared' : 'no peer is known');
   const notes = [...problems, ...mesh];
   return [...lines, ...(notes.length > 0 ? ['', ...notes] : [])].join('\n') + '\n';
+}
+
+function auditLines({ audit }: Pick<BrokerStatus, 'audit'>): string[] {
+  if (audit?.unwritable === undefined) return [];
+  const { reason, message, since } = audit.unwritable;
+  return [`! changes of trust cannot be recorded since ${since} (${reason}): ${message}`];
 }
 
 function peerRow(peer: PeerStatus): string[] {
