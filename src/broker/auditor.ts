@@ -36,6 +36,9 @@ export class Auditor {
   #unwritable: { readonly error: CodedError; readonly since: Date } | undefined;
   #lost: { readonly count: number; readonly since: Date; readonly reason: string } | undefined;
 
+  /** Before the trail was read nobody knows what it says. */
+  #isRead = false;
+
   constructor(parts: AuditorParts) {
     this.#parts = parts;
   }
@@ -63,8 +66,14 @@ export class Auditor {
     };
   }
 
-  /** What is seen rather than done: who sees it sees it again when it could not be recorded. Never rejects. */
-  async note(events: readonly AuditEvent[]): Promise<void> {
+  /**
+   * What is seen rather than done: `find` compares it with the trail, which is read first, and finds it again when it
+   * could not be recorded. Never rejects.
+   */
+  async note(find: () => readonly AuditEvent[]): Promise<void> {
+    if (!this.#isRead) await this.attend(() => this.#parts.trail.look());
+    if (!this.#isRead) return;
+    const events = find();
     if (events.length > 0) await this.#append(events);
   }
 
@@ -113,6 +122,7 @@ export class Auditor {
     const { clock, onFailure, onMended } = this.#parts;
     try {
       const result = await task();
+      this.#isRead = true;
       if (this.#unwritable !== undefined) onMended?.();
       this.#unwritable = undefined;
       return result;

@@ -49,7 +49,7 @@ export async function runPass({
   const report = await exclusive.run(async () => {
     const facts = board.snapshot();
     const plan = planFederation(facts, limits);
-    if (auditor !== undefined) await auditor.note(transitionsOf({ facts, plan, trail: auditor }));
+    if (auditor !== undefined) await auditor.note(() => transitionsOf({ facts, plan, trail: auditor }));
     const outcomes = await applySteps(plan.steps, {
       spire,
       cluster,
