@@ -1,4 +1,5 @@
 // Is every record there and unchanged, up to the head that the running broker or the operator knows?
+import { HASH } from '../audit/chain.ts';
 import { verifyChain, type ChainReport } from '../audit/verify-chain.ts';
 import { UsageError, type CommandContext, type ExitCode } from './command.ts';
 import { get } from './status.ts';
@@ -17,7 +18,7 @@ const ATTEMPTS = 3;
 export async function verifyAudit(context: CommandContext, request: VerifyRequest): Promise<ExitCode> {
   const given = (request.head ?? '').split(',').filter((hash) => hash !== '');
   for (const hash of [...given, ...(request.after === undefined ? [] : [request.after])]) {
-    if (!/^[0-9a-f]{64}$/.test(hash)) throw new UsageError(`"${hash}" is no hash: 64 of 0 to 9 and a to f`);
+    if (!HASH.test(hash)) throw new UsageError(`"${hash}" is no hash: 64 of 0 to 9 and a to f`);
   }
   const fromBroker = given.length > 0 ? undefined : await headOfBroker(context, request.path);
   const knownHeads = [...given, ...(fromBroker === undefined ? [] : [fromBroker])];
