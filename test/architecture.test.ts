@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 type Sources = ReadonlyMap<string, string>;
 
 const CORE = ['bundle', 'federation'];
-const ADAPTERS = ['bundle-endpoint', 'spire', 'peer-files', 'kubernetes', 'istio', 'admin'];
+const ADAPTERS = ['bundle-endpoint', 'spire', 'peer-files', 'kubernetes', 'istio', 'audit', 'admin'];
 const BROKER_PARTS = [...CORE, 'settings', 'config', 'log', 'version', ...ADAPTERS];
 
 /**

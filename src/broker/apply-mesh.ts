@@ -2,12 +2,17 @@
 import type { MeshObject, MeshObjectRef, MeshObjects } from '../federation/mesh-objects.ts';
 import type { MeshStepOutcome } from '../istio/mesh-memory.ts';
 import type { MeshStep } from '../istio/mesh-steps.ts';
+import { meshChangeOf } from './audit-mesh.ts';
+import { runRecordedOnce } from './audited.ts';
+import type { Auditor } from './auditor.ts';
 import { codedError } from './coded.ts';
 
 export interface ApplyMeshParts {
   readonly objects: Omit<MeshObjects, 'watch' | 'listOurs'>;
   /** What the API server answered after a write: the object now, or undefined for a deleted one. */
   readonly noteObject: (ref: MeshObjectRef, object: MeshObject | undefined) => void;
+  /** Undefined: nothing is recorded. */
+  readonly auditor: Auditor | undefined;
   readonly mayWrite: () => boolean;
   readonly signal: AbortSignal;
 }
@@ -18,7 +23,8 @@ export async function applyMeshSteps(steps: readonly MeshStep[], parts: ApplyMes
   for (const step of steps) {
     if (parts.signal.aborted || !parts.mayWrite()) break;
     try {
-      parts.noteObject(step.ref, await runStep(step, parts));
+      const object = await runRecordedOnce(meshChangeOf(step), parts.auditor, () => runStep(step, parts));
+      parts.noteObject(step.ref, object);
       outcomes.push({ step, error: undefined });
     } catch (error) {
       outcomes.push({ step, error: codedError(error) });

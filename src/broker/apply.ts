@@ -7,6 +7,7 @@ import { linksAfter, type EntryLinkChange } from '../federation/entry-links.ts';
 import type { Step } from '../federation/plan.ts';
 import type { CodedError, ItemOutcome, SpireServer } from '../federation/ports.ts';
 import { deleteDeclaration, applyDeclaration, updateClusterSpiffeIds, type ClusterWriters } from './apply-cluster.ts';
+import { runRecorded, type StepAudit } from './audited.ts';
 import { codedError } from './coded.ts';
 
 export interface ApplyParts {
@@ -15,6 +16,8 @@ export interface ApplyParts {
   readonly cluster: ClusterWriters | undefined;
   /** What SPIRE holds after a write, as its answer said; undefined for a deleted bundle. */
   readonly noteStored: (trustDomain: TrustDomain, bundle: Bundle | undefined) => void;
+  /** Undefined: nothing is recorded. */
+  readonly audit: StepAudit | undefined;
   /** Asked before each step; after a no, nothing more is done. */
   readonly mayWrite: () => boolean;
   readonly signal: AbortSignal;
@@ -26,7 +29,8 @@ export async function applySteps(steps: readonly Step[], parts: ApplyParts): Pro
   const failed = new Set<TrustDomain>();
   for (const batch of batched(steps)) {
     if (parts.signal.aborted || !parts.mayWrite()) break;
-    const results = await runBatch(batch, failed, parts);
+    const run = () => runBatch(batch, failed, parts);
+    const results = await (parts.audit === undefined ? run() : runRecorded(batch, failed, parts.audit, run));
     for (const name of failedNames(results)) failed.add(name);
     outcomes.push(...results);
   }

@@ -13,6 +13,7 @@ import type { PlanLimits } from '../federation/plan.ts';
 import type { BundleSource, CodedError, PeerSource, SpireServer } from '../federation/ports.ts';
 import type { RefreshLimits } from '../federation/refresh-schedule.ts';
 import type { Peer } from '../federation/relationship.ts';
+import type { Auditor } from './auditor.ts';
 import { brieflyRemembered } from './brief-memory.ts';
 import { codedError } from './coded.ts';
 import { Exclusive } from './exclusive.ts';
@@ -65,6 +66,8 @@ export interface BrokerParts {
   readonly observer: BrokerObserver;
   /** Absent: there is no Kubernetes to look at, and so no spire-controller-manager to mind. */
   readonly cluster?: ClusterParts;
+  /** Absent: nothing is recorded. */
+  readonly auditor?: Auditor;
   /** Absent: nothing is written for a mesh. */
   readonly mesh?: MeshParts;
   /** See `PlanLimits.upkeepOnly`; asked at each pass. Default: never. */
@@ -81,6 +84,8 @@ const NOT_READ = { code: 'NotReadYet', message: 'the mesh was not looked at yet'
 
 /** How often it is looked whether a probe for SPIRE's own pollers is due. */
 const PROBE_TICK_MS = 1_000;
+/** How often it is tried whether the audit trail can be written again. */
+const MEND_AUDIT_MS = 5_000;
 /** How often entries are read that spire-controller-manager is about to change. */
 const FOLLOWED_ENTRIES_POLL_MS = 3_000;
 /** A declared bundle is read for every client that names a peer of which nothing is held. */
@@ -150,7 +155,7 @@ export class Broker implements PeerBrokers {
   /** Starts everything; resolves when SPIRE was asked once for each fact, whether it answered or not. */
   async start(): Promise<void> {
     const { signal } = this.#stop;
-    const { settings, peers, cluster, scheduleSweeps } = this.#parts;
+    const { settings, peers, cluster, auditor, scheduleSweeps } = this.#parts;
     const watching = cluster === undefined ? [] : [watchCluster(cluster, this.#board, this.#clock, signal)];
     await this.#gatherer.readAll(signal);
     const every = (intervalMs: number, task: () => Promise<void>) =>
@@ -167,6 +172,7 @@ export class Broker implements PeerBrokers {
       every(settings.storedPollMs, () => this.#gatherer.readManaged(signal)),
       every(settings.entryCountPollMs, () => this.#gatherer.watchEntryCount(signal)),
       every(PROBE_TICK_MS, () => this.#probe.tick(signal)),
+      ...(auditor === undefined ? [] : [every(MEND_AUDIT_MS, () => auditor.mend())]),
       ...(cluster === undefined
         ? []
         : [every(FOLLOWED_ENTRIES_POLL_MS, () => this.#follower.tick(() => this.#gatherer.readEntries(signal)))]),
@@ -221,6 +227,7 @@ export class Broker implements PeerBrokers {
       facts: this.#board.snapshot(),
       lastPass: this.#lastPass,
       lastMesh: this.#lastMesh,
+      auditor: this.#parts.auditor,
       nextFetchAt: (trustDomain) => this.#gatherers.nextFetchAt(trustDomain),
     });
   }
@@ -263,10 +270,10 @@ export class Broker implements PeerBrokers {
 
   #makeMeshKeeper(mesh: MeshParts): MeshKeeper {
     this.#board.replaceOptional('mesh', unreadable(NOT_READ, this.#clock.now()));
-    const { trustDomain, observer, isUpkeepOnly = () => false, mayWrite = () => true } = this.#parts;
+    const { trustDomain, observer, auditor, isUpkeepOnly = () => false, mayWrite = () => true } = this.#parts;
     return new MeshKeeper({
       ...mesh,
-      ...{ trustDomain, clock: this.#clock, isUpkeepOnly, mayWrite },
+      ...{ trustDomain, clock: this.#clock, auditor, isUpkeepOnly, mayWrite },
       facts: () => this.#board.snapshot(),
       onReport: (report) => {
         this.#board.replaceOptional('mesh', known(report.standings, this.#clock.now()));
@@ -291,6 +298,7 @@ export class Broker implements PeerBrokers {
         gatherer: this.#gatherer,
         exclusive: this.#exclusive,
         limits: { ...this.#parts.settings.plan, upkeepOnly: this.#parts.isUpkeepOnly?.() ?? false },
+        auditor: this.#parts.auditor,
         mayWrite,
         signal: this.#stop.signal,
       });

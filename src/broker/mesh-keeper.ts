@@ -16,6 +16,7 @@ import { planMesh, type MeshPlan } from '../istio/plan-mesh.ts';
 import { referencedCas } from '../istio/referenced-cas.ts';
 import { revisionRefs, sharedMeshConfigs, type MeshConfigNames } from '../istio/shared-mesh-configs.ts';
 import { applyMeshSteps } from './apply-mesh.ts';
+import type { Auditor } from './auditor.ts';
 import { codedError } from './coded.ts';
 import { ObjectFollower } from './follow-objects.ts';
 import { GatewayCaRefs } from './gateway-ca-refs.ts';
@@ -65,6 +66,8 @@ type MeshNews = Omit<MeshGround, 'knownRoots'>;
 export interface MeshKeeperParts extends MeshParts {
   readonly trustDomain: TrustDomain;
   readonly facts: () => MeshGround;
+  /** Undefined: nothing is recorded. */
+  readonly auditor: Auditor | undefined;
   readonly clock: Clock;
   /** Nothing is written while it says so; see `PlanLimits.upkeepOnly`. */
   readonly isUpkeepOnly: () => boolean;
@@ -149,7 +152,7 @@ export class MeshKeeper {
   }
 
   async #pass(): Promise<{ readonly failed: boolean }> {
-    const { objects, isUpkeepOnly, mayWrite, onReport } = this.#parts;
+    const { objects, auditor, isUpkeepOnly, mayWrite, onReport } = this.#parts;
     if (isUpkeepOnly() || !this.#isSurveyed()) return { failed: false };
     try {
       const facts = this.#facts();
@@ -159,6 +162,7 @@ export class MeshKeeper {
         noteObject: (ref, object) => {
           this.#follower.note(ref, object);
         },
+        auditor,
         mayWrite,
         signal: this.#stop.signal,
       });

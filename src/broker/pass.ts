@@ -5,6 +5,8 @@ import { planFederation, type FederationPlan, type PlanLimits, type Step } from 
 import type { SpireServer } from '../federation/ports.ts';
 import { applySteps } from './apply.ts';
 import type { ClusterWriters } from './apply-cluster.ts';
+import { transitionsOf } from './audit-transitions.ts';
+import type { Auditor } from './auditor.ts';
 import type { Exclusive } from './exclusive.ts';
 import type { FactBoard } from './fact-board.ts';
 import type { SpireGatherer } from './gather-spire.ts';
@@ -16,6 +18,8 @@ export interface PassParts {
   readonly gatherer: SpireGatherer;
   readonly exclusive: Exclusive;
   readonly limits: PlanLimits;
+  /** Undefined: nothing is recorded. */
+  readonly auditor: Auditor | undefined;
   /** Asked before each step. */
   readonly mayWrite: () => boolean;
   readonly signal: AbortSignal;
@@ -38,18 +42,21 @@ export async function runPass({
   gatherer,
   exclusive,
   limits,
+  auditor,
   mayWrite,
   signal,
 }: PassParts): Promise<PassReport> {
   const report = await exclusive.run(async () => {
     const facts = board.snapshot();
     const plan = planFederation(facts, limits);
+    if (auditor !== undefined) await auditor.note(() => transitionsOf({ facts, plan, trail: auditor }));
     const outcomes = await applySteps(plan.steps, {
       spire,
       cluster,
       noteStored: (trustDomain, bundle) => {
         board.noteStored(trustDomain, bundle);
       },
+      audit: auditor && { auditor, facts, plan },
       mayWrite,
       signal,
     });

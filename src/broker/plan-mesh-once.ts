@@ -26,6 +26,7 @@ export async function planMeshOnce(
     clock,
     facts: () => ground,
     isUpkeepOnly: () => false,
+    auditor: undefined,
     mayWrite: () => false,
     onReport: (report) => {
       latest = report;

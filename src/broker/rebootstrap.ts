@@ -1,10 +1,13 @@
 // How is a peer's bundle set from one that an operator obtained, when its endpoint is signed by a root we never learned
 // of? The same rules as for any bundle, but no comparison with what is held.
-import type { Bundle } from '../bundle/bundle.ts';
+import { bundleDigest, type Bundle } from '../bundle/bundle.ts';
 import type { Finding } from '../bundle/bundle-rules.ts';
 import { checkBundle } from '../bundle/check-bundle.ts';
 import { RootIndexer } from '../bundle/known-roots.ts';
+import type { ChangeIntended } from '../federation/audit-trail.ts';
 import type { CodedError, SpireServer } from '../federation/ports.ts';
+import { runRecordedOnce } from './audited.ts';
+import type { Auditor } from './auditor.ts';
 
 /** The given bundle cannot be used; nothing was changed. */
 export class RebootstrapError extends Error implements CodedError {
@@ -25,6 +28,13 @@ export interface RebootstrapParts {
   readonly now: Date;
   readonly maxRoots: number;
   readonly signal: AbortSignal;
+}
+
+export interface StoreParts extends Pick<RebootstrapParts, 'spire' | 'signal'> {
+  /** Undefined: it is not recorded. */
+  readonly auditor: Auditor | undefined;
+  /** Who asked for it. */
+  readonly request: Pick<ChangeIntended, 'cause' | 'why' | 'by'>;
 }
 
 export interface CheckedRebootstrap {
@@ -52,9 +62,18 @@ export async function checkRebootstrap(
 
 /** Stores it in place of what SPIRE holds; rejects when SPIRE does not take it. */
 export async function storeRebootstrap(
-  { bundle }: CheckedRebootstrap,
-  { spire, signal }: Pick<RebootstrapParts, 'spire' | 'signal'>,
+  { bundle, held }: CheckedRebootstrap,
+  { spire, signal, auditor, request }: StoreParts,
 ): Promise<void> {
-  const [outcome] = await spire.setFederatedBundles([bundle], signal);
-  if (outcome?.ok !== true) throw outcome?.error ?? new Error('SPIRE did not answer for the bundle');
+  const before = held === undefined ? {} : { before: bundleDigest(held) };
+  const change = {
+    ...{ change: 'Rebootstrap', trustDomains: [bundle.trustDomain] },
+    ...request,
+    ...before,
+    after: bundleDigest(bundle),
+  };
+  await runRecordedOnce(change, auditor, async () => {
+    const [outcome] = await spire.setFederatedBundles([bundle], signal);
+    if (outcome?.ok !== true) throw outcome?.error ?? new Error('SPIRE did not answer for the bundle');
+  });
 }

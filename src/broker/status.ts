@@ -7,11 +7,13 @@ import {
   controllerManagerStanding,
   type ControllerManagerStanding,
 } from '../federation/controller-manager-standing.ts';
+import type { AuditHead } from '../federation/audit-trail.ts';
 import { conditionsOf, type Condition } from '../federation/conditions.ts';
 import { indexEntries } from '../federation/entry-index.ts';
 import type { Fact, Facts, FetchFact } from '../federation/facts.ts';
 import type { PeerPlan } from '../federation/plan.ts';
 import type { WaitingRemoval } from '../federation/removal.ts';
+import type { Auditor, AuditStatus } from './auditor.ts';
 import type { MeshReport } from './mesh-keeper.ts';
 import { meshStatus, type MeshStatus } from './mesh-status.ts';
 import type { PassResult } from './pass.ts';
@@ -32,6 +34,8 @@ export interface BrokerStatus {
   readonly controllerManager?: ControllerManagerStanding;
   /** Absent where no mesh is written for, and before it was looked at. */
   readonly mesh?: MeshStatus;
+  /** Absent where nothing is recorded. */
+  readonly audit?: AuditStatus;
 }
 
 /** As a running broker tells it. */
@@ -65,6 +69,8 @@ export interface PeerStatus {
   readonly entriesFederated: number;
   /** What its broker said when it last asked our endpoint; absent: it never did, or did not prove who it is. */
   readonly holding?: HoldingStatus;
+  /** The newest record about this peer; absent without an audit trail. */
+  readonly audit?: AuditHead;
 }
 
 export interface HoldingStatus {
@@ -96,6 +102,7 @@ export interface StatusInput {
   readonly lastPass: PassResult | undefined;
   /** Undefined before the mesh was looked at. */
   readonly lastMesh: MeshReport | undefined;
+  readonly auditor: Auditor | undefined;
   readonly nextFetchAt: (trustDomain: TrustDomain) => Date | undefined;
 }
 
@@ -111,7 +118,7 @@ const READ_FACTS = [
 ] as const;
 
 export function liveStatus(input: StatusInput): LiveStatus {
-  const { trustDomain, facts, lastPass, lastMesh } = input;
+  const { trustDomain, facts, lastPass, lastMesh, auditor } = input;
   const plan = lastPass?.plan;
   const controllerManager = controllerManagerStanding(facts);
   const heldBecause = facts.declared.state === 'Known' ? facts.declared.value.incompleteBecause : undefined;
@@ -129,17 +136,20 @@ export function liveStatus(input: StatusInput): LiveStatus {
     ...(heldBecause !== undefined && { heldBecause }),
     ...(controllerManager !== undefined && { controllerManager }),
     ...(lastMesh !== undefined && { mesh: meshStatus(lastMesh) }),
+    ...(auditor !== undefined && { audit: auditor.status() }),
   };
 }
 
-function* peerStatuses({ facts, lastPass, nextFetchAt }: StatusInput): Generator<PeerStatus> {
+function* peerStatuses({ facts, lastPass, auditor, nextFetchAt }: StatusInput): Generator<PeerStatus> {
   const entries = facts.entries.state === 'Known' ? indexEntries(facts.entries.value) : undefined;
   for (const peerPlan of lastPass?.plan.peers ?? []) {
     const next = nextFetchAt(peerPlan.peer.trustDomain);
+    const head = auditor?.peer(peerPlan.peer.trustDomain)?.head;
     const entriesFederated = entries?.naming(peerPlan.peer.trustDomain).size ?? 0;
     yield {
       ...peerStatus(peerPlan, facts, lastPass, entriesFederated),
       ...(next !== undefined && { nextFetch: next.toISOString() }),
+      ...(head !== undefined && { audit: head }),
     };
   }
 }

@@ -1,5 +1,6 @@
 // Which commands are there? One row each; usage text and look-up follow from it.
 import type { Command } from './command.ts';
+import { auditCommand } from './audit.ts';
 import { checkCommand } from './check.ts';
 import { demoCommand } from './demo.ts';
 import { fetchCommand } from './fetch.ts';
@@ -19,6 +20,7 @@ export const COMMANDS: readonly Command[] = [
   planCommand,
   statusCommand,
   rebootstrapCommand,
+  auditCommand,
   renderCommand,
   settingsCommand,
   versionCommand,

@@ -4,6 +4,7 @@ import type { Metrics } from '../admin/metrics.ts';
 import { boundHeldRequests } from '../bundle-endpoint/bound-held-requests.ts';
 import { createBundleSource } from '../bundle-endpoint/fetch-bundle.ts';
 import { paceFetches, type FetchPace } from '../bundle-endpoint/pace-fetches.ts';
+import type { Auditor } from '../broker/auditor.ts';
 import { Broker, type BrokerParts } from '../broker/broker.ts';
 import type { PassReport } from '../broker/pass.ts';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
@@ -21,6 +22,8 @@ export interface BrokerGround {
   readonly trustDomain: TrustDomain;
   readonly spire: SpireServer;
   readonly endpoint: OwnEndpoint;
+  /** Undefined: nothing is recorded. */
+  readonly auditor: Auditor | undefined;
   readonly log: Logger;
   readonly metrics: Metrics;
 }
@@ -38,7 +41,7 @@ export interface DeclaredBy extends Pick<
 const FETCH_PACE: FetchPace = { perSecond: 50, burst: 25, underWay: 32 };
 
 export function createBroker(ground: BrokerGround, { onPass, ...declaredBy }: DeclaredBy): Broker {
-  const { config, trustDomain, spire, endpoint, log, metrics } = ground;
+  const { config, trustDomain, spire, endpoint, auditor, log, metrics } = ground;
   const observer = createObserver({ log, metrics, status: () => broker.status(), publish: endpoint.publish });
   const broker: Broker = new Broker({
     trustDomain,
@@ -48,6 +51,7 @@ export function createBroker(ground: BrokerGround, { onPass, ...declaredBy }: De
       config.maxHeldRequests,
     ),
     ...declaredBy,
+    ...(auditor !== undefined && { auditor }),
     settings: brokerSettings(config),
     observer: {
       ...observer,

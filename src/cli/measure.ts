@@ -7,11 +7,14 @@ import type { Replica } from './replica.ts';
 type Measured = Pick<Replica, 'status' | 'declarationFaults'>;
 
 export function measure({ status, declarationFaults }: Measured, endpoint: OwnEndpoint, metrics: Metrics): void {
-  const { ownBundle, peers } = status();
+  const { ownBundle, peers, audit } = status();
   metrics.set('waiting_requests', {}, endpoint.publication.waiting);
   metrics.set('serving_svid_expiry_timestamp_seconds', {}, endpoint.servingSvid()?.notAfter);
   metrics.set('own_bundle_read_timestamp_seconds', {}, 'readAt' in ownBundle ? new Date(ownBundle.readAt) : undefined);
   metrics.set('declaration_faults', {}, declarationFaults()?.length);
+  metrics.set('audit_unwritable', {}, audit && (audit.unwritable === undefined ? 0 : 1));
+  metrics.set('audit_lost_records', {}, audit?.lost);
+  metrics.set('audit_head_record', {}, audit?.head?.record);
   let count = 0;
   for (const peer of peers) {
     count++;

@@ -7,7 +7,7 @@ import type { OwnEndpoint } from './own-endpoint.ts';
 const MIN_STALE_AFTER_SECONDS = 60;
 
 export interface ReadinessInput {
-  readonly status: Pick<LiveStatus, 'now' | 'ownBundle'>;
+  readonly status: Pick<LiveStatus, 'now' | 'ownBundle' | 'audit'>;
   readonly endpoint: Pick<OwnEndpoint, 'addresses' | 'servingSvid' | 'hasWebIdentity'>;
   readonly refreshHintSeconds: number;
 }
@@ -22,6 +22,7 @@ export function readiness({ status, endpoint, refreshHintSeconds }: ReadinessInp
     ownBundleCheck(status, staleAfterSeconds),
     ...servingSvidCheck(endpoint, new Date(status.now)),
     ...webCertificateCheck(endpoint),
+    ...auditCheck(status),
   ];
 }
 
@@ -43,6 +44,14 @@ function servingSvidCheck({ addresses, servingSvid }: ReadinessInput['endpoint']
       ? 'SPIRE Server has minted none yet'
       : `it expired at ${notAfter.toISOString()}, and SPIRE Server has minted no other; see the log`;
   return [{ name: 'serving SVID', ok, ageSeconds: undefined, ...(!ok && { message }) }];
+}
+
+/** Told of and never failed: peers must get our bundle also while the disk is full. */
+function auditCheck({ audit }: ReadinessInput['status']): readonly Check[] {
+  if (audit?.unwritable === undefined) return [];
+  const { reason, message } = audit.unwritable;
+  const consequence = audit.required ? 'changes of trust are not made' : `${audit.lost} changes were not recorded`;
+  return [{ name: 'audit', ok: true, ageSeconds: undefined, message: `${reason}: ${consequence}: ${message}` }];
 }
 
 function webCertificateCheck({ hasWebIdentity }: ReadinessInput['endpoint']): readonly Check[] {

@@ -9,6 +9,7 @@ import type { Peer } from '../federation/relationship.ts';
 import { bundleText } from './bundle-text.ts';
 import { onlyPositional, textFlag, UsageError, type Command, type CommandContext } from './command.ts';
 import { readDeclaredPeers } from './declared-peers.ts';
+import { openCommandAudit, whoAsks } from './open-audit.ts';
 import { connectSpire } from './wiring.ts';
 
 export const rebootstrapCommand: Command = {
@@ -42,7 +43,10 @@ export const rebootstrapCommand: Command = {
         ].join('\n'),
       );
       if (context.flags['dry-run'] === true) return 0;
-      await storeRebootstrap(check, parts);
+      const by = whoAsks();
+      const request = { cause: 'Command', why: `fedbroker rebootstrap ${peer.name} --bundle ${path}`, by } as const;
+      const auditor = openCommandAudit(context.config, 'rebootstrap', context.explain);
+      await storeRebootstrap(check, { ...parts, auditor, request });
       context.print(
         `stored; the running broker sees it within ${context.config.storedPollSeconds} s and fetches anew\n`,
       );

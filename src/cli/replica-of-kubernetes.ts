@@ -269,13 +269,17 @@ class KubernetesReplica implements Replica {
 
   /** As `fedbroker rebootstrap`, with the bundle that the declaration names. */
   async #rebootstrap(peer: Peer, signal: AbortSignal): Promise<void> {
-    const { spire, config, log } = this.#ground;
+    const { spire, config, log, auditor } = this.#ground;
     const { name, trustDomain } = peer;
     try {
       const given = await this.#readBootstrap(peer);
       if (given === undefined) throw new Error('the declaration has no trustDomainBundle');
       const parts = { spire, now: systemClock.now(), maxRoots: config.maxRoots, signal };
-      await storeRebootstrap(await checkRebootstrap(given, parts), parts);
+      const request = {
+        cause: 'Annotation',
+        why: 'its rebootstrap annotation asked for its trustDomainBundle',
+      } as const;
+      await storeRebootstrap(await checkRebootstrap(given, parts), { ...parts, auditor, request });
       log.info({ peer: name, trustDomain }, 'set anew from its trustDomainBundle, as its annotation asked');
       this.#terms.refresh(trustDomain);
     } catch (error) {

@@ -11,6 +11,7 @@ import type { Logger } from '../log.ts';
 import { isSpireError } from '../spire/spire-error.ts';
 import { productVersion } from '../version.ts';
 import { AdminPages } from './admin-pages.ts';
+import { openBrokerAudit } from './open-audit.ts';
 import { openOwnEndpoint, type OwnEndpoint } from './own-endpoint.ts';
 import { replicaOfFiles } from './replica-of-files.ts';
 import { replicaOfKubernetes } from './replica-of-kubernetes.ts';
@@ -81,7 +82,8 @@ export async function startBroker(
       },
     });
     started.push(endpoint.close);
-    const ground = { config, trustDomain, spire, endpoint, log, metrics };
+    const auditor = await openBrokerAudit(config, log, metrics);
+    const ground = { config, trustDomain, spire, endpoint, auditor, log, metrics };
     const replica = config.kubernetes === 'off' ? replicaOfFiles(ground) : await replicaOfKubernetes(ground);
     started.push(replica.stop);
     endpoint.acknowledgeTo(replica.peerBrokers);

@@ -35,6 +35,7 @@ export function statusText(status: BrokerStatus | StartingStatus): string {
       ? `${trustDomain}: own bundle unreadable: ${own.message}`
       : `${trustDomain}: own bundle sequence ${own.sequence ?? 'none'}, ${own.roots.length} roots, read ${own.readAt}`,
     ...status.unreadable.map(({ fact, reason, message }) => `! ${fact} cannot be read (${reason}): ${message}`),
+    ...auditLines(status),
     ...status.heldRemovals.map((name) => `! ${name} is not declared any more but kept: ${status.heldBecause ?? ''}`),
     '',
     ...table(
@@ -53,6 +54,12 @@ export function statusText(status: BrokerStatus | StartingStatus): string {
     lines.push(status.unreadable.length === 0 ? 'no peer is declared' : 'no peer is known');
   const notes = [...problems, ...manager, ...mesh];
   return [...lines, ...(notes.length > 0 ? ['', ...notes] : [])].join('\n') + '\n';
+}
+
+function auditLines({ audit }: Pick<BrokerStatus, 'audit'>): string[] {
+  if (audit?.unwritable === undefined) return [];
+  const { reason, message, since } = audit.unwritable;
+  return [`! changes of trust cannot be recorded since ${since} (${reason}): ${message}`];
 }
 
 function peerRow(peer: PeerStatus): string[] {
@@ -74,7 +81,7 @@ function isReady({ conditions }: PeerStatus): boolean {
   return conditions.some(({ type, status }) => type === 'Ready' && status === 'True');
 }
 
-function get(address: { host: string; port: number }, path: string, signal: AbortSignal): Promise<string> {
+export function get(address: { host: string; port: number }, path: string, signal: AbortSignal): Promise<string> {
   const where = `${address.host}:${address.port}`;
   return new Promise((resolve, reject) => {
     const failed = (why: string) => {

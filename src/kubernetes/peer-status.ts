@@ -26,6 +26,7 @@ export interface ReportedPeer {
   readonly lastSuccess?: string;
   readonly nextFetch?: string;
   readonly entriesFederated: number;
+  readonly audit?: { readonly record: number; readonly hash: string };
 }
 
 export interface PeerStatusInput {
@@ -177,7 +178,7 @@ function reasonOf(text: string): string {
 }
 
 function seenOf(reported: ReportedPeer, present: PeerTrustDomainStatus | undefined): Partial<PeerTrustDomainStatus> {
-  const { bundle, nextFetch, entriesFederated, verdict, lastSuccess } = reported;
+  const { bundle, nextFetch, entriesFederated, verdict, lastSuccess, audit } = reported;
   const fetchedHere = !reported.conditions.some(
     ({ type, reason }) => type === 'BundleFetched' && NOT_LOOKED_YET.has(reason),
   );
@@ -190,6 +191,7 @@ function seenOf(reported: ReportedPeer, present: PeerTrustDomainStatus | undefin
     ...(lastAccepted !== undefined && { lastAccepted: timeOf(lastAccepted) }),
     ...(nextFetch !== undefined && { nextFetch: timeOf(nextFetch) }),
     entriesFederated,
+    ...(audit !== undefined && { audit }),
   };
 }
 

@@ -64,6 +64,13 @@ const lastFetch = z
   })
   .describe('The latest attempt to fetch the bundle.');
 
+const audit = z
+  .object({
+    record: z.int().min(1).describe('Its number.'),
+    hash: z.string().describe('Its hash, hexadecimal: "fedbroker audit verify --head" finds it.'),
+  })
+  .describe('The newest record about this peer in the audit file of the broker that writes this status.');
+
 /** `status` as the leader writes it; what a peer holds of us is told by whichever replica it asked. */
 export const peerTrustDomainStatus = z
   .object({
@@ -82,6 +89,7 @@ export const peerTrustDomainStatus = z
       .min(0)
       .optional()
       .describe('How many registration entries name the peer in federates_with.'),
+    audit: audit.optional(),
     lastHandledRefresh: z
       .string()
       .optional()

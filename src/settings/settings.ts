@@ -191,6 +191,22 @@ const rows = {
     'Requests that may be held for a change of our bundle at once; one more is answered at once.',
   ),
 
+  auditFile: row(
+    'none',
+    or('none', filePath),
+    'File that every change of trust is recorded in, before and after it is made: JSON lines, each with the hash of the one before. Full files stay beside it; see `docs/audit.md`.',
+  ),
+  auditMaxBytes: row(
+    '16MiB',
+    byteCount({ min: 4096, max: 1024 * 2 ** 20 }),
+    'A record that would make the audit file longer begins the next one.',
+  ),
+  auditRequired: row(
+    'off',
+    oneOf('off', 'on'),
+    'Whether a change of trust that cannot be recorded is not made at all (`AuditUnwritable`). Off: it is made, and the gap is recorded as soon as it can be.',
+  ),
+
   adminAddress: row(
     '127.0.0.1:9402',
     or('off', listenAddress),
@@ -268,6 +284,11 @@ export const settingsRules: readonly SettingsRule[] = [
     settings: ['kubernetes', 'apiServerAddress'],
     holds: (config) => config.kubernetes !== 'in-cluster' || config.apiServerAddress !== undefined,
     message: 'is "in-cluster", but KUBERNETES_SERVICE_HOST is not set: outside of a pod use "kubeconfig"',
+  },
+  {
+    settings: ['auditRequired', 'auditFile'],
+    holds: (config) => config.auditRequired === 'off' || config.auditFile !== undefined,
+    message: 'is "on", which needs auditFile, the path of the file',
   },
   {
     settings: ['istio', 'kubernetes'],

@@ -29,7 +29,15 @@ async function bundleOf(...rootNames: readonly string[]): Promise<Bundle> {
 }
 
 function parts(maxRoots = 100) {
-  return { spire: west.spire, now: new Date(), maxRoots, signal: new AbortController().signal };
+  const request = { cause: 'Command', why: 'a test asks' } as const;
+  return {
+    auditor: undefined,
+    request,
+    spire: west.spire,
+    now: new Date(),
+    maxRoots,
+    signal: new AbortController().signal,
+  };
 }
 
 async function storedRoots(): Promise<readonly string[] | undefined> {

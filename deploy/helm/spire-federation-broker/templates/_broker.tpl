@@ -71,6 +71,10 @@ subjects:
 - name: fedbroker-web
   secret: { secretName: {{ .Values.webEndpoint.secretName }} }
 {{- end }}
+{{- with .Values.audit.volume }}
+- name: fedbroker-audit
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- if include "broker.writesMesh" . }}
 {{- if .Values.istio.spireAgentSocket }}
 - name: fedbroker-agent
@@ -93,6 +97,10 @@ subjects:
 - name: fedbroker-web
   mountPath: /run/fedbroker/web
   readOnly: true
+{{- end }}
+{{- if .Values.audit.volume }}
+- name: fedbroker-audit
+  mountPath: /var/lib/fedbroker/audit
 {{- end }}
 {{- if include "broker.writesMesh" . }}
 {{- if .Values.istio.spireAgentSocket }}
@@ -138,6 +146,12 @@ env:
     value: /run/fedbroker/web/tls.crt
   - name: FEDBROKER_SERVE_WEB_KEY_FILE
     value: /run/fedbroker/web/tls.key
+  {{- end }}
+  {{- if .Values.audit.volume }}
+  - name: FEDBROKER_AUDIT_FILE
+    value: /var/lib/fedbroker/audit/audit.jsonl
+  - name: FEDBROKER_AUDIT_REQUIRED
+    value: {{ ternary "on" "off" .Values.audit.required | quote }}
   {{- end }}
   {{- if include "broker.writesMesh" . }}
   {{- include "broker.meshSettings" . | nindent 2 }}
