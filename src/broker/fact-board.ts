@@ -216,6 +216,13 @@ export class FactBoard {
     if (before === undefined || before.holds?.etag !== acknowledgement.holds?.etag) this.#listener.changed();
   }
 
+  /** A peer that is declared anew later has to show itself anew. */
+  keepAcknowledgementsOf(declared: ReadonlySet<TrustDomain>): void {
+    for (const trustDomain of this.#acknowledgements.snapshot().keys()) {
+      if (!declared.has(trustDomain)) this.#acknowledgements.set(trustDomain, undefined);
+    }
+  }
+
   /** The newest bundle known of a trust domain, ours included, also while SPIRE cannot be read. */
   heldBundle(trustDomain: TrustDomain): Bundle | undefined {
     const { ownBundle } = this.#facts;

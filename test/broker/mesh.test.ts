@@ -9,6 +9,7 @@ import { toPem } from '../../src/bundle/certificate.ts';
 import { systemClock, untilAborted } from '../../src/federation/clock.ts';
 import { known } from '../../src/federation/facts.ts';
 import type { ServedAnchors } from '../../src/federation/mesh-ports.ts';
+import type { BundleSource } from '../../src/federation/ports.ts';
 import type { MeshSurvey } from '../../src/federation/mesh-survey.ts';
 import type { MeshAcceptance } from '../../src/federation/relationship.ts';
 import { parseMeshContent } from '../../src/istio/mesh-content.ts';
@@ -239,6 +240,28 @@ describe('a broker beside a mesh', () => {
     await until('the mesh accepts it', () => meshInjected(WEST)?.status === 'True');
     serve?.({ validator: 'OneList', roots: west[1] });
     await until('the condition says RootsNotKeptApart', () => meshInjected(WEST)?.reason === 'RootsNotKeptApart');
+  });
+
+  it('tells a peer that its bundle is applied only when the mesh uses it', async () => {
+    const named: (string | undefined)[] = [];
+    const naming: BundleSource = {
+      fetch: async (request, signal) => {
+        named.push(request.appliedEtag);
+        return { ...(await source.fetch(request, signal)), etag: `"${String(source.asked.length)}"` };
+      },
+    };
+    side.declare([peer(WEST, { ...CONSTRAINED, anchors: 'SpireSds' })]);
+    await side.startBroker(naming, { mesh });
+    const own = [EAST, bundleOf(EAST).x509Authorities.map(fingerprint)] as const;
+    serve?.({ validator: 'PerTrustDomain', roots: new Map([own]) });
+    await until('SPIRE holds it', () => side.peer(WEST)?.bundle !== undefined);
+    await until('the condition says NotServedYet', () => meshInjected(WEST)?.reason === 'NotServedYet');
+    named.splice(0);
+    await until('it was asked again', () => named.length > 2);
+    assert.deepEqual(new Set(named), new Set([undefined]));
+    const west = [WEST, bundleOf(WEST).x509Authorities.map(fingerprint)] as const;
+    serve?.({ validator: 'PerTrustDomain', roots: new Map([own, west]) });
+    await until('the applied document is named', () => named.at(-1) !== undefined);
   });
 
   it('gives a gateway an object with the roots of its peer, and takes it back when nobody names it', async () => {

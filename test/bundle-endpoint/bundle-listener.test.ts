@@ -61,7 +61,7 @@ describe('the listener of our bundle endpoint', () => {
     await assert.rejects(handshake({ minVersion: 'TLSv1', maxVersion: 'TLSv1.1' }));
   });
 
-  it('asks for no client certificate', async () => {
+  it('demands no client certificate', async () => {
     assert.equal(await ask(false), 'OK');
   });
 

@@ -23,8 +23,8 @@ describe('a fetch', () => {
 
   before(async () => {
     [west, east] = await Promise.all([makeRoot('west.example'), makeRoot('east.example')]);
-    ours = await makeSvid(east!, 'spiffe://east.example/federation-broker');
-    trust = { type: 'https_spiffe', endpointSpiffeId: WEST, authorities: [west!.der] };
+    ours = await makeSvid(east, 'spiffe://east.example/federation-broker');
+    trust = { type: 'https_spiffe', endpointSpiffeId: WEST, authorities: [west.der] };
   });
   after(() => Promise.all(open.map((listener) => listener.close(500))));
 
