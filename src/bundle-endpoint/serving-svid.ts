@@ -50,6 +50,7 @@ export class ServingSvid {
   /** When each root of the served bundle was first served, by fingerprint. */
   #servedSince: ReadonlyMap<string, Date> = new Map();
   #roots: readonly X509Authority[] = [];
+  #rootOf = rootAmong([]);
   #current: Svid | undefined;
   #minted: Svid | undefined;
   #reason: ServingChoice['reason'] = 'NoUsableSvid';
@@ -71,6 +72,7 @@ export class ServingSvid {
     const since = this.#servedSince;
     this.#servedSince = new Map(x509Authorities.map(fingerprint).map((root) => [root, since.get(root) ?? now]));
     this.#roots = x509Authorities;
+    this.#rootOf = rootAmong(x509Authorities);
     this.#wake.abort();
   }
 
@@ -171,11 +173,13 @@ export class ServingSvid {
     const root = this.#rootOf(svid);
     return { notAfter: svid.notAfter, rootServedSince: root === undefined ? undefined : this.#servedSince.get(root) };
   }
+}
 
-  /** The served root that the chain ends in. */
-  #rootOf({ chain }: Svid): string | undefined {
+/** Of an SVID, the one among these roots that its chain ends in. It is asked for each second. */
+function rootAmong(roots: readonly X509Authority[]): (svid: Svid) => string | undefined {
+  return remembered(({ chain }) => {
     const last = chain.at(-1);
-    const root = last === undefined ? undefined : this.#roots.find((der) => isIssuedBy(last, der));
+    const root = last === undefined ? undefined : roots.find((der) => isIssuedBy(last, der));
     return root === undefined ? undefined : fingerprint(root);
-  }
+  });
 }
