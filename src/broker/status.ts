@@ -6,7 +6,7 @@ import type { Notice, Verdict } from '../federation/acceptance.ts';
 import { conditionsOf, type Condition } from '../federation/conditions.ts';
 import { indexEntries } from '../federation/entry-index.ts';
 import type { Fact, Facts, FetchFact } from '../federation/facts.ts';
-import type { PeerPlan } from '../federation/plan.ts';
+import type { PeerPlan } from '../federation/decide-peer.ts';
 import type { WaitingRemoval } from '../federation/removal.ts';
 import type { MeshReport } from './mesh-keeper.ts';
 import { meshStatus, type MeshStatus } from './mesh-status.ts';

@@ -1,6 +1,6 @@
 // What is the custom resource called, and what does its status say? (Kubernetes API conventions: status, conditions)
 import * as z from 'zod';
-import { PEER_API } from '../federation/peer-declaration.ts';
+import { PEER_API } from '../federation/peer-api.ts';
 import { ANNOTATIONS } from './annotations.ts';
 
 export const PEER_TRUST_DOMAIN = {
