@@ -12,6 +12,7 @@ import type { Peer } from '../federation/relationship.ts';
 import { codedError } from './coded.ts';
 import { Exclusive } from './exclusive.ts';
 import type { ClusterWriters } from './apply-cluster.ts';
+import { EvidenceBook } from './evidence-book.ts';
 import { FactBoard } from './fact-board.ts';
 import { EntryFollower } from './follow-entries.ts';
 import { gatherBootstraps } from './gather-bootstraps.ts';
@@ -90,6 +91,7 @@ export class Broker {
   readonly #writers: ClusterWriters | undefined;
   readonly #mesh: MeshKeeper | undefined;
   readonly #follower: EntryFollower;
+  readonly #evidence = new EvidenceBook();
   readonly #runner: PassRunner;
   readonly #stop = new AbortController();
   #followed: Declarations | undefined;
@@ -188,9 +190,12 @@ export class Broker {
   }
 
   status(): LiveStatus {
+    const facts = this.#board.snapshot();
+    this.#evidence.noteSeen(facts);
     return liveStatus({
       trustDomain: this.#parts.trustDomain,
-      facts: this.#board.snapshot(),
+      facts,
+      evidenceOf: (trustDomain) => this.#evidence.of(trustDomain),
       lastPass: this.#lastPass,
       lastMesh: this.#lastMesh,
       nextFetchAt: (trustDomain) => this.#gatherers.nextFetchAt(trustDomain),
@@ -262,6 +267,7 @@ export class Broker {
       // What our own end cut off says nothing of SPIRE: another replica may be writing status by now.
       if (this.#stop.signal.aborted || !mayWrite()) return { failed: false };
       this.#lastPass = { plan: report.plan, outcomes: report.outcomes };
+      this.#evidence.notePass(report.facts, report.plan);
       this.#gatherers.noteApplied(report);
       this.#follower.notePass(report);
       this.#mesh?.notePass(report);

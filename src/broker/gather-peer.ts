@@ -35,6 +35,8 @@ export interface PeerGathererParts {
 /** Shorter than any interval of an endpoint that does not wait. */
 const PAUSE_WORTH_ENDING_MS = 1_000;
 
+type DocumentAnswer = Extract<BundleAnswer, { kind: 'Document' }>;
+
 interface LoopState {
   failedAttempts: number;
   failingSince: Date | undefined;
@@ -186,7 +188,7 @@ export class PeerGatherer {
     this.#state.failingSince = undefined;
     this.#state.lastSuccessAt = clock.now();
     const before = board.fetchOf(this.#peer.trustDomain)?.document;
-    const document = answer.kind === 'NotModified' ? before : this.#document(answer.body, answer.etag, before);
+    const document = answer.kind === 'NotModified' ? before : this.#document(answer, before);
     board.noteFetched(this.#peer.trustDomain, {
       document,
       lastAttemptAt: clock.now(),
@@ -196,11 +198,12 @@ export class PeerGatherer {
   }
 
   /** The same bytes keep the content that was read from them: nothing is parsed twice, and nobody is woken. */
-  #document(body: Uint8Array, etag: string | undefined, before: FetchFact['document']): FetchFact['document'] {
+  #document({ body, etag, endpoint }: DocumentAnswer, before: FetchFact['document']): FetchFact['document'] {
     const digest = createHash('sha256').update(body).digest('hex');
     const same = before !== undefined && digest === this.#state.bodyDigest;
     this.#state.bodyDigest = digest;
-    return { at: this.#parts.clock.now(), etag, content: same ? before.content : this.#parse(body) };
+    const content = same ? before.content : this.#parse(body);
+    return { at: this.#parts.clock.now(), etag, content, ...(endpoint !== undefined && { endpoint }) };
   }
 
   #parse(body: Uint8Array): ParsedBundleDocument | BundleError {

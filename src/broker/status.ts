@@ -1,13 +1,14 @@
 // What is true now, for people and machines? The document behind /status and `fedbroker status`.
-import { bundleDigest, type Bundle } from '../bundle/bundle.ts';
-import { summarizeRoot } from '../bundle/certificate.ts';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
 import type { Notice, Verdict } from '../federation/acceptance.ts';
 import { conditionsOf, type Condition } from '../federation/conditions.ts';
+import type { Evidence } from '../federation/evidence.ts';
 import { indexEntries } from '../federation/entry-index.ts';
 import type { Fact, Facts, FetchFact } from '../federation/facts.ts';
 import type { PeerPlan } from '../federation/decide-peer.ts';
 import type { WaitingRemoval } from '../federation/removal.ts';
+import { bundleStatus, type BundleStatus } from './bundle-status.ts';
+import { evidenceOfPeer, type EvidenceOfPeer } from './evidence-status.ts';
 import type { MeshReport } from './mesh-keeper.ts';
 import { meshStatus, type MeshStatus } from './mesh-status.ts';
 import type { PassResult } from './pass.ts';
@@ -39,7 +40,7 @@ export interface UnreadableStatus {
   readonly message: string;
 }
 
-export interface PeerStatus {
+export interface PeerStatus extends EvidenceOfPeer {
   readonly name: string;
   readonly trustDomain: TrustDomain;
   readonly bundleEndpointURL: string;
@@ -59,15 +60,6 @@ export interface PeerStatus {
   readonly entriesFederated: number;
 }
 
-export interface BundleStatus {
-  readonly digest: string;
-  /** As text: it has 64 bits. */
-  readonly sequence?: string;
-  readonly refreshHintSeconds?: number;
-  readonly roots: readonly { readonly fingerprint: string; readonly subject: string; readonly notAfter: string }[];
-  readonly jwtKeyIds: readonly string[];
-}
-
 export interface StatusInput {
   readonly trustDomain: TrustDomain;
   readonly facts: Facts;
@@ -76,6 +68,8 @@ export interface StatusInput {
   /** Undefined before the mesh was looked at. */
   readonly lastMesh: MeshReport | undefined;
   readonly nextFetchAt: (trustDomain: TrustDomain) => Date | undefined;
+  /** Newest first. */
+  readonly evidenceOf: (trustDomain: TrustDomain) => readonly Evidence[];
 }
 
 const READ_FACTS = [
@@ -109,13 +103,13 @@ export function liveStatus(input: StatusInput): LiveStatus {
   };
 }
 
-function* peerStatuses({ facts, lastPass, nextFetchAt }: StatusInput): Generator<PeerStatus> {
+function* peerStatuses({ facts, lastPass, nextFetchAt, evidenceOf }: StatusInput): Generator<PeerStatus> {
   const entries = facts.entries.state === 'Known' ? indexEntries(facts.entries.value) : undefined;
   for (const peerPlan of lastPass?.plan.peers ?? []) {
     const next = nextFetchAt(peerPlan.peer.trustDomain);
     const entriesFederated = entries?.naming(peerPlan.peer.trustDomain).size ?? 0;
     yield {
-      ...peerStatus(peerPlan, facts, lastPass, entriesFederated),
+      ...peerStatus(peerPlan, facts, lastPass, entriesFederated, evidenceOf(peerPlan.peer.trustDomain)),
       ...(next !== undefined && { nextFetch: next.toISOString() }),
     };
   }
@@ -144,6 +138,7 @@ function peerStatus(
   facts: Facts,
   lastPass: PassResult | undefined,
   entriesFederated: number,
+  evidence: readonly Evidence[],
 ): PeerStatus {
   const { peer, verdict } = plan;
   const { trustDomain } = peer;
@@ -160,6 +155,7 @@ function peerStatus(
     ...(held !== undefined && { bundle: bundleStatus(held) }),
     ...fetchStatus(fetch),
     entriesFederated,
+    ...evidenceOfPeer(plan, facts, held, evidence),
   };
 }
 
@@ -176,19 +172,6 @@ function fetchStatus(fetch: FetchFact | undefined): Pick<PeerStatus, 'lastFetch'
   return {
     lastFetch: { at: lastAttemptAt.toISOString(), result: failure?.reason ?? 'Fetched' },
     ...(lastSuccessAt !== undefined && { lastSuccess: lastSuccessAt.toISOString() }),
-  };
-}
-
-function bundleStatus(bundle: Bundle): BundleStatus {
-  return {
-    digest: bundleDigest(bundle),
-    ...(bundle.sequenceNumber !== undefined && { sequence: bundle.sequenceNumber.toString() }),
-    ...(bundle.refreshHintSeconds !== undefined && { refreshHintSeconds: bundle.refreshHintSeconds }),
-    roots: bundle.x509Authorities.map((der) => {
-      const { fingerprint, subject, notAfter } = summarizeRoot(der);
-      return { fingerprint, subject, notAfter: notAfter.toISOString() };
-    }),
-    jwtKeyIds: bundle.jwtAuthorities.map(({ keyId }) => keyId),
   };
 }
 

@@ -3,6 +3,7 @@ import type { Command } from './command.ts';
 import { checkCommand } from './check.ts';
 import { demoCommand } from './demo.ts';
 import { fetchCommand } from './fetch.ts';
+import { inspectCommand } from './inspect.ts';
 import { planCommand } from './plan.ts';
 import { rebootstrapCommand } from './rebootstrap.ts';
 import { renderCommand } from './render.ts';
@@ -18,6 +19,7 @@ export const COMMANDS: readonly Command[] = [
   fetchCommand,
   planCommand,
   statusCommand,
+  inspectCommand,
   rebootstrapCommand,
   renderCommand,
   settingsCommand,

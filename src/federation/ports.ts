@@ -180,9 +180,22 @@ export type BundleAnswer = {
   /** The endpoint honoured `Prefer: wait`: it may be asked again at once. */
   readonly waitApplied: boolean;
 } & (
-  | { readonly kind: 'Document'; readonly body: Uint8Array; readonly etag: string | undefined }
+  | {
+      readonly kind: 'Document';
+      readonly body: Uint8Array;
+      readonly etag: string | undefined;
+      readonly endpoint?: AnsweringEndpoint;
+    }
   | { readonly kind: 'NotModified' }
 );
+
+/** Who gave a document. */
+export interface AnsweringEndpoint {
+  /** After redirects. */
+  readonly url: string;
+  /** SHA-256 fingerprints of the certificates it proved its identity with, leaf first. */
+  readonly certificates: readonly string[];
+}
 
 /** GETs a peer's bundle document. Rejects with `EndpointError`; never retries by itself. */
 export interface BundleSource {
