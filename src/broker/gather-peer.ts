@@ -4,6 +4,8 @@ import { parseBundleDocument, type BundleDocumentLimits } from '../bundle/bundle
 import { BundleError } from '../bundle/bundle-error.ts';
 import { sharingAuthorities, type Bundle } from '../bundle/bundle.ts';
 import type { ParsedBundleDocument } from '../bundle/bundle-document.ts';
+import { firstContactBundle } from '../federation/first-contact.ts';
+import { isCutByExpiry } from '../federation/freshness.ts';
 import { chooseEndpointTrust, type EndpointTrustChoice } from '../federation/endpoint-trust.ts';
 import { sleep, type Clock } from '../federation/clock.ts';
 import type { FetchFact } from '../federation/facts.ts';
@@ -61,6 +63,7 @@ export class PeerGatherer {
   #wake = new AbortController();
   #stopped = false;
   #nextFetchAt: Date | undefined;
+  #heldLast: Bundle | undefined;
 
   constructor(peer: Peer, parts: PeerGathererParts) {
     this.#peer = peer;
@@ -150,8 +153,14 @@ export class PeerGatherer {
   /** Read only when it can matter, and then anew: an operator may just have put a newer one there. */
   async #bootstrap(endpointRootUnknown: boolean): Promise<Bundle | undefined> {
     const { board, readBootstrap } = this.#parts;
-    if (board.heldBundle(this.#peer.trustDomain) === undefined) return readBootstrap(this.#peer);
-    return endpointRootUnknown ? readBootstrap(this.#peer).catch(() => undefined) : undefined;
+    const held = board.heldBundle(this.#peer.trustDomain);
+    if (held !== undefined) this.#heldLast = held;
+    if (held === undefined) {
+      const begin = await firstContactBundle(this.#peer, readBootstrap);
+      // A peer that was cut because it was silent comes back by what it had last.
+      return this.#peer.policy.onExpired === 'Cut' ? (this.#heldLast ?? begin) : begin;
+    }
+    return endpointRootUnknown ? firstContactBundle(this.#peer, readBootstrap).catch(() => undefined) : undefined;
   }
 
   async #ask(choice: EndpointTrustChoice, signal: AbortSignal): Promise<BundleAnswer> {
@@ -229,6 +238,8 @@ export class PeerGatherer {
       lastSuccessAt: this.#state.lastSuccessAt,
       failure: { reason: code, message, since: this.#state.failingSince, attempts: this.#state.failedAttempts },
     });
+    // The same failure again is no news, but by now it may have lasted for too long.
+    if (isCutByExpiry(this.#peer, board.fetchOf(this.#peer.trustDomain), now)) void this.#parts.passed();
   }
 
   /** Only a document that was applied may be named to the endpoint, and only such a peer is worth waiting for. */

@@ -6,6 +6,7 @@ import { EndpointError, endpointErrorOf } from './endpoint-error.ts';
 import { certificateChain } from './certificate-chain.ts';
 import { endpointTlsOptions } from './endpoint-tls.ts';
 import { identityFailure, identityFailureCode } from './identity-failure.ts';
+import { withPinnedRoots } from './pinned-roots.ts';
 import { presentedCertificate } from './presented-certificate.ts';
 import { readBody } from './read-body.ts';
 
@@ -26,7 +27,9 @@ const KEEP_ALIVE_PROBE_MS = 30_000;
 
 /** A connection for each request, never a resumed session: every answer comes from an endpoint that was verified for it. */
 export function createBundleSource(limits: FetchLimits): BundleSource {
-  return { fetch: (request, signal) => fetchBundle(request, limits, signal) };
+  return {
+    fetch: async (request, signal) => fetchBundle(await withPinnedRoots(request, limits, signal), limits, signal),
+  };
 }
 
 async function fetchBundle(

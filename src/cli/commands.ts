@@ -5,7 +5,10 @@ import { demoCommand } from './demo.ts';
 import { fetchCommand } from './fetch.ts';
 import { inspectCommand } from './inspect.ts';
 import { planCommand } from './plan.ts';
+import { quarantineCommand } from './quarantine.ts';
 import { rebootstrapCommand } from './rebootstrap.ts';
+import { rejectCommand } from './reject.ts';
+import { releaseCommand } from './release.ts';
 import { renderCommand } from './render.ts';
 import { runCommand } from './run.ts';
 import { settingsCommand } from './settings.ts';
@@ -20,6 +23,9 @@ export const COMMANDS: readonly Command[] = [
   planCommand,
   statusCommand,
   inspectCommand,
+  releaseCommand,
+  rejectCommand,
+  quarantineCommand,
   rebootstrapCommand,
   renderCommand,
   settingsCommand,

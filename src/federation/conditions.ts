@@ -97,6 +97,7 @@ function judgeEndpointTrusted({ plan: { peer }, facts }: ConditionInput): Judgem
 const UNTRUSTED_REASONS: ReadonlySet<string> = new Set([
   'NoAuthorities',
   'EndpointIdWrong',
+  'PinnedRootMissing',
   'EndpointCertificateExpired',
   'EndpointCertificateInvalid',
   'ProfileMismatch',

@@ -163,8 +163,10 @@ export type EndpointTrust =
   | {
       readonly type: 'https_spiffe';
       readonly endpointSpiffeId: SpiffeId;
-      /** Of the endpoint's trust domain; the adapter refuses to dial with none. */
+      /** Of the endpoint's trust domain; the adapter refuses to dial with neither these nor pins. */
       readonly authorities: readonly X509Authority[];
+      /** Of keys, as `pinOfCertificate` gives them: without authorities, those roots of its document that have them. */
+      readonly pins?: readonly string[];
     };
 
 export interface BundleRequest {
