@@ -17,8 +17,3 @@ export function parsePin(text: string): string | undefined {
   const bytes = Buffer.from(base64, 'base64');
   return bytes.toString('base64') === base64 ? bytes.toString('hex') : undefined;
 }
-
-/** As an operator writes it. */
-export function pinText(pin: string): string {
-  return `sha256/${Buffer.from(pin, 'hex').toString('base64')}`;
-}
