@@ -5,7 +5,8 @@ import { bundleDigest } from '../bundle/bundle.ts';
 import { remembered } from '../bundle/remembered.ts';
 import type { AuditedPeer, AuditEvent, DeclarationNoted, VerdictChanged } from '../federation/audit-trail.ts';
 import type { Facts } from '../federation/facts.ts';
-import type { FederationPlan, PeerPlan } from '../federation/plan.ts';
+import type { PeerPlan } from '../federation/decide-peer.ts';
+import type { FederationPlan } from '../federation/plan.ts';
 import type { BootstrapSource, Peer } from '../federation/relationship.ts';
 import type { Auditor } from './auditor.ts';
 import { dataDigest } from './audit-steps.ts';
@@ -44,11 +45,12 @@ function takenUp(peer: Peer, known: AuditedPeer | undefined): DeclarationNoted[]
 }
 
 const toldOf = remembered((peer: Peer) => {
-  const { webCaPem, bootstrap, ...rest } = peer;
+  const { webCaPem, bootstrap, lastGoodBundle, ...rest } = peer;
   const declared = {
     ...rest,
     ...(webCaPem !== undefined && { webCaSha256: textDigest(webCaPem) }),
     ...(bootstrap !== undefined && { bootstrap: toldBootstrap(bootstrap) }),
+    ...(lastGoodBundle !== undefined && { lastGoodBundleSha256: textDigest(lastGoodBundle) }),
   };
   return { declared, digest: dataDigest(declared) };
 });

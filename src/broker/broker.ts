@@ -18,6 +18,7 @@ import { brieflyRemembered } from './brief-memory.ts';
 import { codedError } from './coded.ts';
 import { Exclusive } from './exclusive.ts';
 import type { ClusterWriters } from './apply-cluster.ts';
+import { EvidenceBook } from './evidence-book.ts';
 import { FactBoard } from './fact-board.ts';
 import { EntryFollower } from './follow-entries.ts';
 import { gatherBootstraps } from './gather-bootstraps.ts';
@@ -102,6 +103,7 @@ export class Broker implements PeerBrokers {
   readonly #writers: ClusterWriters | undefined;
   readonly #mesh: MeshKeeper | undefined;
   readonly #follower: EntryFollower;
+  readonly #evidence = new EvidenceBook();
   readonly #runner: PassRunner;
   readonly #stop = new AbortController();
   #followed: Declarations | undefined;
@@ -222,9 +224,12 @@ export class Broker implements PeerBrokers {
   }
 
   status(): LiveStatus {
+    const facts = this.#board.snapshot();
+    this.#evidence.noteSeen(facts);
     return liveStatus({
       trustDomain: this.#parts.trustDomain,
-      facts: this.#board.snapshot(),
+      facts,
+      evidenceOf: (trustDomain) => this.#evidence.of(trustDomain),
       lastPass: this.#lastPass,
       lastMesh: this.#lastMesh,
       auditor: this.#parts.auditor,
@@ -306,6 +311,7 @@ export class Broker implements PeerBrokers {
       // What our own end cut off says nothing of SPIRE: another replica may be writing status by now.
       if (this.#stop.signal.aborted || !mayWrite()) return { failed: false };
       this.#lastPass = { plan: report.plan, outcomes: report.outcomes };
+      this.#evidence.notePass(report.facts, report.plan);
       this.#gatherers.noteApplied(report);
       this.#follower.notePass(report);
       this.#mesh?.notePass(report);

@@ -4,6 +4,8 @@ import { parseBundleDocument, type BundleDocumentLimits } from '../bundle/bundle
 import { BundleError } from '../bundle/bundle-error.ts';
 import { sharingAuthorities, type Bundle } from '../bundle/bundle.ts';
 import type { ParsedBundleDocument } from '../bundle/bundle-document.ts';
+import { firstContactBundle } from '../federation/first-contact.ts';
+import { isCutByExpiry } from '../federation/freshness.ts';
 import { chooseEndpointTrust, type EndpointTrustChoice } from '../federation/endpoint-trust.ts';
 import { sleep, type Clock } from '../federation/clock.ts';
 import type { FetchFact } from '../federation/facts.ts';
@@ -35,6 +37,8 @@ export interface PeerGathererParts {
 /** Shorter than any interval of an endpoint that does not wait. */
 const PAUSE_WORTH_ENDING_MS = 1_000;
 
+type DocumentAnswer = Extract<BundleAnswer, { kind: 'Document' }>;
+
 interface LoopState {
   failedAttempts: number;
   failingSince: Date | undefined;
@@ -59,6 +63,7 @@ export class PeerGatherer {
   #wake = new AbortController();
   #stopped = false;
   #nextFetchAt: Date | undefined;
+  #heldLast: Bundle | undefined;
 
   constructor(peer: Peer, parts: PeerGathererParts) {
     this.#peer = peer;
@@ -148,8 +153,14 @@ export class PeerGatherer {
   /** Read only when it can matter, and then anew: an operator may just have put a newer one there. */
   async #bootstrap(endpointRootUnknown: boolean): Promise<Bundle | undefined> {
     const { board, readBootstrap } = this.#parts;
-    if (board.heldBundle(this.#peer.trustDomain) === undefined) return readBootstrap(this.#peer);
-    return endpointRootUnknown ? readBootstrap(this.#peer).catch(() => undefined) : undefined;
+    const held = board.heldBundle(this.#peer.trustDomain);
+    if (held !== undefined) this.#heldLast = held;
+    if (held === undefined) {
+      const begin = await firstContactBundle(this.#peer, readBootstrap);
+      // A peer that was cut because it was silent comes back by what it had last.
+      return this.#peer.policy.onExpired === 'Cut' ? (this.#heldLast ?? begin) : begin;
+    }
+    return endpointRootUnknown ? firstContactBundle(this.#peer, readBootstrap).catch(() => undefined) : undefined;
   }
 
   async #ask(choice: EndpointTrustChoice, signal: AbortSignal): Promise<BundleAnswer> {
@@ -186,7 +197,7 @@ export class PeerGatherer {
     this.#state.failingSince = undefined;
     this.#state.lastSuccessAt = clock.now();
     const before = board.fetchOf(this.#peer.trustDomain)?.document;
-    const document = answer.kind === 'NotModified' ? before : this.#document(answer.body, answer.etag, before);
+    const document = answer.kind === 'NotModified' ? before : this.#document(answer, before);
     board.noteFetched(this.#peer.trustDomain, {
       document,
       lastAttemptAt: clock.now(),
@@ -196,11 +207,12 @@ export class PeerGatherer {
   }
 
   /** The same bytes keep the content that was read from them: nothing is parsed twice, and nobody is woken. */
-  #document(body: Uint8Array, etag: string | undefined, before: FetchFact['document']): FetchFact['document'] {
+  #document({ body, etag, endpoint }: DocumentAnswer, before: FetchFact['document']): FetchFact['document'] {
     const digest = createHash('sha256').update(body).digest('hex');
     const same = before !== undefined && digest === this.#state.bodyDigest;
     this.#state.bodyDigest = digest;
-    return { at: this.#parts.clock.now(), etag, content: same ? before.content : this.#parse(body) };
+    const content = same ? before.content : this.#parse(body);
+    return { at: this.#parts.clock.now(), etag, content, ...(endpoint !== undefined && { endpoint }) };
   }
 
   #parse(body: Uint8Array): ParsedBundleDocument | BundleError {
@@ -226,6 +238,8 @@ export class PeerGatherer {
       lastSuccessAt: this.#state.lastSuccessAt,
       failure: { reason: code, message, since: this.#state.failingSince, attempts: this.#state.failedAttempts },
     });
+    // The same failure again is no news, but by now it may have lasted for too long.
+    if (isCutByExpiry(this.#peer, board.fetchOf(this.#peer.trustDomain), now)) void this.#parts.passed();
   }
 
   /** Only a document that was applied may be named to the endpoint, and only such a peer is worth waiting for. */

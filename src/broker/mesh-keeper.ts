@@ -92,7 +92,7 @@ export class MeshKeeper {
   readonly #readBacks: MeshReadBacks;
   /** They go when nobody names them any more. */
   readonly #gatewayCas: GatewayCaRefs;
-  /** Peers that withdrew all their keys, where the policy is to obey. */
+  /** Peers that withdrew all their keys or were silent for too long, where policy says that trust in them ends. */
   #revoked: ReadonlySet<TrustDomain> = new Set();
   #looked: MeshNews | undefined;
   #cancelLook: Cancel = () => undefined;
@@ -144,7 +144,7 @@ export class MeshKeeper {
   }
 
   notePass({ plan }: Pick<PassReport, 'plan'>): void {
-    const revoked = plan.peers.filter(({ verdict }) => verdict?.verdict === 'revoked');
+    const revoked = plan.peers.filter(({ cut }) => cut === 'RevokedByPeer' || cut === 'Expired');
     const names = new Set(revoked.map(({ peer }) => peer.trustDomain));
     if (names.size === this.#revoked.size && [...names].every((name) => this.#revoked.has(name))) return;
     this.#revoked = names;

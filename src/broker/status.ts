@@ -1,6 +1,5 @@
 // What is true now, for people and machines? The document behind /status and `fedbroker status`.
-import { bundleDigest, type Bundle } from '../bundle/bundle.ts';
-import { summarizeRoot } from '../bundle/certificate.ts';
+import { bundleDigest } from '../bundle/bundle.ts';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
 import type { Notice, Verdict } from '../federation/acceptance.ts';
 import {
@@ -9,11 +8,14 @@ import {
 } from '../federation/controller-manager-standing.ts';
 import type { AuditHead } from '../federation/audit-trail.ts';
 import { conditionsOf, type Condition } from '../federation/conditions.ts';
+import type { Evidence } from '../federation/evidence.ts';
 import { indexEntries } from '../federation/entry-index.ts';
 import type { Fact, Facts, FetchFact } from '../federation/facts.ts';
-import type { PeerPlan } from '../federation/plan.ts';
+import type { PeerPlan } from '../federation/decide-peer.ts';
 import type { WaitingRemoval } from '../federation/removal.ts';
 import type { Auditor, AuditStatus } from './auditor.ts';
+import { bundleStatus, type BundleStatus } from './bundle-status.ts';
+import { evidenceOfPeer, type EvidenceOfPeer } from './evidence-status.ts';
 import type { MeshReport } from './mesh-keeper.ts';
 import { meshStatus, type MeshStatus } from './mesh-status.ts';
 import type { PassResult } from './pass.ts';
@@ -49,7 +51,7 @@ export interface UnreadableStatus {
   readonly message: string;
 }
 
-export interface PeerStatus {
+export interface PeerStatus extends EvidenceOfPeer {
   readonly name: string;
   readonly trustDomain: TrustDomain;
   readonly bundleEndpointURL: string;
@@ -86,15 +88,6 @@ export interface HoldingStatus {
   };
 }
 
-export interface BundleStatus {
-  readonly digest: string;
-  /** As text: it has 64 bits. */
-  readonly sequence?: string;
-  readonly refreshHintSeconds?: number;
-  readonly roots: readonly { readonly fingerprint: string; readonly subject: string; readonly notAfter: string }[];
-  readonly jwtKeyIds: readonly string[];
-}
-
 export interface StatusInput {
   readonly trustDomain: TrustDomain;
   readonly facts: Facts;
@@ -104,6 +97,8 @@ export interface StatusInput {
   readonly lastMesh: MeshReport | undefined;
   readonly auditor: Auditor | undefined;
   readonly nextFetchAt: (trustDomain: TrustDomain) => Date | undefined;
+  /** Newest first. */
+  readonly evidenceOf: (trustDomain: TrustDomain) => readonly Evidence[];
 }
 
 const READ_FACTS = [
@@ -140,14 +135,14 @@ export function liveStatus(input: StatusInput): LiveStatus {
   };
 }
 
-function* peerStatuses({ facts, lastPass, auditor, nextFetchAt }: StatusInput): Generator<PeerStatus> {
+function* peerStatuses({ facts, lastPass, auditor, nextFetchAt, evidenceOf }: StatusInput): Generator<PeerStatus> {
   const entries = facts.entries.state === 'Known' ? indexEntries(facts.entries.value) : undefined;
   for (const peerPlan of lastPass?.plan.peers ?? []) {
     const next = nextFetchAt(peerPlan.peer.trustDomain);
     const head = auditor?.peer(peerPlan.peer.trustDomain)?.head;
     const entriesFederated = entries?.naming(peerPlan.peer.trustDomain).size ?? 0;
     yield {
-      ...peerStatus(peerPlan, facts, lastPass, entriesFederated),
+      ...peerStatus(peerPlan, facts, lastPass, entriesFederated, evidenceOf(peerPlan.peer.trustDomain)),
       ...(next !== undefined && { nextFetch: next.toISOString() }),
       ...(head !== undefined && { audit: head }),
     };
@@ -177,6 +172,7 @@ function peerStatus(
   facts: Facts,
   lastPass: PassResult | undefined,
   entriesFederated: number,
+  evidence: readonly Evidence[],
 ): PeerStatus {
   const { peer, verdict } = plan;
   const { trustDomain } = peer;
@@ -194,6 +190,7 @@ function peerStatus(
     ...fetchStatus(fetch),
     ...holdingStatus(facts, trustDomain),
     entriesFederated,
+    ...evidenceOfPeer(plan, facts, held, evidence),
   };
 }
 
@@ -225,19 +222,6 @@ function fetchStatus(fetch: FetchFact | undefined): Pick<PeerStatus, 'lastFetch'
   return {
     lastFetch: { at: lastAttemptAt.toISOString(), result: failure?.reason ?? 'Fetched' },
     ...(lastSuccessAt !== undefined && { lastSuccess: lastSuccessAt.toISOString() }),
-  };
-}
-
-function bundleStatus(bundle: Bundle): BundleStatus {
-  return {
-    digest: bundleDigest(bundle),
-    ...(bundle.sequenceNumber !== undefined && { sequence: bundle.sequenceNumber.toString() }),
-    ...(bundle.refreshHintSeconds !== undefined && { refreshHintSeconds: bundle.refreshHintSeconds }),
-    roots: bundle.x509Authorities.map((der) => {
-      const { fingerprint, subject, notAfter } = summarizeRoot(der);
-      return { fingerprint, subject, notAfter: notAfter.toISOString() };
-    }),
-    jwtKeyIds: bundle.jwtAuthorities.map(({ keyId }) => keyId),
   };
 }
 

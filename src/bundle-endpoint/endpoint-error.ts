@@ -10,6 +10,7 @@ export type EndpointErrorCode =
   | 'ConnectionLost'
   | 'TlsFailed'
   | 'EndpointRootUnknown'
+  | 'PinnedRootMissing'
   | 'EndpointIdWrong'
   | 'EndpointCertificateExpired'
   | 'EndpointCertificateInvalid'

@@ -4,8 +4,10 @@ import { request as httpsRequest } from 'node:https';
 import type { BundleAnswer, BundleRequest, BundleSource } from '../federation/ports.ts';
 import type { TlsIdentity } from './bundle-listener.ts';
 import { EndpointError, endpointErrorOf } from './endpoint-error.ts';
+import { certificateChain } from './certificate-chain.ts';
 import { endpointTlsOptions } from './endpoint-tls.ts';
 import { identityFailure, identityFailureCode } from './identity-failure.ts';
+import { withPinnedRoots } from './pinned-roots.ts';
 import { presentedCertificate } from './presented-certificate.ts';
 import { readBody } from './read-body.ts';
 
@@ -33,7 +35,8 @@ export function createBundleSource(
   clientIdentity: ClientIdentity = () => Promise.resolve(undefined),
 ): BundleSource {
   return {
-    fetch: async (request, signal) => fetchBundle(request, { limits, identity: await clientIdentity(), signal }),
+    fetch: async (request, signal) =>
+      fetchBundle(await withPinnedRoots(request, limits, signal), { limits, identity: await clientIdentity(), signal }),
   };
 }
 
@@ -85,10 +88,14 @@ function endpointUrl(text: string, code: 'UrlInvalid' | 'RedirectRefused', base?
           : undefined;
   if (url === undefined || fault !== undefined) {
     // What follows the path may be a secret of whoever wrote the redirect.
-    const shown = url === undefined ? text.slice(0, 200) : `${url.protocol}//${url.host}${url.pathname}`;
+    const shown = url === undefined ? text.slice(0, 200) : withoutQuery(url);
     throw new EndpointError(code, `${base === undefined ? '' : `${base.href}: redirect to `}${shown}: ${fault ?? ''}`);
   }
   return url;
+}
+
+function withoutQuery({ protocol, host, pathname }: URL): string {
+  return `${protocol}//${host}${pathname}`;
 }
 
 /** The answer, or where it redirects to. */
@@ -155,8 +162,9 @@ async function readAnswer(
   if (/^\s*(text\/html|application\/xhtml)/i.test(headers['content-type'] ?? '')) {
     throw new EndpointError('ContentIsHtml', `${url.href}: the answer is a web page; is a proxy or login in between?`);
   }
+  const endpoint = { url: withoutQuery(url), certificates: certificateChain(response.socket) };
   const body = await readBody(response, url, limits.maxBodyBytes);
-  return { kind: 'Document', waitApplied, body, etag: headers.etag };
+  return { kind: 'Document', waitApplied, body, etag: headers.etag, endpoint };
 }
 
 /** RFC 7240 §3: names of applied preferences, each perhaps with a value. */

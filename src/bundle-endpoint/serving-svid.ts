@@ -2,6 +2,7 @@
 import type { Bundle, X509Authority } from '../bundle/bundle.ts';
 import { fingerprint } from '../bundle/bundle.ts';
 import { isIssuedBy, readCertificate, toPem } from '../bundle/certificate.ts';
+import { remembered } from '../bundle/remembered.ts';
 import type { SpiffeId } from '../bundle/spiffe-id.ts';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
 import { checkX509SvidLeaf } from '../bundle/x509-svid.ts';

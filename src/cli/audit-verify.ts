@@ -2,7 +2,7 @@
 import { HASH } from '../audit/chain.ts';
 import { verifyChain, type ChainReport } from '../audit/verify-chain.ts';
 import { UsageError, type CommandContext, type ExitCode } from './command.ts';
-import { get } from './status.ts';
+import { askStatus } from './ask-broker.ts';
 
 interface VerifyRequest {
   readonly path: string;
@@ -60,7 +60,7 @@ function verifyText({ files, records, first, head, fault, open }: ChainReport, e
 async function headOfBroker({ config, signal }: CommandContext, path: string): Promise<string | undefined> {
   if (config.adminAddress === undefined) return undefined;
   try {
-    const status = JSON.parse(await get(config.adminAddress, '/status', signal)) as {
+    const status = JSON.parse(await askStatus({ config, signal })) as {
       readonly audit?: { readonly file: string; readonly head?: { readonly hash: string } };
     };
     return status.audit?.file === path ? status.audit.head?.hash : undefined;

@@ -7,15 +7,17 @@ import { parseBundleDocument, type ParsedBundleDocument } from '../bundle/bundle
 import { RootIndexer } from '../bundle/known-roots.ts';
 import { parseTrustDomain, type TrustDomain } from '../bundle/trust-domain.ts';
 import { createBundleSource } from '../bundle-endpoint/fetch-bundle.ts';
-import { ACCEPTANCE_RULES, judgeFetchedBundle, type Verdict } from '../federation/acceptance.ts';
+import { ACCEPTANCE_RULES } from '../federation/acceptance-rules.ts';
+import { judgeFetchedBundle, type Verdict } from '../federation/acceptance.ts';
 import { systemClock } from '../federation/clock.ts';
+import { policyField, policyOf } from '../federation/declared-policy.ts';
 import { bundleText } from './bundle-text.ts';
 import { onlyPositional, textFlag, UsageError, wantsJson, type Command, type CommandContext } from './command.ts';
 import { ENDPOINT_FLAGS, ENDPOINT_USAGE, endpointTrust } from './endpoint-flags.ts';
 import { documentLimits, fetchLimits } from './wiring.ts';
 
 /** As a peer's declaration that says nothing else. */
-const DEFAULT_POLICY = { onEmptyBundle: 'Hold', onDisjointRoots: 'Hold', staleAfterSeconds: 3600 } as const;
+const { policy: STRICT_POLICY } = policyOf(policyField.parse({ onDisjointRoots: 'Hold' }));
 
 interface CheckReport {
   readonly source: string;
@@ -49,7 +51,13 @@ export const checkCommand: Command = {
     if (held instanceof BundleError) throw held;
     const content = read(await documentOf(source, context), trustDomain, context);
     const verdict = judgeFetchedBundle({
-      peer: { trustDomain, policy: DEFAULT_POLICY, acceptDigest: undefined },
+      peer: {
+        trustDomain,
+        policy: STRICT_POLICY,
+        acceptDigest: undefined,
+        rejectDigests: [],
+        lastGoodBundle: undefined,
+      },
       content,
       held: held?.bundle,
       knownRoots: new RootIndexer().index(undefined, []),

@@ -4,8 +4,12 @@ import { auditCommand } from './audit.ts';
 import { checkCommand } from './check.ts';
 import { demoCommand } from './demo.ts';
 import { fetchCommand } from './fetch.ts';
+import { inspectCommand } from './inspect.ts';
 import { planCommand } from './plan.ts';
+import { quarantineCommand } from './quarantine.ts';
 import { rebootstrapCommand } from './rebootstrap.ts';
+import { rejectCommand } from './reject.ts';
+import { releaseCommand } from './release.ts';
 import { renderCommand } from './render.ts';
 import { runCommand } from './run.ts';
 import { settingsCommand } from './settings.ts';
@@ -19,6 +23,10 @@ export const COMMANDS: readonly Command[] = [
   fetchCommand,
   planCommand,
   statusCommand,
+  inspectCommand,
+  releaseCommand,
+  rejectCommand,
+  quarantineCommand,
   rebootstrapCommand,
   auditCommand,
   renderCommand,

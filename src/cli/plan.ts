@@ -5,8 +5,9 @@ import { meshStatus } from '../broker/mesh-status.ts';
 import { planMeshOnce } from '../broker/plan-mesh-once.ts';
 import { planOnce, type PlannedOnce } from '../broker/plan-once.ts';
 import { createBundleSource } from '../bundle-endpoint/fetch-bundle.ts';
-import type { PeerPlan, Step } from '../federation/plan.ts';
 import { controllerManagerStanding } from '../federation/controller-manager-standing.ts';
+import type { PeerPlan } from '../federation/decide-peer.ts';
+import type { Step } from '../federation/plan.ts';
 import { wantsJson, type Command } from './command.ts';
 import { controllerManagerLine } from './controller-manager-line.ts';
 import { readDeclaredPeers } from './declared-peers.ts';
@@ -77,7 +78,7 @@ function planText({ facts, plan }: PlannedOnce, mesh: MeshReport | undefined): s
   ].join('\n');
 }
 
-function peerLine({ peer, verdict, otherWriter }: PeerPlan, facts: PlannedOnce['facts']): string {
+function peerLine({ peer, verdict, otherWriter, cut, waitsForConsent }: PeerPlan, facts: PlannedOnce['facts']): string {
   const failure = facts.fetched.get(peer.trustDomain)?.failure;
   const parts = [
     verdict === undefined ? undefined : verdict.verdict,
@@ -85,6 +86,8 @@ function peerLine({ peer, verdict, otherWriter }: PeerPlan, facts: PlannedOnce['
     failure === undefined ? undefined : `${failure.reason}: ${failure.message}`,
     otherWriter === undefined ? undefined : `Conflict: ${otherWriter.message}`,
     peer.suspend === 'Active' ? undefined : `suspend: ${peer.suspend}`,
+    cut === undefined || cut === 'Declared' ? undefined : `cut: ${cut}`,
+    waitsForConsent ? 'WaitingForPeer: this command cannot see whether the running broker was asked' : undefined,
     peer.mode === 'Delegate' ? 'SPIRE fetches' : undefined,
   ].filter((part) => part !== undefined);
   return `${peer.name} (${peer.trustDomain}): ${parts.join('; ')}`;

@@ -4,6 +4,8 @@ import { BundleError } from '../bundle/bundle-error.ts';
 import type { Bundle } from '../bundle/bundle.ts';
 import { readCertificate } from '../bundle/certificate.ts';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
+import { remembered } from '../bundle/remembered.ts';
+import type { Peer } from './relationship.ts';
 
 const PEM_BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----([A-Za-z0-9+/=\s]*)-----END \1-----/g;
 
@@ -27,3 +29,9 @@ export function parseBootstrapBundle(bytes: Uint8Array, trustDomain: TrustDomain
   if (x509Authorities.length === 0) throw new BundleError('KeyMalformed', 'the PEM file holds no whole certificate');
   return { trustDomain, x509Authorities, jwtAuthorities: [], sequenceNumber: undefined, refreshHintSeconds: undefined };
 }
+
+/** What was held when the peer was quarantined; it was read once already, when the declaration was. */
+export const lastGoodBundleOf = remembered(
+  ({ lastGoodBundle, trustDomain }: Pick<Peer, 'lastGoodBundle' | 'trustDomain'>): Bundle | undefined =>
+    lastGoodBundle === undefined ? undefined : parseBootstrapBundle(Buffer.from(lastGoodBundle), trustDomain),
+);

@@ -3,8 +3,9 @@ import type { Bundle } from '../bundle/bundle.ts';
 import { judgeEntryLinks } from './entry-links-condition.ts';
 import { judgeMesh } from './mesh-condition.ts';
 import type { Facts } from './facts.ts';
+import { freshnessOf } from './freshness.ts';
 import { failureOf, no, unknown, yes, type Judgement, type StepOutcome } from './judgement.ts';
-import type { PeerPlan } from './plan.ts';
+import type { PeerPlan } from './decide-peer.ts';
 import type { Peer } from './relationship.ts';
 
 /** Kubernetes' vocabulary, so that a condition reads the same in a custom resource and in `/status`. */
@@ -64,6 +65,9 @@ function conjunction(conditions: readonly Condition[]): Judgement {
 
 function judgeAccepted({ plan: { peer }, facts }: ConditionInput): Judgement {
   if (peer.suspend === 'Paused') return no('Suspended', 'spec.suspend is true: nothing is fetched or changed');
+  if (peer.quarantine !== undefined) {
+    return no('Quarantined', `quarantined: ${peer.quarantine.reason}. To end it: fedbroker release ${peer.name}`);
+  }
   if (peer.suspend === 'Revoke') return no('Revoked', 'spec.suspend is Revoke: trust in this peer is taken away');
   const bootstrap = facts.bootstraps.get(peer.trustDomain);
   if (bootstrap?.state === 'Unreadable') return no(bootstrap.reason, `trustDomainBundle: ${bootstrap.message}`);
@@ -93,6 +97,7 @@ function judgeEndpointTrusted({ plan: { peer }, facts }: ConditionInput): Judgem
 const UNTRUSTED_REASONS: ReadonlySet<string> = new Set([
   'NoAuthorities',
   'EndpointIdWrong',
+  'PinnedRootMissing',
   'EndpointCertificateExpired',
   'EndpointCertificateInvalid',
   'ProfileMismatch',
@@ -115,13 +120,12 @@ function judgeFetched({ plan: { peer }, facts }: ConditionInput): Judgement {
   if (peer.suspend !== 'Active') return yes('NotFetched', 'suspended');
   if (fetch === undefined) return unknown('NotFetchedYet', 'the first fetch has not ended yet');
   const { failure, lastSuccessAt } = fetch;
-  const staleAtMs = (lastSuccessAt ?? failure?.since ?? facts.now).getTime() + peer.policy.staleAfterSeconds * 1000;
-  const stale = facts.now.getTime() >= staleAtMs;
   if (failure === undefined) return yes('Fetched', 'the endpoint answers');
   const lastSuccess =
     lastSuccessAt === undefined ? 'never fetched so far' : `last fetched ${lastSuccessAt.toISOString()}`;
   const message = `${failure.message} (attempt ${failure.attempts}, ${lastSuccess})`;
-  return no(stale ? 'Stale' : failure.reason, stale ? `${failure.reason}: ${message}` : message);
+  const freshness = freshnessOf(peer, fetch, facts.now);
+  return freshness === 'Fresh' ? no(failure.reason, message) : no(freshness, `${failure.reason}: ${message}`);
 }
 
 function judgeVerified({ plan: { peer, verdict }, facts }: ConditionInput): Judgement {
@@ -147,7 +151,8 @@ function noticesText(notices: readonly { readonly id: string; readonly message: 
   return notices.length === 0 ? undefined : notices.map(({ id, message }) => `${id}: ${message}`).join('; ');
 }
 
-function judgeStored({ plan: { peer, otherWriter }, facts, outcomes }: ConditionInput): Judgement {
+function judgeStored({ plan, facts, outcomes }: ConditionInput): Judgement {
+  const { peer, otherWriter } = plan;
   if (facts.stored.state === 'Unreadable') return unknown(facts.stored.reason, facts.stored.message);
   const failed = failureOf(outcomes, [
     'RecordManagedPeers',
@@ -160,7 +165,11 @@ function judgeStored({ plan: { peer, otherWriter }, facts, outcomes }: Condition
     'DeleteBundle',
   ]);
   if (failed !== undefined) return failed;
-  if (peer.suspend === 'Revoke') return no('Revoked', 'the bundle was taken away');
+  if (plan.cut === 'Declared') return no('Revoked', 'the bundle was taken away');
+  if (plan.cut === 'Expired') {
+    return no('Expired', 'the bundle was taken away (policy.onExpired: Cut); it comes back when the endpoint answers');
+  }
+  if (plan.waitsForConsent) return waitingForPeer(peer, facts);
   const held = facts.stored.value.get(peer.trustDomain);
   const { controllerManager, federatedTrustDomains } = facts;
   if (held === undefined && controllerManager?.state === 'Unreadable') {
@@ -177,7 +186,24 @@ function judgeStored({ plan: { peer, otherWriter }, facts, outcomes }: Condition
       return unknown('NothingFetched', 'there is nothing to store yet');
     return no(otherWriter === undefined ? 'NothingStored' : 'Conflict', 'SPIRE holds no bundle of this trust domain');
   }
-  return yes('Stored', `SPIRE holds ${describe(held)}`);
+  const remark = appliedRemark(peer, facts);
+  return yes('Stored', `SPIRE holds ${describe(held)}${remark === undefined ? '' : `; ${remark}`}`);
+}
+
+/** We withhold the peer until it shows that it wants us. */
+function waitingForPeer({ trustDomain }: Peer, { fetched }: Facts): Judgement {
+  const fetch = fetched.get(trustDomain);
+  const theirs =
+    fetch?.document === undefined ? 'its bundle was not fetched yet either' : 'its bundle was fetched and is withheld';
+  const message = `policy.requireConsent: the broker of ${trustDomain} has not asked our bundle endpoint with its SVID yet; ${theirs}. Ask its operators to declare us, with a broker that presents its SVID`;
+  return no('WaitingForPeer', message);
+}
+
+/** The one-sided case, as far as it can be seen from here: a peer that asks for our bundle and applies none of it. */
+function appliedRemark({ trustDomain }: Peer, { acknowledgements }: Facts): string | undefined {
+  const acknowledgement = acknowledgements.get(trustDomain);
+  if (acknowledgement === undefined || acknowledgement.holds !== undefined) return undefined;
+  return `its broker asks for our bundle (last ${acknowledgement.at.toISOString()}) and has applied no version of it that is known here: it may hold it back`;
 }
 
 function describe(bundle: Bundle): string {

@@ -108,7 +108,8 @@ function declarationSteps(
 
 /** The declared bundle for the first contact; none where SPIRE holds one. */
 function bootstrapOf(peer: Peer, facts: Facts, { stored }: DelegatedState): Bundle | 'NotRead' | undefined {
-  if (peer.bootstrap === undefined || stored.has(peer.trustDomain)) return undefined;
+  if (stored.has(peer.trustDomain)) return undefined;
+  if (peer.bootstrap === undefined && peer.lastGoodBundle === undefined) return undefined;
   const bootstrap = facts.bootstraps.get(peer.trustDomain);
   return bootstrap?.state === 'Known' ? bootstrap.value : 'NotRead';
 }

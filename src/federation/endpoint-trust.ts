@@ -7,12 +7,12 @@ import type { EndpointTrust } from './ports.ts';
 import type { Peer } from './relationship.ts';
 
 export type EndpointTrustChoice =
-  | { readonly source: 'WebPki' | 'Held' | 'Bootstrap'; readonly trust: EndpointTrust }
+  | { readonly source: 'WebPki' | 'Held' | 'Bootstrap' | 'Pinned'; readonly trust: EndpointTrust }
   /** Nothing to verify the endpoint with: it must not be dialled. */
   | { readonly source: 'None'; readonly message: string };
 
 export interface EndpointTrustInput {
-  readonly peer: Pick<Peer, 'trustDomain' | 'profile' | 'webCaPem'>;
+  readonly peer: Pick<Peer, 'trustDomain' | 'profile' | 'webCaPem' | 'policy'>;
   /** The newest bundle held for a trust domain, ours included. */
   readonly held: (trustDomain: TrustDomain) => Bundle | undefined;
   /** The declaration's `trustDomainBundle`, when it could be read. */
@@ -23,7 +23,7 @@ export interface EndpointTrustInput {
 
 /**
  * `https_spiffe`: the held bundle of the endpoint's trust domain. The declared bootstrap bundle serves the first
- * contact only, and once more when the endpoint's root is unknown and the operator has declared something newer.
+ * contact only, or pins where it declares no bundle; and once more when the endpoint's root is unknown and the operator has declared something newer.
  * The two are never merged.
  */
 export function chooseEndpointTrust(input: EndpointTrustInput): EndpointTrustChoice {
@@ -44,6 +44,10 @@ export function chooseEndpointTrust(input: EndpointTrustInput): EndpointTrustCho
   const usable = endpointTrustDomain === peer.trustDomain ? bootstrap : undefined;
   if (held === undefined || held.x509Authorities.length === 0) {
     if (usable !== undefined) return { source: 'Bootstrap', trust: spiffeTrust(usable) };
+    const { pins } = peer.policy;
+    if (pins.length > 0 && endpointTrustDomain === peer.trustDomain) {
+      return { source: 'Pinned', trust: { type: 'https_spiffe', endpointSpiffeId, authorities: [], pins } };
+    }
     return { source: 'None', message: nothingHeldMessage(peer.trustDomain, endpointTrustDomain) };
   }
   if (input.endpointRootUnknown && usable !== undefined && isNewer(usable, held)) {
@@ -54,7 +58,7 @@ export function chooseEndpointTrust(input: EndpointTrustInput): EndpointTrustCho
 
 function nothingHeldMessage(trustDomain: TrustDomain, endpointTrustDomain: TrustDomain): string {
   return trustDomain === endpointTrustDomain
-    ? `no bundle of ${trustDomain} is held and none is declared for the first contact; give one in spec.trustDomainBundle`
+    ? `no bundle of ${trustDomain} is held and none is declared for the first contact; give one in spec.trustDomainBundle, or pins in spec.policy.pin`
     : `the endpoint belongs to ${endpointTrustDomain}, of which no bundle is held; declare ${endpointTrustDomain} as a peer too`;
 }
 

@@ -8,6 +8,7 @@ import type { Acknowledgement } from './acknowledgement.ts';
 import type { AuthorityState } from './local-authority.ts';
 import type { Judgement } from './judgement.ts';
 import type {
+  AnsweringEndpoint,
   ClusterFederatedTrustDomain,
   ClusterSpiffeId,
   CodedError,
@@ -45,6 +46,8 @@ export interface FetchedDocument {
   /** Undefined when the endpoint gave none. */
   readonly etag: string | undefined;
   readonly content: ParsedBundleDocument | BundleError;
+  /** Who answered. */
+  readonly endpoint?: AnsweringEndpoint;
 }
 
 /** How fetching from one peer goes. */

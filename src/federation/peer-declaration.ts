@@ -7,14 +7,19 @@ import { bootstrapField, objectName } from './declared-bootstrap.ts';
 import { bundleEndpointProfile, bundleEndpointUrl, webPki } from './declared-endpoint.ts';
 import { federatesWithField } from './declared-links.ts';
 import { meshField } from './declared-mesh.ts';
-import { parseDurationSeconds } from './duration.ts';
+import { policyField, policyOf } from './declared-policy.ts';
+import { readPeerAnnotations, type Annotations, type AnnotationFault } from './peer-annotations.ts';
+import { PEER_API } from './peer-api.ts';
 import type { Peer } from './relationship.ts';
 
-/** What every declaration calls itself. */
-export const PEER_API = { group: 'fedbroker.dev', version: 'v1alpha1', kind: 'PeerTrustDomain' } as const;
-
 export type PeerDeclaration =
-  { readonly ok: true; readonly peer: Peer } | { readonly ok: false; readonly faults: readonly DeclarationFault[] };
+  | {
+      readonly ok: true;
+      readonly peer: Peer;
+      /** Annotations that are not looked at, and why. None in a file: there they are faults of the declaration. */
+      readonly annotationFaults: readonly AnnotationFault[];
+    }
+  | { readonly ok: false; readonly faults: readonly DeclarationFault[] };
 
 /**
  * Reads one document, already decoded from YAML or JSON. Every fault is reported, not only the first; a field that is
@@ -25,8 +30,29 @@ export function parsePeerDeclaration(document: unknown, place: DeclarationPlace)
   const result = DOCUMENT_SCHEMAS[place].safeParse(document, { error: describeIssue });
   if (!result.success) return { ok: false, faults: result.error.issues.flatMap(faultsOf) };
   const { metadata, spec } = result.data;
-  return { ok: true, peer: { name: metadata.name, ...spec } };
+  const { peer, annotationFaults } = withRequests({ name: metadata.name, ...spec }, metadata.annotations ?? {});
+  if (place === 'Kubernetes' || annotationFaults.length === 0) return { ok: true, peer, annotationFaults };
+  const faults = annotationFaults.map(({ annotation, message }) => ({
+    path: ['metadata', 'annotations', annotation],
+    message,
+  }));
+  return { ok: false, faults };
 }
+
+function withRequests(declared: DeclaredPeer, annotations: Annotations) {
+  const { faults, quarantineReason, ...requests } = readPeerAnnotations(annotations, declared.trustDomain);
+  const isQuarantined = quarantineReason !== undefined && declared.suspend === 'Revoke';
+  const peer: Peer = {
+    ...declared,
+    ...requests,
+    acceptDigest: requests.acceptDigest ?? declared.acceptDigest,
+    quarantine: isQuarantined ? { reason: quarantineReason } : undefined,
+  };
+  return { peer, annotationFaults: faults };
+}
+
+/** What the spec alone says. */
+type DeclaredPeer = Omit<Peer, 'rejectDigests' | 'quarantine' | 'lastGoodBundle'>;
 
 /** Accepted and not looked at, so that the output of `kubectl get -o yaml` can be used as it is. */
 const setByApiServer = z.unknown().optional();
@@ -46,38 +72,6 @@ const metadata = section({
   resourceVersion: setByApiServer,
   uid: setByApiServer,
 });
-
-const policy = section({
-  onEmptyBundle: z
-    .enum(['Hold', 'Revoke'])
-    .default('Hold')
-    .describe(
-      'An authenticated bundle without keys withdraws the trust domain (Trust Domain and Bundle §4.1.3). ' +
-        'Hold: keep the last good one and report. Revoke: take the peer’s trust away.',
-    ),
-  onDisjointRoots: z
-    .enum(['Accept', 'Hold'])
-    .default('Accept')
-    .describe('A bundle that shares no root with the held one: accept it, or hold it until acceptDigest names it.'),
-  staleAfter: textReadBy((text) => {
-    const seconds = parseDurationSeconds(text);
-    if (seconds === undefined) throw new Error(`"${text}" is not a duration; write it like "30s", "5m" or "1h"`);
-    return seconds;
-  }, 32)
-    .prefault('1h')
-    .describe(
-      'The peer is reported as stale after this long without a successful fetch: hours, minutes and seconds like "1h30m".',
-    ),
-  acceptDigest: z
-    .string()
-    .regex(/^[0-9a-fA-F]{64}$/, { error: 'must be the SHA-256 of the bundle to accept: 64 hexadecimal digits' })
-    .toLowerCase()
-    .optional()
-    .describe(
-      'SHA-256 of one bundle, 64 hexadecimal digits: this content is accepted whatever held it or rolled it back. ' +
-        'The condition BundleVerified names the digest.',
-    ),
-}).describe('How fetched bundles are judged.');
 
 // A boolean as of CronJobs and Jobs, so that `suspend: true` means what it means there; Revoke is the one thing more.
 const SUSPEND = new Map<unknown, Peer['suspend']>([
@@ -103,7 +97,7 @@ function specFields(place: DeclarationPlace) {
       ),
     federatesWith: federatesWithField(place).optional(),
     istio: meshField.optional(),
-    policy: policy.prefault({}),
+    policy: policyField.prefault({}),
     suspend: z
       .literal([false, true, 'Revoke'])
       .default(false)
@@ -120,7 +114,7 @@ type SpecFields = z.output<ReturnType<typeof specFields>>;
 export function peerSpec(place: DeclarationPlace) {
   return (
     specFields(place)
-      // The one rule across fields looks at whatever was readable, so that it is reported together with other faults.
+      // The rule about webPKI looks at whatever was readable, so that it is reported together with other faults.
       .refine(webPkiFits, {
         path: ['webPKI'],
         when: ({ value }) => typeof value === 'object' && value !== null,
@@ -128,17 +122,36 @@ export function peerSpec(place: DeclarationPlace) {
           'belongs to https_web with mode Own only: https_spiffe trusts the peer’s own roots, and SPIRE’s own poller ' +
           '(mode Delegate) trusts public roots',
       })
+      .superRefine((fields, context) => {
+        for (const { field, isAsked, error } of OF_MODE_OWN) {
+          if (fields.mode !== 'Delegate' || !isAsked(fields)) continue;
+          context.addIssue({ code: 'custom', path: ['policy', field], message: error });
+        }
+      })
       .transform(toPeerFields)
       .describe('The declared peer.')
   );
 }
 
+/** What SPIRE's own poller cannot honour. */
+const OF_MODE_OWN = [
+  {
+    field: 'pin',
+    isAsked: ({ policy }: SpecFields) => (policy.pin ?? []).length > 0,
+    error: 'belongs to mode Own only: SPIRE’s own poller (mode Delegate) knows no pins',
+  },
+  {
+    field: 'onExpired',
+    isAsked: ({ policy }: SpecFields) => policy.onExpired === 'Cut',
+    error: 'Cut belongs to mode Own only: with Delegate nobody but SPIRE knows when the peer answered last',
+  },
+] as const;
+
 function webPkiFits({ webPKI, bundleEndpointProfile, mode }: Partial<SpecFields>): boolean {
   return webPKI === undefined || (bundleEndpointProfile?.type !== 'https_spiffe' && mode !== 'Delegate');
 }
 
-function toPeerFields(fields: SpecFields): Omit<Peer, 'name'> {
-  const { acceptDigest, staleAfter, ...policyFields } = fields.policy;
+function toPeerFields(fields: SpecFields): Omit<DeclaredPeer, 'name'> {
   return {
     trustDomain: fields.trustDomain,
     bundleEndpointUrl: fields.bundleEndpointURL,
@@ -150,9 +163,8 @@ function toPeerFields(fields: SpecFields): Omit<Peer, 'name'> {
     entryScope: fields.federatesWith?.scope ?? 'Additive',
     clusterSpiffeIds: fields.federatesWith?.clusterSPIFFEIDs,
     mesh: fields.istio,
-    policy: { ...policyFields, staleAfterSeconds: staleAfter },
+    ...policyOf(fields.policy),
     suspend: SUSPEND.get(fields.suspend) ?? 'Active',
-    acceptDigest,
   };
 }
 

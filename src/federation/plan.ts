@@ -1,16 +1,13 @@
 // What must change so that SPIRE holds what is declared, and in which order? Pure: facts in, plain data out.
 import type { Bundle } from '../bundle/bundle.ts';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
-import type { Verdict } from './acceptance.ts';
 import { planClusterSpiffeIdLinks, type ClusterSpiffeIdChange } from './cluster-spiffeid-links.ts';
 import { besideUs, mayEditEntry, ownsAllEntries, renderedClusterSpiffeIds } from './controller-manager.ts';
+import { decidePeer, type PeerPlan } from './decide-peer.ts';
 import { delegationSteps, knowsDelegation, undelegationSteps, type DelegationStep } from './delegation.ts';
 import { planEntryLinks, type EntryLinkChange } from './entry-links.ts';
 import type { Facts } from './facts.ts';
-import { findOtherWriter, type OtherWriter } from './other-writer.ts';
-import { judgeOnce } from './judge-once.ts';
 import type { ManagedPeers } from './ports.ts';
-import type { Peer } from './relationship.ts';
 import {
   removalSteps,
   waitingRemoval,
@@ -27,14 +24,6 @@ export type Step =
   | { readonly kind: 'UpdateClusterSpiffeIds'; readonly changes: readonly ClusterSpiffeIdChange[] }
   | { readonly kind: 'UpdateEntries'; readonly changes: readonly EntryLinkChange[] }
   | DeleteBundleStep;
-
-/** What was decided about one declared peer, and why. */
-export interface PeerPlan {
-  readonly peer: Peer;
-  /** Undefined while nothing was fetched, and where SPIRE fetches. */
-  readonly verdict: Verdict | undefined;
-  readonly otherWriter: OtherWriter | undefined;
-}
 
 export interface FederationPlan {
   readonly steps: readonly Step[];
@@ -66,7 +55,7 @@ export interface PlanLimits {
 export function planFederation(facts: Facts, limits: PlanLimits): FederationPlan {
   const { declared } = facts;
   if (declared.state === 'Unreadable') return nothing([]);
-  const peers = declared.value.peers.map((peer) => decide(peer, facts, limits));
+  const peers = declared.value.peers.map((peer) => decidePeer(peer, facts, limits));
   const spire = readableSpire(facts);
   if (spire === undefined) return nothing(peers);
   if (limits.upkeepOnly === true || ownsAllEntries(besideUs(facts.controllerManager))) {
@@ -83,11 +72,11 @@ export function planFederation(facts: Facts, limits: PlanLimits): FederationPlan
 
   const undisputed = peers.filter(({ otherWriter }) => otherWriter === undefined);
   const mayTakeUp = besideUs(facts.controllerManager).kind !== 'Unknown';
-  const isTakenUp = ({ peer }: PeerPlan) => mayTakeUp || spire.managed.has(peer.trustDomain);
+  const isTakenUp = ({ peer, waitsForConsent }: PeerPlan) =>
+    (mayTakeUp || spire.managed.has(peer.trustDomain)) && !waitsForConsent;
   const active = undisputed.filter((plan) => plan.peer.suspend === 'Active' && isTakenUp(plan));
-  const isCut = ({ peer, verdict }: PeerPlan) => peer.suspend === 'Revoke' || verdict?.verdict === 'revoked';
-  const cut = undisputed.filter((plan) => plan.peer.suspend !== 'Paused' && isCut(plan));
-  const upkept = active.filter((plan) => !isCut(plan));
+  const cut = undisputed.filter((plan) => plan.cut !== undefined);
+  const upkept = active.filter((plan) => plan.cut === undefined);
   const notTakenUp = undisputed.filter((plan) => !isTakenUp(plan));
   const upkeep = [
     ...upkept.flatMap((plan) => upkeepSteps(plan, facts, spire)),
@@ -131,23 +120,6 @@ function readableSpire({ stored, relationships, entries, managed }: Facts): Spir
     entries: entries.value,
     managed: managed.value,
   };
-}
-
-function decide(peer: Peer, facts: Facts, limits: PlanLimits): PeerPlan {
-  const otherWriter = findOtherWriter(peer, facts);
-  const document = facts.fetched.get(peer.trustDomain)?.document;
-  if (document === undefined || peer.mode === 'Delegate' || facts.stored.state === 'Unreadable') {
-    return { peer, verdict: undefined, otherWriter };
-  }
-  const verdict = judgeOnce({
-    peer,
-    content: document.content,
-    held: facts.stored.value.get(peer.trustDomain),
-    knownRoots: facts.knownRoots,
-    maxRoots: limits.maxRoots,
-    now: facts.now,
-  });
-  return { peer, verdict, otherWriter };
 }
 
 function upkeepSteps(plan: PeerPlan, facts: Facts, spire: SpireState): Step[] {

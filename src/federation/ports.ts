@@ -187,8 +187,10 @@ export type EndpointTrust =
   | {
       readonly type: 'https_spiffe';
       readonly endpointSpiffeId: SpiffeId;
-      /** Of the endpoint's trust domain; the adapter refuses to dial with none. */
+      /** Of the endpoint's trust domain; the adapter refuses to dial with neither these nor pins. */
       readonly authorities: readonly X509Authority[];
+      /** Of keys, as `pinOfCertificate` gives them: without authorities, those roots of its document that have them. */
+      readonly pins?: readonly string[];
     };
 
 export interface BundleRequest {
@@ -204,9 +206,22 @@ export type BundleAnswer = {
   /** The endpoint honoured `Prefer: wait`: it may be asked again at once. */
   readonly waitApplied: boolean;
 } & (
-  | { readonly kind: 'Document'; readonly body: Uint8Array; readonly etag: string | undefined }
+  | {
+      readonly kind: 'Document';
+      readonly body: Uint8Array;
+      readonly etag: string | undefined;
+      readonly endpoint?: AnsweringEndpoint;
+    }
   | { readonly kind: 'NotModified' }
 );
+
+/** Who gave a document. */
+export interface AnsweringEndpoint {
+  /** After redirects. */
+  readonly url: string;
+  /** SHA-256 fingerprints of the certificates it proved its identity with, leaf first. */
+  readonly certificates: readonly string[];
+}
 
 /** GETs a peer's bundle document. Rejects with `EndpointError`; never retries by itself. */
 export interface BundleSource {

@@ -66,8 +66,27 @@ export interface PeerPolicy {
   readonly onEmptyBundle: 'Hold' | 'Revoke';
   /** A document that shares no root with the held bundle. */
   readonly onDisjointRoots: 'Accept' | 'Hold';
+  /** A document that differs from the held bundle by as much as `largeChange` says. */
+  readonly onLargeChange: 'Accept' | 'Hold';
+  /** From how many X.509 and JWT authorities together, come or gone at once, a change is large. */
+  readonly largeChange: { readonly added: number; readonly removed: number };
+  /** A document with the held sequence number and other keys (equivocation). */
+  readonly onSequenceReuse: 'Accept' | 'Hold';
   /** Without a successful fetch for this long the peer is reported as stale. */
   readonly staleAfterSeconds: number;
+  /** Without a successful fetch for this long it is expired; undefined: it never is. */
+  readonly expireAfterSeconds: number | undefined;
+  /** Of an expired peer: keep what is held, or take its trust away until it answers again. */
+  readonly onExpired: 'Keep' | 'Cut';
+  /** SHA-256 over the SubjectPublicKeyInfo, hexadecimal: at first contact a root with one of these keys must be there. */
+  readonly pins: readonly string[];
+  /** Nothing of the peer is taken up before its broker has shown, by an authenticated request, that it declares us too. */
+  readonly requireConsent: boolean;
+}
+
+/** Why an operator has cut the peer off, by the command `quarantine`. */
+export interface Quarantine {
+  readonly reason: string;
 }
 
 /** A declared foreign trust domain. */
@@ -95,4 +114,10 @@ export interface Peer {
   readonly suspend: 'Active' | 'Paused' | 'Revoke';
   /** Operator's release: content with this digest is accepted whatever held or rolled it back. */
   readonly acceptDigest: string | undefined;
+  /** Operator's refusal: content with one of these digests is not accepted, whatever else speaks for it. */
+  readonly rejectDigests: readonly string[];
+  /** Undefined: not quarantined. */
+  readonly quarantine: Quarantine | undefined;
+  /** SPIFFE bundle document that was held when the peer was quarantined: it counts as a bootstrap bundle. */
+  readonly lastGoodBundle: string | undefined;
 }

@@ -1,7 +1,7 @@
 // May this object go yet, and may it have an effect yet? The finalizer says so. (Kubernetes: Finalizers)
 import { parseTrustDomain, type TrustDomain } from '../bundle/trust-domain.ts';
 import type { Facts } from '../federation/facts.ts';
-import { PEER_API } from '../federation/peer-declaration.ts';
+import { PEER_API } from '../federation/peer-api.ts';
 import type { FederationPlan } from '../federation/plan.ts';
 import type { JsonPatchOperation } from './api-server.ts';
 import { peerInForce, type DeclaredObject } from './declared-object.ts';

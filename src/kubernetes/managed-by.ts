@@ -1,7 +1,7 @@
 // Which objects did our broker make? A label says that a broker did, an annotation of which trust domain it is. (Kubernetes:
 // recommended labels; a label holds 63 characters, the name of a trust domain up to 255)
 import type { TrustDomain } from '../bundle/trust-domain.ts';
-import { PEER_API } from '../federation/peer-declaration.ts';
+import { PEER_API } from '../federation/peer-api.ts';
 import { FIELD_MANAGER } from './api-server.ts';
 import type { ObjectMeta } from './kube-object.ts';
 

@@ -1,8 +1,8 @@
 // Which peer does one object declare by itself? Its spec with its annotations, or every fault of it.
 import type { DeclaringUnit, FaultReason } from '../federation/judge-declarations.ts';
+import { PEER_ANNOTATIONS, type AnnotationFault } from '../federation/peer-annotations.ts';
 import { parsePeerDeclaration } from '../federation/peer-declaration.ts';
 import type { Peer } from '../federation/relationship.ts';
-import { acceptDigestOf, annotationOf } from './annotations.ts';
 import { hasFinalizer } from './finalizer.ts';
 import type { KubeObject } from './kube-object.ts';
 
@@ -27,15 +27,20 @@ export function declarationOf(object: KubeObject, before: ObjectDeclaration | un
   const version = versionOf(object);
   if (before?.version === version) return before;
   const { apiVersion, kind, metadata, spec } = object;
-  const declaration = parsePeerDeclaration({ apiVersion, kind, metadata: { name: metadata.name }, spec }, 'Kubernetes');
-  const accept = acceptDigestOf(object);
-  const annotationFault = 'fault' in accept ? faultOf('Invalid', accept.fault) : undefined;
+  const { name, annotations } = metadata;
+  const document = { apiVersion, kind, metadata: { name, ...(annotations !== undefined && { annotations }) }, spec };
+  const declaration = parsePeerDeclaration(document, 'Kubernetes');
   if (!declaration.ok) {
     const faults = declaration.faults.map(({ path, message }) => faultAt(path, message, 'Invalid'));
-    return { version, peer: undefined, faults, annotationFault };
+    return { version, peer: undefined, faults, annotationFault: undefined };
   }
-  const acceptDigest = ('digest' in accept ? accept.digest : undefined) ?? declaration.peer.acceptDigest;
-  return { version, peer: { ...declaration.peer, acceptDigest }, faults: [], annotationFault };
+  const [first] = declaration.annotationFaults;
+  const annotationFault = first && faultOf('Invalid', annotationText(first));
+  return { version, peer: declaration.peer, faults: [], annotationFault };
+}
+
+function annotationText({ annotation, message }: AnnotationFault): string {
+  return `metadata.annotations.${annotation}: ${message}; it is not looked at`;
 }
 
 /** The object as what it is judged by together with the others. */
@@ -66,5 +71,6 @@ function faultOf(reason: FaultReason, message: string): ObjectFault {
 /** The generation counts changes of spec alone, so that our own writes of status and finalizer change nothing. */
 function versionOf(object: KubeObject): string {
   const { generation, resourceVersion, name } = object.metadata;
-  return JSON.stringify([name, generation ?? resourceVersion, annotationOf(object, 'acceptDigest')]);
+  const asked = Object.values(PEER_ANNOTATIONS).map((annotation) => object.metadata.annotations?.[annotation]);
+  return JSON.stringify([name, generation ?? resourceVersion, ...asked]);
 }

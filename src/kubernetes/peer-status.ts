@@ -3,6 +3,7 @@ import type { Condition } from '../federation/conditions.ts';
 import type { HandledRequests } from './annotation-requests.ts';
 import { cutToCharacters } from './cut-text.ts';
 import { peerInForce, type DeclaredObject } from './declared-object.ts';
+import { evidenceInStatus, type ReportedEvidence } from './evidence-in-status.ts';
 import { wholeSeconds } from './micro-time.ts';
 import type { PeerTrustDomainStatus } from './peer-trust-domain.ts';
 
@@ -27,6 +28,7 @@ export interface ReportedPeer {
   readonly nextFetch?: string;
   readonly entriesFederated: number;
   readonly audit?: { readonly record: number; readonly hash: string };
+  readonly evidence?: readonly ReportedEvidence[];
 }
 
 export interface PeerStatusInput {
@@ -185,8 +187,10 @@ function seenOf(reported: ReportedPeer, present: PeerTrustDomainStatus | undefin
   const lastFetch = reported.lastFetch ?? (fetchedHere ? undefined : present?.lastFetch);
   const accepted = verdict?.verdict === 'accepted' || verdict?.verdict === 'unchanged';
   const lastAccepted = (accepted ? lastSuccess : undefined) ?? present?.lastAccepted;
+  const evidence = evidenceInStatus(reported.evidence ?? [], present?.evidence);
   return {
     ...(bundle !== undefined && { bundle: bundleOf(bundle) }),
+    ...(evidence !== undefined && { evidence: [...evidence] }),
     ...(lastFetch !== undefined && { lastFetch: { at: timeOf(lastFetch.at), result: lastFetch.result } }),
     ...(lastAccepted !== undefined && { lastAccepted: timeOf(lastAccepted) }),
     ...(nextFetch !== undefined && { nextFetch: timeOf(nextFetch) }),

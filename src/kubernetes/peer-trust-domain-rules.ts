@@ -25,6 +25,9 @@ const PATTERN_MESSAGE =
   'is not a SPIFFE ID pattern; write it like spiffe://east.example/ns/*/api, where "*" stands for one path segment ' +
   'and "**" for any number';
 
+const DURATION_RULE = `self.matches('^([0-9]{1,9}h)?([0-9]{1,9}m)?([0-9]{1,9}s)?$') && self.matches('[1-9]')`;
+const DURATION_MESSAGE = 'is not a duration; write it like "30s", "5m" or "1h"';
+
 export const RESOURCE_RULES: readonly ResourceRule[] = [
   {
     at: 'spec',
@@ -137,9 +140,24 @@ export const RESOURCE_RULES: readonly ResourceRule[] = [
     rule: 'has(self.configMap) != has(self.secret)',
     message: 'needs exactly one of configMap, secret',
   },
+  { at: 'spec.policy.staleAfter', rule: DURATION_RULE, message: DURATION_MESSAGE },
+  { at: 'spec.policy.expireAfter', rule: DURATION_RULE, message: DURATION_MESSAGE },
   {
-    at: 'spec.policy.staleAfter',
-    rule: `self.matches('^([0-9]{1,9}h)?([0-9]{1,9}m)?([0-9]{1,9}s)?$') && self.matches('[1-9]')`,
-    message: 'is not a duration; write it like "30s", "5m" or "1h"',
+    at: 'spec.policy',
+    rule: `!has(self.onExpired) || self.onExpired != 'Cut' || has(self.expireAfter)`,
+    message: 'is required with onExpired: Cut',
+    fieldPath: '.expireAfter',
+  },
+  {
+    at: 'spec',
+    rule: `!has(self.policy) || !has(self.policy.pin) || size(self.policy.pin) == 0 || !has(self.mode) || self.mode == 'Own'`,
+    message: 'belongs to mode Own only: SPIRE’s own poller (mode Delegate) knows no pins',
+    fieldPath: '.policy.pin',
+  },
+  {
+    at: 'spec',
+    rule: `!has(self.policy) || !has(self.policy.onExpired) || self.policy.onExpired != 'Cut' || !has(self.mode) || self.mode == 'Own'`,
+    message: 'Cut belongs to mode Own only: with Delegate nobody but SPIRE knows when the peer answered last',
+    fieldPath: '.policy.onExpired',
   },
 ];

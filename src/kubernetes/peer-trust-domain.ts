@@ -1,6 +1,6 @@
 // What is the custom resource called, and what does its status say? (Kubernetes API conventions: status, conditions)
 import * as z from 'zod';
-import { PEER_API } from '../federation/peer-declaration.ts';
+import { PEER_API } from '../federation/peer-api.ts';
 import { ANNOTATIONS } from './annotations.ts';
 
 export const PEER_TRUST_DOMAIN = {
@@ -64,6 +64,26 @@ const lastFetch = z
   })
   .describe('The latest attempt to fetch the bundle.');
 
+const evidence = z
+  .object({
+    verdict: z.enum(['held', 'refused']).describe('held: an operator should look; refused: it breaks a rule.'),
+    reason: z.string().describe('The rule’s id or the error’s code.'),
+    digest: z.string().optional().describe('As spec.policy.acceptDigest. Absent when what came was no bundle.'),
+    sequence: z.string().optional().describe('spiffe_sequence in decimal digits.'),
+    url: z.string().optional().describe('Who answered, after redirects.'),
+    endpointCertificates: z
+      .array(z.string().describe('SHA-256 of the certificate, hexadecimal.'))
+      .optional()
+      .describe('With which certificates the endpoint proved who it is, leaf first.'),
+    rootFingerprints: z
+      .array(z.string().describe('SHA-256 of the certificate, hexadecimal.'))
+      .optional()
+      .describe('Its X.509 authorities.'),
+    firstSeen: time.describe('When it was fetched first.'),
+    lastSeen: time.describe('When it was fetched last.'),
+  })
+  .describe('Content that was not accepted.');
+
 const audit = z
   .object({
     record: z.int().min(1).describe('Its number.'),
@@ -81,6 +101,10 @@ export const peerTrustDomainStatus = z
       .optional()
       .describe('Where the peer is in the flow, one condition a step.'),
     bundle: bundle.optional(),
+    evidence: z
+      .array(evidence)
+      .optional()
+      .describe('What was held or refused, newest first; "fedbroker inspect" shows it beside what is trusted.'),
     lastFetch: lastFetch.optional(),
     lastAccepted: time.optional().describe('When a fetched bundle was last accepted, new or unchanged.'),
     nextFetch: time.optional().describe('When the bundle is fetched next.'),

@@ -34,9 +34,10 @@ function oursOf(status: PeerTrustDomainStatus): PeerTrustDomainStatus {
 }
 
 function contentOf(status: PeerTrustDomainStatus): unknown {
-  const { conditions, lastFetch, ...rest } = oursOf(status);
+  const { conditions, lastFetch, evidence, ...rest } = oursOf(status);
   return {
     ...rest,
+    evidence: evidence?.map((each) => ({ ...each, lastSeen: undefined })),
     lastFetch: lastFetch?.result,
     lastAccepted: undefined,
     nextFetch: undefined,

@@ -9,6 +9,7 @@ export interface StructuralSchema {
   readonly enum?: readonly unknown[];
   readonly default?: unknown;
   readonly minimum?: number;
+  readonly maximum?: number;
   readonly minLength?: number;
   readonly maxLength?: number;
   readonly pattern?: string;
@@ -30,6 +31,7 @@ const KEPT_MEMBERS = [
   'enum',
   'default',
   'minimum',
+  'maximum',
   'minLength',
   'maxLength',
   'pattern',

@@ -9,7 +9,7 @@ import { after, before, describe, it } from 'node:test';
 import { serializeBundle } from '../../src/bundle/bundle-document.ts';
 import { BUNDLE_RULES } from '../../src/bundle/bundle-rules.ts';
 import { parseTrustDomain } from '../../src/bundle/trust-domain.ts';
-import { ACCEPTANCE_RULES } from '../../src/federation/acceptance.ts';
+import { ACCEPTANCE_RULES } from '../../src/federation/acceptance-rules.ts';
 import { bundleOf, WEST } from '../federation/samples.ts';
 import { makeSvid, makeRoot } from '../fakes/fake-ca.ts';
 import { startEndpoint, type FakeEndpoint } from '../fakes/hostile-endpoint.ts';

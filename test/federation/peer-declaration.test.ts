@@ -54,9 +54,23 @@ describe('a declaration without faults', () => {
       entryScope: 'Additive',
       clusterSpiffeIds: undefined,
       mesh: undefined,
-      policy: { onEmptyBundle: 'Hold', onDisjointRoots: 'Accept', staleAfterSeconds: 3600 },
+      policy: {
+        onEmptyBundle: 'Hold',
+        onDisjointRoots: 'Accept',
+        onLargeChange: 'Accept',
+        largeChange: { added: 5, removed: 5 },
+        onSequenceReuse: 'Accept',
+        staleAfterSeconds: 3600,
+        expireAfterSeconds: undefined,
+        onExpired: 'Keep',
+        pins: [],
+        requireConsent: false,
+      },
       suspend: 'Active',
       acceptDigest: undefined,
+      rejectDigests: [],
+      quarantine: undefined,
+      lastGoodBundle: undefined,
     });
   });
 
@@ -81,7 +95,14 @@ describe('a declaration without faults', () => {
         policy: {
           onEmptyBundle: 'Revoke',
           onDisjointRoots: 'Hold',
+          onLargeChange: 'Hold',
+          largeChange: { added: 2, removed: 3 },
+          onSequenceReuse: 'Hold',
           staleAfter: '1h30m',
+          expireAfter: '48h',
+          onExpired: 'Cut',
+          pin: ['sha256/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE='],
+          requireConsent: true,
           acceptDigest: 'AB'.repeat(32),
         },
         suspend: 'Revoke',
@@ -116,7 +137,18 @@ describe('a declaration without faults', () => {
         { type: 'Secret', namespace: 'edge', credentialName: 'west' },
       ],
     });
-    assert.deepEqual(peer.policy, { onEmptyBundle: 'Revoke', onDisjointRoots: 'Hold', staleAfterSeconds: 5400 });
+    assert.deepEqual(peer.policy, {
+      onEmptyBundle: 'Revoke',
+      onDisjointRoots: 'Hold',
+      onLargeChange: 'Hold',
+      largeChange: { added: 2, removed: 3 },
+      onSequenceReuse: 'Hold',
+      staleAfterSeconds: 5400,
+      expireAfterSeconds: 172_800,
+      onExpired: 'Cut',
+      pins: [`${'00'.repeat(31)}01`],
+      requireConsent: true,
+    });
     assert.equal(peer.acceptDigest, 'ab'.repeat(32));
     assert.equal(peer.suspend, 'Revoke');
   });

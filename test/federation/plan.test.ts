@@ -13,6 +13,7 @@ import {
   NORTH,
   NOW,
   peerOf,
+  POLICY,
   relationshipOf,
   selecting,
   WEST,
@@ -237,7 +238,7 @@ describe('planFederation', () => {
   });
 
   it('takes trust away when the peer revokes itself and policy lets us obey, and does not link it again', () => {
-    const policy = { onEmptyBundle: 'Revoke', onDisjointRoots: 'Accept', staleAfterSeconds: 60 } as const;
+    const policy = { ...POLICY, onEmptyBundle: 'Revoke' } as const;
     const peers = [peerOf(WEST, { policy, entrySelectors: selecting('/**') })];
     const situation = { peers, managed: OWN, fetched: [bundleOf(WEST, [])] };
     const entries = [entryOf('/api', [WEST])];

@@ -50,6 +50,20 @@ export function documentOf(bundle: Bundle): ParsedBundleDocument {
   return { bundle, findings: [] };
 }
 
+/** As a declaration without `spec.policy` has it. */
+export const POLICY: Peer['policy'] = {
+  onEmptyBundle: 'Hold',
+  onDisjointRoots: 'Accept',
+  onLargeChange: 'Accept',
+  largeChange: { added: 5, removed: 5 },
+  onSequenceReuse: 'Accept',
+  staleAfterSeconds: 3600,
+  expireAfterSeconds: undefined,
+  onExpired: 'Keep',
+  pins: [],
+  requireConsent: false,
+};
+
 export function peerOf(trustDomain: TrustDomain, changes: Partial<Peer> = {}): Peer {
   return {
     name: trustDomain.split('.')[0]!,
@@ -63,9 +77,12 @@ export function peerOf(trustDomain: TrustDomain, changes: Partial<Peer> = {}): P
     entryScope: 'Additive',
     clusterSpiffeIds: undefined,
     mesh: undefined,
-    policy: { onEmptyBundle: 'Hold', onDisjointRoots: 'Accept', staleAfterSeconds: 3600 },
+    policy: POLICY,
     suspend: 'Active',
     acceptDigest: undefined,
+    rejectDigests: [],
+    quarantine: undefined,
+    lastGoodBundle: undefined,
     ...changes,
   };
 }

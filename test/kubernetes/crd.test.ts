@@ -100,13 +100,30 @@ describe('the definition', () => {
       'spec.policy': {},
       'spec.policy.onEmptyBundle': 'Hold',
       'spec.policy.onDisjointRoots': 'Accept',
+      'spec.policy.onLargeChange': 'Accept',
+      'spec.policy.largeChange': {},
+      'spec.policy.largeChange.added': 5,
+      'spec.policy.largeChange.removed': 5,
+      'spec.policy.onSequenceReuse': 'Accept',
       'spec.policy.staleAfter': '1h',
+      'spec.policy.onExpired': 'Keep',
+      'spec.policy.requireConsent': false,
       'spec.suspend': false,
     });
     const [{ document }] = GOOD_DECLARATIONS as [(typeof GOOD_DECLARATIONS)[0]];
+    const filledPolicy = {
+      onEmptyBundle: 'Hold',
+      onDisjointRoots: 'Accept',
+      onLargeChange: 'Accept',
+      largeChange: { added: 5, removed: 5 },
+      onSequenceReuse: 'Accept',
+      staleAfter: '1h',
+      onExpired: 'Keep',
+      requireConsent: false,
+    };
     const written = {
       mode: 'Own',
-      policy: { onEmptyBundle: 'Hold', onDisjointRoots: 'Accept', staleAfter: '1h' },
+      policy: filledPolicy,
       suspend: false,
     };
     assert.deepEqual(

@@ -5,7 +5,7 @@ import { serializeBundle } from '../../bundle/bundle-document.ts';
 import { parseSpiffeId, type SpiffeId } from '../../bundle/spiffe-id.ts';
 import type { TrustDomain } from '../../bundle/trust-domain.ts';
 import { resolveConfig } from '../../config.ts';
-import { PEER_API } from '../../federation/peer-declaration.ts';
+import { PEER_API } from '../../federation/peer-api.ts';
 import type { Logger } from '../../log.ts';
 import { openSpireServer, type SpireServerClient } from '../../spire/spire-server.ts';
 import { startBroker, type RunningBroker } from '../start-broker.ts';
