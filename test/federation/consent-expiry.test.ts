@@ -55,7 +55,7 @@ describe('a peer with requireConsent', () => {
 
 it('of a peer that asks for our bundle and applies none of it, BundleStored says that it may hold us back', () => {
   const situation = { peers: [peerOf(WEST)], managed: OWN, stored: [bundleOf(WEST)], fetched: [bundleOf(WEST)] };
-  assert.doesNotMatch(planned(factsOf(situation)).stored.message, /hold/);
+  assert.doesNotMatch(planned(factsOf(situation)).stored.message, /hold it back/);
   const { stored } = planned(factsOf(situation, { acknowledgements: new Map([[WEST, ASKED]]) }));
   assert.equal(stored.status, 'True');
   assert.match(stored.message, /has applied no version of it.*may hold it back/);
