@@ -24,6 +24,8 @@ import { runPass, type PassReport, type PassResult } from './pass.ts';
 import { PollerProbe } from './probe-pollers.ts';
 import { refreshBySpire } from './refresh-by-spire.ts';
 import { repeat } from './repeat.ts';
+import { RotationKeeper, type RotationParts } from './rotation-keeper.ts';
+import type { RotationStatus } from './rotation-status.ts';
 import { liveStatus, type LiveStatus } from './status.ts';
 
 export interface BrokerSettings {
@@ -46,6 +48,8 @@ export interface BrokerObserver {
   passEnded(report: PassReport, seconds: number): void;
   /** The mesh was looked at, and written where it had to be. */
   meshLooked(report: MeshReport): void;
+  /** The authorities that sign for us were looked at. */
+  rotationLooked(status: RotationStatus): void;
   /** A fault of this program: a pass ended by an error that no step accounts for. */
   passFailed(error: Error): void;
 }
@@ -62,6 +66,8 @@ export interface BrokerParts {
   readonly cluster?: ClusterParts;
   /** Absent: nothing is written for a mesh. */
   readonly mesh?: MeshParts;
+  /** Absent: the authorities that sign for us are not looked at. */
+  readonly rotation?: RotationParts;
   /** See `PlanLimits.upkeepOnly`; asked at each pass. Default: never. */
   readonly isUpkeepOnly?: () => boolean;
   /** Asked before each step; after a no, nothing more is written. Default: always. */
@@ -89,6 +95,7 @@ export class Broker {
   readonly #probe: PollerProbe;
   readonly #writers: ClusterWriters | undefined;
   readonly #mesh: MeshKeeper | undefined;
+  readonly #rotation: RotationKeeper | undefined;
   readonly #follower: EntryFollower;
   readonly #runner: PassRunner;
   readonly #stop = new AbortController();
@@ -117,6 +124,7 @@ export class Broker {
     this.#probe = new PollerProbe(spire, this.#board, clock);
     this.#follower = new EntryFollower(clock);
     this.#writers = parts.cluster === undefined ? undefined : clusterWriters(parts.cluster, this.#board, clock);
+    this.#rotation = parts.rotation && new RotationKeeper(parts.rotation, parts.observer, this.#board, clock);
     this.#mesh = parts.mesh && this.#makeMeshKeeper(parts.mesh);
     this.#gatherers = new PeerGatherers({
       board: this.#board,
@@ -154,6 +162,7 @@ export class Broker {
       every(settings.storedPollMs, () => this.#gatherer.readManaged(signal)),
       every(settings.entryCountPollMs, () => this.#gatherer.watchEntryCount(signal)),
       every(PROBE_TICK_MS, () => this.#probe.tick(signal)),
+      ...(this.#rotation === undefined ? [] : [this.#rotation.run(signal)]),
       ...(cluster === undefined
         ? []
         : [every(FOLLOWED_ENTRIES_POLL_MS, () => this.#follower.tick(() => this.#gatherer.readEntries(signal)))]),
@@ -188,9 +197,11 @@ export class Broker {
   }
 
   status(): LiveStatus {
+    const facts = this.#board.snapshot();
     return liveStatus({
       trustDomain: this.#parts.trustDomain,
-      facts: this.#board.snapshot(),
+      facts,
+      rotation: this.#rotation?.status(facts),
       lastPass: this.#lastPass,
       lastMesh: this.#lastMesh,
       nextFetchAt: (trustDomain) => this.#gatherers.nextFetchAt(trustDomain),

@@ -11,6 +11,7 @@ import type { WaitingRemoval } from '../federation/removal.ts';
 import type { MeshReport } from './mesh-keeper.ts';
 import { meshStatus, type MeshStatus } from './mesh-status.ts';
 import type { PassResult } from './pass.ts';
+import type { RotationStatus } from './rotation-status.ts';
 
 export interface BrokerStatus {
   readonly trustDomain: TrustDomain;
@@ -26,6 +27,8 @@ export interface BrokerStatus {
   readonly waitingRemovals: readonly WaitingRemoval[];
   /** Absent where no mesh is written for, and before it was looked at. */
   readonly mesh?: MeshStatus;
+  /** Absent where the authorities are not looked at, and before they were. */
+  readonly rotation?: RotationStatus;
 }
 
 /** As a running broker tells it. */
@@ -75,6 +78,7 @@ export interface StatusInput {
   readonly lastPass: PassResult | undefined;
   /** Undefined before the mesh was looked at. */
   readonly lastMesh: MeshReport | undefined;
+  readonly rotation: RotationStatus | undefined;
   readonly nextFetchAt: (trustDomain: TrustDomain) => Date | undefined;
 }
 
@@ -90,7 +94,7 @@ const READ_FACTS = [
 ] as const;
 
 export function liveStatus(input: StatusInput): LiveStatus {
-  const { trustDomain, facts, lastPass, lastMesh } = input;
+  const { trustDomain, facts, lastPass, lastMesh, rotation } = input;
   const plan = lastPass?.plan;
   const heldBecause = facts.declared.state === 'Known' ? facts.declared.value.incompleteBecause : undefined;
   return {
@@ -106,6 +110,7 @@ export function liveStatus(input: StatusInput): LiveStatus {
     waitingRemovals: plan?.waitingRemovals ?? [],
     ...(heldBecause !== undefined && { heldBecause }),
     ...(lastMesh !== undefined && { mesh: meshStatus(lastMesh) }),
+    ...(rotation !== undefined && { rotation }),
   };
 }
 

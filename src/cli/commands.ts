@@ -6,6 +6,7 @@ import { fetchCommand } from './fetch.ts';
 import { planCommand } from './plan.ts';
 import { rebootstrapCommand } from './rebootstrap.ts';
 import { renderCommand } from './render.ts';
+import { rotationCommand } from './rotation.ts';
 import { runCommand } from './run.ts';
 import { settingsCommand } from './settings.ts';
 import { statusCommand } from './status.ts';
@@ -18,6 +19,7 @@ export const COMMANDS: readonly Command[] = [
   fetchCommand,
   planCommand,
   statusCommand,
+  rotationCommand,
   rebootstrapCommand,
   renderCommand,
   settingsCommand,

@@ -2,16 +2,18 @@
 import type { Metrics } from '../admin/metrics.ts';
 import type { PeerStatus } from '../broker/status.ts';
 import type { OwnEndpoint } from './own-endpoint.ts';
+import { measureRotation } from './measure-rotation.ts';
 import type { Replica } from './replica.ts';
 
 type Measured = Pick<Replica, 'status' | 'declarationFaults'>;
 
 export function measure({ status, declarationFaults }: Measured, endpoint: OwnEndpoint, metrics: Metrics): void {
-  const { ownBundle, peers } = status();
+  const { ownBundle, peers, rotation, now } = status();
   metrics.set('waiting_requests', {}, endpoint.publication.waiting);
   metrics.set('serving_svid_expiry_timestamp_seconds', {}, endpoint.servingSvid()?.notAfter);
   metrics.set('own_bundle_read_timestamp_seconds', {}, 'readAt' in ownBundle ? new Date(ownBundle.readAt) : undefined);
   metrics.set('declaration_faults', {}, declarationFaults()?.length);
+  measureRotation(rotation, new Date(now), metrics);
   let count = 0;
   for (const peer of peers) {
     count++;

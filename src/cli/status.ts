@@ -1,13 +1,10 @@
 // How are the peers of the running broker? Asks its /status and prints it for people.
-import { request } from 'node:http';
 import type { BrokerStatus, PeerStatus } from '../broker/status.ts';
 import type { StartingStatus } from './admin-pages.ts';
+import { askBroker } from './ask-broker.ts';
 import { wantsJson, type Command } from './command.ts';
 import { meshStatusLines } from './mesh-lines.ts';
 import { table } from './table.ts';
-
-const TIMEOUT_MS = 5_000;
-const MAX_ANSWER_BYTES = 64 * 2 ** 20;
 
 export const statusCommand: Command = {
   name: 'status',
@@ -16,9 +13,7 @@ export const statusCommand: Command = {
   flags: { output: 'Text' },
   async run(context) {
     const json = wantsJson(context);
-    const address = context.config.adminAddress;
-    if (address === undefined) throw new Error('adminAddress is "off": a broker without it cannot be asked');
-    const body = await get(address, '/status', context.signal);
+    const body = await askBroker(context.config, '/status', context.signal);
     const status = JSON.parse(body) as BrokerStatus | StartingStatus;
     context.print(json ? body : statusText(status));
     return status.unreadable.length === 0 && status.peers.every(isReady) ? 0 : 1;
@@ -70,35 +65,4 @@ function peerRow(peer: PeerStatus): string[] {
 
 function isReady({ conditions }: PeerStatus): boolean {
   return conditions.some(({ type, status }) => type === 'Ready' && status === 'True');
-}
-
-function get(address: { host: string; port: number }, path: string, signal: AbortSignal): Promise<string> {
-  const where = `${address.host}:${address.port}`;
-  return new Promise((resolve, reject) => {
-    const failed = (why: string) => {
-      reject(
-        new Error(
-          `the broker does not answer at http://${where}${path}: ${why}; check that it runs and that --admin-address is the one it listens on`,
-        ),
-      );
-    };
-    const call = request({ ...address, path, timeout: TIMEOUT_MS, signal, agent: false }, (response) => {
-      const chunks: Buffer[] = [];
-      let bytes = 0;
-      response.on('data', (chunk: Buffer) => {
-        bytes += chunk.length;
-        if (bytes > MAX_ANSWER_BYTES) call.destroy(new Error('the answer is too large'));
-        chunks.push(chunk);
-      });
-      response.on('end', () => {
-        if (response.statusCode === 200) resolve(Buffer.concat(chunks).toString('utf8'));
-        else failed(`status ${response.statusCode ?? 'unknown'}`);
-      });
-    });
-    call.on('timeout', () => call.destroy(new Error(`no answer within ${TIMEOUT_MS} ms`)));
-    call.on('error', (error) => {
-      failed(error.message);
-    });
-    call.end();
-  });
 }
