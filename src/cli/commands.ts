@@ -6,6 +6,7 @@ import { fetchCommand } from './fetch.ts';
 import { planCommand } from './plan.ts';
 import { rebootstrapCommand } from './rebootstrap.ts';
 import { renderCommand } from './render.ts';
+import { rotateCommand } from './rotate.ts';
 import { rotationCommand } from './rotation.ts';
 import { runCommand } from './run.ts';
 import { settingsCommand } from './settings.ts';
@@ -20,6 +21,7 @@ export const COMMANDS: readonly Command[] = [
   planCommand,
   statusCommand,
   rotationCommand,
+  rotateCommand,
   rebootstrapCommand,
   renderCommand,
   settingsCommand,

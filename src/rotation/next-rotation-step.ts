@@ -14,7 +14,7 @@ export interface RotationView {
   /** Of this process. */
   readonly run: string;
   readonly asked: { readonly taintOld: boolean; readonly revokeOld: boolean };
-  /** Undefined: no rotation is under way. */
+  /** Of the last rotation, which may be under way; undefined: none is known. */
   readonly record: RotationRecord | undefined;
   readonly state: AuthorityState;
   /** The authorities of our own bundle by id, and whether they are tainted. */
@@ -33,7 +33,7 @@ export interface RotationTimes {
   readonly revokeAfterSeconds: number;
   /** Before nothing prepared is taken for nothing under way: how long the call of another process may take. */
   readonly otherProcessSeconds: number;
-  /** A rotation that ended so recently is not begun again by mistake. */
+  /** Run again so soon after the end, it is done: another rotation is not begun by mistake. */
   readonly notAgainWithinSeconds: number;
 }
 
@@ -46,13 +46,16 @@ export type RotationStep =
   | { readonly step: 'Activate' | 'Taint' | 'Revoke'; readonly id: string }
   | { readonly step: 'WatchAgents'; readonly moved: number; readonly total: number; readonly until: Date }
   | { readonly step: 'WaitBeforeRevoke'; readonly until: Date }
-  /** Everything that was asked for is done: the record goes. */
-  | { readonly step: 'Done' }
+  /** Everything that was asked for is done. */
+  | { readonly step: 'Done'; readonly record: RotationRecord }
   | { readonly step: 'Refuse'; readonly code: RotationRefusalCode; readonly message: string };
 
 export function nextRotationStep(view: RotationView): RotationStep {
-  const { record, kind, asked, state } = view;
-  if (record === undefined) return refusalBeforeActivation(view) ?? { step: 'Record', record: begin(view) };
+  const { kind, asked, state } = view;
+  const record = currentRecord(view);
+  if (record === undefined) {
+    return refusalBeforeActivation({ ...view, record }) ?? { step: 'Record', record: begin(view) };
+  }
   if (record.kind !== kind) {
     return refuse(
       'AnotherUnderWay',
@@ -63,9 +66,15 @@ export function nextRotationStep(view: RotationView): RotationStep {
     const { taintOld, revokeOld } = record;
     return {
       step: 'Record',
-      record: { ...record, taintOld: taintOld || asked.taintOld, revokeOld: revokeOld || asked.revokeOld },
+      record: {
+        ...record,
+        taintOld: taintOld || asked.taintOld,
+        revokeOld: revokeOld || asked.revokeOld,
+        endedAt: undefined,
+      },
     };
   }
+  if (record.endedAt !== undefined) return { step: 'Done', record };
   if (state.active.id === record.to) return afterActivation(view, record);
   if (state.active.id === record.from) return beforeActivation(view, record);
   if (record.to === undefined && state.old?.id === record.from) {
@@ -77,13 +86,20 @@ export function nextRotationStep(view: RotationView): RotationStep {
   );
 }
 
+/** What ended long ago, or was of the other kind, is over. */
+function currentRecord({ record, kind, now, times }: RotationView): RotationRecord | undefined {
+  if (record?.endedAt === undefined) return record;
+  const isOver = now.getTime() >= record.endedAt.getTime() + times.notAgainWithinSeconds * 1000;
+  return isOver || record.kind !== kind ? undefined : record;
+}
+
 function begin({ kind, run, now, asked, state }: RotationView): RotationRecord {
   return {
     ...{ kind, run, startedAt: now, ...asked },
     from: state.active.id,
     // One that is prepared, by the clock or by hand, is taken: a second one would put back every peer that holds it.
     to: state.prepared?.id,
-    ...{ activatedAt: undefined, agentsUntil: undefined, taintedAt: undefined },
+    ...{ activatedAt: undefined, agentsUntil: undefined, taintedAt: undefined, endedAt: undefined },
   };
 }
 
@@ -118,13 +134,13 @@ function afterActivation(view: RotationView, record: RotationRecord): RotationSt
   if (watchesAgents && until !== undefined && moved < agentExpiries.length) {
     return { step: 'WatchAgents', moved, total: agentExpiries.length, until };
   }
-  return record.taintOld ? retire(view, record) : { step: 'Done' };
+  return record.taintOld ? retire(view, record) : ended(view, record);
 }
 
 function retire(view: RotationView, record: RotationRecord): RotationStep {
   const { now, published, state, times } = view;
   const old = published.get(record.from);
-  if (old === undefined) return { step: 'Done' };
+  if (old === undefined) return ended(view, record);
   if (!old.tainted) {
     // Who does not hold the new authority still verifies SVIDs of the old one: they must not be replaced.
     const wait = waitForPeers(view, state.active.id);
@@ -132,10 +148,14 @@ function retire(view: RotationView, record: RotationRecord): RotationStep {
     return state.old?.id === record.from ? { step: 'Taint', id: record.from } : outOfReach(record);
   }
   if (record.taintedAt === undefined) return { step: 'Record', record: { ...record, taintedAt: now } };
-  if (!record.revokeOld) return { step: 'Done' };
+  if (!record.revokeOld) return ended(view, record);
   const until = new Date(record.taintedAt.getTime() + times.revokeAfterSeconds * 1000);
   if (now < until) return { step: 'WaitBeforeRevoke', until };
   return state.old?.id === record.from ? { step: 'Revoke', id: record.from } : outOfReach(record);
+}
+
+function ended({ now }: RotationView, record: RotationRecord): RotationStep {
+  return { step: 'Record', record: { ...record, endedAt: now } };
 }
 
 function outOfReach({ from }: RotationRecord): RotationStep {

@@ -18,11 +18,13 @@ export interface RotationRecord {
   readonly agentsUntil: Date | undefined;
   /** When it was found that `from` is tainted. */
   readonly taintedAt: Date | undefined;
+  /** When everything that was asked for was done. It stays, so that a run whose last answer was lost is not led twice. */
+  readonly endedAt: Date | undefined;
 }
 
 /** Where the record of this trust domain is kept: one, so that only one rotation at a time is led. */
 export interface RotationRecords {
-  /** Undefined while no rotation is under way. */
+  /** Undefined when none was led, or it was forgotten. */
   read(signal?: AbortSignal): Promise<RotationRecord | undefined>;
   write(record: RotationRecord, signal?: AbortSignal): Promise<void>;
   forget(signal?: AbortSignal): Promise<void>;
@@ -41,6 +43,7 @@ export function recordTexts(record: RotationRecord): readonly string[] {
     activatedAt: record.activatedAt?.toISOString(),
     agentsUntil: record.agentsUntil?.toISOString(),
     taintedAt: record.taintedAt?.toISOString(),
+    endedAt: record.endedAt?.toISOString(),
   };
   return Object.entries(fields).flatMap(([name, value]) => (value === undefined ? [] : [`${name}=${value}`]));
 }
@@ -66,6 +69,7 @@ export function readRecordTexts(texts: readonly string[]): RotationRecord | unde
     activatedAt: dateOf(fields.get('activatedAt')),
     agentsUntil: dateOf(fields.get('agentsUntil')),
     taintedAt: dateOf(fields.get('taintedAt')),
+    endedAt: dateOf(fields.get('endedAt')),
   };
 }
 

@@ -4,7 +4,6 @@ import type { RotationStep, RotationView } from './next-rotation-step.ts';
 /** Closed: what a script can go by. */
 export type RotationRefusalCode =
   | 'BrokerSilent'
-  | 'JustRotated'
   | 'CaTtlTooShort'
   | 'UpstreamSigned'
   | 'PreparedTooOld'
@@ -28,17 +27,6 @@ const REFUSALS: readonly Refusal[] = [
       readiness === undefined && record === undefined
         ? 'the running broker does not say which peers hold what: check that it runs, and that --admin-address is the one it listens on'
         : undefined,
-  },
-  {
-    code: 'JustRotated',
-    because: ({ record, state, now, times, readiness }) => {
-      const active = readiness?.authorities.find(({ id }) => id === state.active.id);
-      if (record !== undefined || state.old === undefined || active?.publishedAt === undefined) return undefined;
-      const againAt = new Date(active.publishedAt.getTime() + times.notAgainWithinSeconds * 1000);
-      return now < againAt
-        ? `authority ${active.id} was made at ${active.publishedAt.toISOString()} and signs already: another rotation can be led from ${againAt.toISOString()}`
-        : undefined;
-    },
   },
   {
     code: 'CaTtlTooShort',

@@ -42,6 +42,7 @@ const BEGUN: RotationRecord = {
   activatedAt: undefined,
   agentsUntil: undefined,
   taintedAt: undefined,
+  endedAt: undefined,
 };
 const ADOPTED = { ...BEGUN, to: PREPARED_ID };
 const SIGNING: RotationRecord = { ...ADOPTED, activatedAt: hour(13), agentsUntil: hour(14) };
@@ -150,7 +151,18 @@ describe('the next step of a rotation', () => {
 
   it('is done when they moved and nothing more was asked', () => {
     const step = nextRotationStep(view({ record: SIGNING, state: ACTIVATED, agentExpiries: [hour(14.1)] }));
-    assert.deepEqual(step, { step: 'Done' });
+    assert.deepEqual(step, { step: 'Record', record: { ...SIGNING, endedAt: hour(13) } });
+  });
+
+  it('is done when that is written down, also for who runs it again soon after; later another one is begun', () => {
+    const ended = { ...SIGNING, endedAt: hour(13) };
+    const at = (hours: number, changes: Partial<RotationView> = {}) =>
+      nextRotationStep(view({ record: ended, state: ACTIVATED, now: hour(hours), ...changes }));
+    assert.deepEqual(at(13.08, { run: 'other' }), { step: 'Done', record: ended });
+    const more = at(13.08, { asked: { taintOld: true, revokeOld: false } });
+    assert.deepEqual(more, { step: 'Record', record: { ...ended, taintOld: true, endedAt: undefined } });
+    const another = at(13.09);
+    assert.ok(another.step === 'Record' && another.record.from === PREPARED_ID && another.record.to === undefined);
   });
 
   it('does not taint while a peer still needs the old authority', () => {
@@ -167,8 +179,10 @@ describe('the next step of a rotation', () => {
     const until = new Date(hour(13).getTime() + 300_000);
     assert.deepEqual(at({ record: noted, published: tainted }), { step: 'WaitBeforeRevoke', until });
     assert.deepEqual(at({ record: noted, published: tainted, now: until }), { step: 'Revoke', id: ACTIVE_ID });
-    assert.deepEqual(at({ record: noted, published: revoked }), { step: 'Done' });
-    assert.deepEqual(at({ record: { ...noted, revokeOld: false }, published: tainted }), { step: 'Done' });
+    const ended = { ...noted, endedAt: hour(13) };
+    assert.deepEqual(at({ record: noted, published: revoked }), { step: 'Record', record: ended });
+    const kept = { record: { ...noted, revokeOld: false }, published: tainted };
+    assert.deepEqual(at(kept), { step: 'Record', record: { ...ended, revokeOld: false } });
   });
 
   it('writes down what is asked for in addition when it is run again, and forgets nothing that was asked before', () => {
@@ -186,7 +200,6 @@ const withLife = (lifeSeconds: number) => {
   const some = view({ state: NOTHING_PREPARED });
   return { ...some, readiness: { ...some.readiness!, clock: { ...HOUR_LONG, lifeSeconds } } };
 };
-const justActivated = (now: Date) => view({ state: ACTIVATED, now });
 const upstream = (taintOld: boolean) => {
   const some = view({ state: NOTHING_PREPARED, asked: { taintOld, revokeOld: false } });
   return { ...some, readiness: { ...some.readiness!, signedBy: 'Upstream' as const } };
@@ -196,11 +209,14 @@ const silent = (record: RotationRecord | undefined) => ({ ...view({ record }), r
 /** Code, a view that is refused by it, and one beside it that is not. */
 const REFUSALS: readonly (readonly [code: string, refused: RotationView, led: RotationView])[] = [
   ['BrokerSilent', silent(undefined), silent(ADOPTED)],
-  ['JustRotated', justActivated(hour(12.08)), justActivated(hour(12.09))],
   ['CaTtlTooShort', withLife(3_599), withLife(3_600)],
   ['UpstreamSigned', upstream(true), upstream(false)],
   ['PreparedTooOld', view({ record: ADOPTED, now: hour(24) }), view({ record: ADOPTED, now: hour(23.99) })],
-  ['AnotherUnderWay', view({ record: { ...ADOPTED, kind: 'jwt' } }), view({ record: ADOPTED })],
+  [
+    'AnotherUnderWay',
+    view({ record: { ...ADOPTED, kind: 'jwt' } }),
+    view({ record: { ...ADOPTED, kind: 'jwt', endedAt: hour(13) } }),
+  ],
   ['Overtaken', view({ record: { ...ADOPTED, from: OLD_ID, to: 'other' } }), view({ record: ADOPTED })],
   ['Overtaken', view({ record: ADOPTED, state: NOTHING_PREPARED }), view({ record: BEGUN, state: NOTHING_PREPARED })],
   [
