@@ -1,8 +1,8 @@
 // How does an operator follow a rotation? A line when something new happens, and at the end who holds what, and who is
 // not observed.
+import type { KindStatus } from '../broker/rotation-status.ts';
 import type { RotationStep, RotationView } from '../rotation/next-rotation-step.ts';
 import type { RotationRecord } from '../rotation/rotation-record.ts';
-import type { KindAnswer } from './rotation-answer.ts';
 import { shortId, timeText } from './rotation-text.ts';
 
 /** A wait that does not change is told again after this long. */
@@ -68,7 +68,7 @@ function recordText(next: RotationRecord, before: RotationRecord | undefined): s
 }
 
 /** Who holds what signs now, as the broker says it; nothing is called done that was not observed. */
-export function outcomeText({ kind, state, record }: RotationView, answers: readonly KindAnswer[] | undefined): string {
+export function outcomeText({ kind, state, record }: RotationView, answers: readonly KindStatus[] | undefined): string {
   const { active } = state;
   const lines = [`done: ${shortId(active.id)} signs${retiredText(record)}`];
   const authority = answers

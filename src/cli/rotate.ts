@@ -1,4 +1,5 @@
 // How is a rotation of our own authority led from the command line? Nothing signs before the peers hold it.
+import type { KindStatus } from '../broker/rotation-status.ts';
 import { randomUUID } from 'node:crypto';
 import { parseDurationSeconds } from '../federation/duration.ts';
 import { sleep, systemClock } from '../federation/clock.ts';
@@ -8,7 +9,7 @@ import type { SpireServerClient } from '../spire/spire-server.ts';
 import { askBroker } from './ask-broker.ts';
 import { textFlag, UsageError, type Command, type CommandContext, type ExitCode } from './command.ts';
 import { outcomeText, RotationProgress, stepText } from './rotate-progress.ts';
-import { readRotationAnswer, type KindAnswer } from './rotation-answer.ts';
+import { readRotationAnswer } from './rotation-answer.ts';
 import { connectSpire } from './wiring.ts';
 
 const POLL_MS = 1_000;
@@ -101,7 +102,7 @@ function durationSeconds(context: CommandContext, flag: string, otherwise: strin
 /** Says once why the broker does not answer. */
 function brokerQuestion({ config, explain }: CommandContext) {
   let told = false;
-  return async (signal: AbortSignal): Promise<readonly KindAnswer[] | undefined> => {
+  return async (signal: AbortSignal): Promise<readonly KindStatus[] | undefined> => {
     try {
       const { kinds } = readRotationAnswer(await askBroker(config, '/status', signal));
       told = false;

@@ -1,45 +1,57 @@
 // Who holds what, as a running broker's /status says it? Read by the commands about rotation.
 import { z } from 'zod';
+import type { KindStatus } from '../broker/rotation-status.ts';
 import { parseTrustDomain } from '../bundle/trust-domain.ts';
 import { ALARM_CODES } from '../rotation/alarms.ts';
 
 const date = z.iso.datetime().transform((text) => new Date(text));
-const optionalDate = date.optional();
 const trustDomain = z.string().transform(parseTrustDomain);
 const holder = z.object({ trustDomain, lastSeenAt: date });
 
-const authority = z.object({
-  state: z.enum(['Prepared', 'Active', 'Old']),
-  id: z.string(),
-  fingerprint: z.string().optional(),
-  publishedAt: optionalDate,
-  expiresAt: optionalDate,
-  heldBy: z.array(holder),
-  missing: z.array(holder.extend({ holdsSequence: z.coerce.bigint().optional() })),
-  unobserved: z.array(z.object({ trustDomain, safeAt: date })),
-  ready: z.boolean(),
-});
+const missing = holder
+  .extend({ holdsSequence: z.coerce.bigint().optional() })
+  .transform((said) => ({ ...said, holdsSequence: said.holdsSequence }));
 
-const kind = z.object({
-  kind: z.enum(['x509', 'jwt']),
-  signedBy: z.enum(['Self', 'Upstream']),
-  clock: z.object({ lifeSeconds: z.number(), preparesAt: date, activatesAt: date }).optional(),
-  authorities: z.array(authority),
-  alarms: z.array(
-    z.object({ code: z.enum(ALARM_CODES), id: z.string(), trustDomains: z.array(trustDomain), message: z.string() }),
-  ),
-});
+const authority = z
+  .object({
+    state: z.enum(['Prepared', 'Active', 'Old']),
+    id: z.string(),
+    fingerprint: z.string().optional(),
+    publishedAt: date.optional(),
+    expiresAt: date.optional(),
+    heldBy: z.array(holder),
+    missing: z.array(missing),
+    unobserved: z.array(z.object({ trustDomain, safeAt: date })),
+    ready: z.boolean(),
+  })
+  // JSON leaves out what is undefined.
+  .transform((said) => ({
+    ...said,
+    fingerprint: said.fingerprint,
+    publishedAt: said.publishedAt,
+    expiresAt: said.expiresAt,
+  }));
+
+const kind = z
+  .object({
+    kind: z.enum(['x509', 'jwt']),
+    signedBy: z.enum(['Self', 'Upstream']),
+    clock: z.object({ lifeSeconds: z.number(), preparesAt: date, activatesAt: date }).optional(),
+    authorities: z.array(authority),
+    alarms: z.array(
+      z.object({ code: z.enum(ALARM_CODES), id: z.string(), trustDomains: z.array(trustDomain), message: z.string() }),
+    ),
+  })
+  .transform((said) => ({ ...said, clock: said.clock }));
 
 const rotation = z.object({ kinds: z.array(kind) });
 const unreadable = z.object({ reason: z.string(), message: z.string() });
 const status = z.object({ now: date, trustDomain: z.string(), rotation: z.union([rotation, unreadable]).optional() });
 
-export type KindAnswer = z.infer<typeof kind>;
-
 export interface RotationAnswer {
   readonly now: Date;
   readonly trustDomain: string;
-  readonly kinds: readonly KindAnswer[];
+  readonly kinds: readonly KindStatus[];
 }
 
 /** Rejects with a sentence for an operator when the answer says nothing of rotation. */

@@ -1,9 +1,10 @@
 // How does an operator read who holds what? A sentence an authority, then a line for each peer that does not hold it.
-import type { KindAnswer, RotationAnswer } from './rotation-answer.ts';
+import type { KindStatus } from '../broker/rotation-status.ts';
+import type { RotationAnswer } from './rotation-answer.ts';
 
-type AuthorityAnswer = KindAnswer['authorities'][number];
+type AuthorityAnswer = KindStatus['authorities'][number];
 
-const KIND_NAMES: Readonly<Record<KindAnswer['kind'], string>> = { x509: 'X.509', jwt: 'JWT' };
+const KIND_NAMES: Readonly<Record<KindStatus['kind'], string>> = { x509: 'X.509', jwt: 'JWT' };
 
 export function rotationText({ now, trustDomain, kinds }: RotationAnswer): string {
   const lines = kinds.flatMap((kind) => [
@@ -17,7 +18,7 @@ export function rotationText({ now, trustDomain, kinds }: RotationAnswer): strin
   return [`${trustDomain} at ${timeText(now)}`, '', ...lines].join('\n');
 }
 
-function authorityLines(kind: KindAnswer, authority: AuthorityAnswer, now: Date): readonly string[] {
+function authorityLines(kind: KindStatus, authority: AuthorityAnswer, now: Date): readonly string[] {
   const { id, heldBy, missing, unobserved } = authority;
   const total = heldBy.length + missing.length + unobserved.length;
   const parts = [`${KIND_NAMES[kind.kind]} authority ${shortId(id)}`, ...lifeText(kind, authority)];
@@ -36,7 +37,7 @@ function authorityLines(kind: KindAnswer, authority: AuthorityAnswer, now: Date)
   ];
 }
 
-function lifeText({ clock }: KindAnswer, { state, publishedAt, expiresAt }: AuthorityAnswer): readonly string[] {
+function lifeText({ clock }: KindStatus, { state, publishedAt, expiresAt }: AuthorityAnswer): readonly string[] {
   const ends = expiresAt === undefined ? [] : [`ends ${timeText(expiresAt)}`];
   switch (state) {
     case 'Prepared':

@@ -134,7 +134,7 @@ export class RotationWorld {
       died();
       return new Promise<never>(() => undefined);
     });
-    let ended = false;
+    const progress = { ended: false };
     const leading = leadRotation(
       { kind, asked: { taintOld: taintOld || revokeOld, revokeOld }, times: TIMES, run },
       {
@@ -147,11 +147,11 @@ export class RotationWorld {
       },
     );
     const end = Promise.race([leading, killed]).finally(() => {
-      ended = true;
+      progress.ended = true;
       stop.abort();
     });
     const turning = (async () => {
-      for (let turns = 0; !ended; turns++) {
+      for (let turns = 0; !progress.ended; turns++) {
         assert.ok(turns < 200_000, `it does not end: ${JSON.stringify(steps.at(-1))}`);
         if (this.clock.pending > 0) await this.#turn();
         await setImmediate();
