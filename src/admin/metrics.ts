@@ -65,6 +65,11 @@ const rows = {
   own_bundle_sequence: row('Gauge', 'Sequence number of our own bundle.', []),
   own_bundle_read_timestamp_seconds: row('Gauge', 'When SPIRE last answered for our own bundle.', []),
   serving_svid_expiry_timestamp_seconds: row('Gauge', 'When the SVID of our bundle endpoint expires.', []),
+  client_certificates_refused_total: row(
+    'Counter',
+    'Requests for our bundle with a client certificate that proves no peer, by reason. They are answered all the same.',
+    ['reason'],
+  ),
   waiting_requests: row('Gauge', 'Requests that wait for a change of our bundle.', []),
 };
 

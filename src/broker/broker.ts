@@ -2,13 +2,18 @@
 import { setMaxListeners } from 'node:events';
 import type { BundleDocumentLimits } from '../bundle/bundle-document.ts';
 import type { Bundle } from '../bundle/bundle.ts';
+import { BundleError } from '../bundle/bundle-error.ts';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
+import type { Acknowledgement } from '../federation/acknowledgement.ts';
 import { systemClock, type Clock } from '../federation/clock.ts';
 import { known, unreadable, type Declarations } from '../federation/facts.ts';
+import { asksForMesh } from '../federation/mesh-condition.ts';
+import { peerBrokerOf, type PeerBroker, type PeerBrokers } from '../federation/peer-broker.ts';
 import type { PlanLimits } from '../federation/plan.ts';
 import type { BundleSource, CodedError, PeerSource, SpireServer } from '../federation/ports.ts';
 import type { RefreshLimits } from '../federation/refresh-schedule.ts';
 import type { Peer } from '../federation/relationship.ts';
+import { brieflyRemembered } from './brief-memory.ts';
 import { codedError } from './coded.ts';
 import { Exclusive } from './exclusive.ts';
 import type { ClusterWriters } from './apply-cluster.ts';
@@ -84,8 +89,10 @@ const NOT_READ = { code: 'NotReadYet', message: 'the mesh was not looked at yet'
 const PROBE_TICK_MS = 1_000;
 /** How often entries are read that spire-controller-manager is about to change. */
 const FOLLOWED_ENTRIES_POLL_MS = 3_000;
+/** A declared bundle is read for every client that names a peer of which nothing is held. */
+const KEEP_BOOTSTRAP_MS = 5_000;
 
-export class Broker {
+export class Broker implements PeerBrokers {
   readonly #parts: BrokerParts;
   readonly #clock: Clock;
   readonly #board: FactBoard;
@@ -103,6 +110,7 @@ export class Broker {
   #published: Bundle | undefined;
   #lastPass: PassResult | undefined;
   #lastMesh: MeshReport | undefined;
+  readonly #bootstrapOf: (trustDomain: TrustDomain) => Promise<Bundle | undefined>;
   #loops: readonly Promise<void>[] = [];
 
   constructor(parts: BrokerParts) {
@@ -121,6 +129,10 @@ export class Broker {
     });
     this.#runner = new PassRunner(clock, () => this.#pass());
     this.#gatherer = new SpireGatherer(spire, this.#board, clock, this.#exclusive);
+    this.#bootstrapOf = brieflyRemembered(clock, KEEP_BOOTSTRAP_MS, async (trustDomain) => {
+      const peer = this.#declaredPeer(trustDomain);
+      return peer && parts.readBootstrap(peer);
+    });
     this.#probe = new PollerProbe(spire, this.#board, clock);
     this.#follower = new EntryFollower(clock);
     this.#writers = parts.cluster === undefined ? undefined : clusterWriters(parts.cluster, this.#board, clock);
@@ -136,6 +148,7 @@ export class Broker {
       documentLimits: settings.documentLimits,
       readBootstrap: parts.readBootstrap,
       passed: () => this.#runner.request(),
+      isInjected: (peer) => parts.mesh !== undefined && asksForMesh(peer),
       onFetch: (peer, result, seconds) => {
         parts.observer.fetched(peer, result, seconds);
       },
@@ -196,6 +209,21 @@ export class Broker {
     for (const { trustDomain } of this.#followed?.peers ?? []) this.refresh(trustDomain);
   }
 
+  async find(trustDomain: TrustDomain): Promise<PeerBroker | undefined> {
+    const peer = this.#declaredPeer(trustDomain);
+    if (peer === undefined) return undefined;
+    const content = this.#board.fetchOf(trustDomain)?.document?.content;
+    return peerBrokerOf(peer, {
+      held: this.#board.heldBundle(trustDomain),
+      fetched: content === undefined || content instanceof BundleError ? undefined : content.bundle,
+      readBootstrap: () => this.#bootstrapOf(trustDomain),
+    });
+  }
+
+  noteAcknowledged(acknowledgement: Acknowledgement): void {
+    this.#board.noteAcknowledged(acknowledgement);
+  }
+
   status(): LiveStatus {
     const facts = this.#board.snapshot();
     return liveStatus({
@@ -206,6 +234,12 @@ export class Broker {
       lastMesh: this.#lastMesh,
       nextFetchAt: (trustDomain) => this.#gatherers.nextFetchAt(trustDomain),
     });
+  }
+
+  #declaredPeer(trustDomain: TrustDomain): Peer | undefined {
+    const declared = this.#board.fact('declared');
+    if (declared.state !== 'Known') return undefined;
+    return declared.value.peers.find((peer) => peer.trustDomain === trustDomain);
   }
 
   /** What was declared stays in force while nothing can be read. */
@@ -248,6 +282,7 @@ export class Broker {
       onReport: (report) => {
         this.#board.replaceOptional('mesh', known(report.standings, this.#clock.now()));
         this.#lastMesh = report;
+        this.#gatherers.noteMesh(report);
         observer.meshLooked(report);
       },
       onFault: (error) => {

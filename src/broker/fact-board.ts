@@ -205,9 +205,10 @@ export class FactBoard {
     if (before !== poller) this.#listener.changed();
   }
 
-  /** The same version again is no news. */
+  /** The same version again is no news, and what was seen later counts. */
   noteAcknowledged(acknowledgement: Acknowledgement): void {
     const before = this.#acknowledgements.get(acknowledgement.trustDomain);
+    if (before === acknowledgement || (before !== undefined && before.at > acknowledgement.at)) return;
     this.#acknowledgements.set(acknowledgement.trustDomain, acknowledgement);
     if (before === undefined || before.holds?.etag !== acknowledgement.holds?.etag) this.#listener.changed();
   }

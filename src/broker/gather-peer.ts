@@ -27,7 +27,7 @@ export interface PeerGathererParts {
   readonly readBootstrap: (peer: Peer) => Promise<Bundle | undefined>;
   /** Resolves after a pass that has seen every fact noted before the call. */
   readonly passed: () => Promise<void>;
-  /** Whether SPIRE holds what a document of this peer said. */
+  /** Whether SPIRE holds what a document of this peer said, and the mesh uses it where it is to. */
   readonly isApplied: (content: ParsedBundleDocument | BundleError) => boolean;
   readonly onFetch: (peer: Peer, result: string, seconds: number) => void;
 }

@@ -1,10 +1,12 @@
 // Which peers are being asked? One loop for each active peer that the broker fetches itself, restarted when its
 // declaration changes.
 import { isDeepStrictEqual } from 'node:util';
+import type { Bundle } from '../bundle/bundle.ts';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
 import type { ParsedBundleDocument } from '../bundle/bundle-document.ts';
 import type { BundleError } from '../bundle/bundle-error.ts';
 import type { Peer } from '../federation/relationship.ts';
+import type { MeshReport } from './mesh-keeper.ts';
 import type { PassReport } from './pass.ts';
 import { PeerGatherer, type PeerGathererParts } from './gather-peer.ts';
 
@@ -14,12 +16,20 @@ interface RunningLoop {
   readonly ended: Promise<void>;
 }
 
-export class PeerGatherers {
-  readonly #parts: Omit<PeerGathererParts, 'isApplied'>;
-  readonly #loops = new Map<TrustDomain, RunningLoop>();
-  readonly #applied = new Map<TrustDomain, ParsedBundleDocument | BundleError>();
+export interface PeerGatherersParts extends Omit<PeerGathererParts, 'isApplied'> {
+  /** Whether the peer's roots are also written for the mesh. */
+  readonly isInjected: (peer: Peer) => boolean;
+}
 
-  constructor(parts: Omit<PeerGathererParts, 'isApplied'>) {
+export class PeerGatherers {
+  readonly #parts: PeerGatherersParts;
+  readonly #loops = new Map<TrustDomain, RunningLoop>();
+  /** The document that SPIRE holds. */
+  readonly #stored = new Map<TrustDomain, ParsedBundleDocument | BundleError>();
+  /** The bundle of SPIRE whose roots the mesh uses. */
+  readonly #arrived = new Map<TrustDomain, Bundle>();
+
+  constructor(parts: PeerGatherersParts) {
     this.#parts = parts;
   }
 
@@ -31,9 +41,21 @@ export class PeerGatherers {
       const { trustDomain } = peer;
       const content = facts.fetched.get(trustDomain)?.document?.content;
       const holds = verdict?.verdict === 'unchanged' || (stored.has(trustDomain) && !failed.has(trustDomain));
-      if (content === undefined || !holds || this.#applied.get(trustDomain) === content) continue;
-      this.#applied.set(trustDomain, content);
-      this.#loops.get(trustDomain)?.gatherer.applied();
+      if (content === undefined || !holds || this.#stored.get(trustDomain) === content) continue;
+      this.#stored.set(trustDomain, content);
+      this.#tellApplied(trustDomain);
+    }
+  }
+
+  /** Remembers whose roots the mesh was seen to use. */
+  noteMesh({ facts: { stored }, arrived }: Pick<MeshReport, 'facts' | 'arrived'>): void {
+    if (stored.state !== 'Known') return;
+    for (const trustDomain of this.#loops.keys()) {
+      const bundle = arrived.has(trustDomain) ? stored.value.get(trustDomain) : undefined;
+      if (bundle === this.#arrived.get(trustDomain)) continue;
+      if (bundle === undefined) this.#arrived.delete(trustDomain);
+      else this.#arrived.set(trustDomain, bundle);
+      this.#tellApplied(trustDomain);
     }
   }
 
@@ -47,6 +69,8 @@ export class PeerGatherers {
       if (peer !== undefined && isDeepStrictEqual(peer, loop.peer)) continue;
       loop.gatherer.stop();
       this.#loops.delete(trustDomain);
+      this.#stored.delete(trustDomain);
+      this.#arrived.delete(trustDomain);
       this.#parts.board.noteFetched(trustDomain, undefined);
     }
     for (const [trustDomain, peer] of wanted) {
@@ -67,9 +91,23 @@ export class PeerGatherers {
     await Promise.all([...this.#loops.values()].map(({ ended }) => ended));
   }
 
+  #tellApplied(trustDomain: TrustDomain): void {
+    const loop = this.#loops.get(trustDomain);
+    const content = this.#stored.get(trustDomain);
+    if (loop !== undefined && content !== undefined && this.#isApplied(loop.peer, content)) loop.gatherer.applied();
+  }
+
+  /** Our workloads meet the peer by what SPIRE holds, and in a mesh by what that uses. */
+  #isApplied(peer: Peer, content: ParsedBundleDocument | BundleError): boolean {
+    const { board, isInjected } = this.#parts;
+    const { trustDomain } = peer;
+    if (this.#stored.get(trustDomain) !== content) return false;
+    const held = board.heldBundle(trustDomain);
+    return !isInjected(peer) || (held !== undefined && this.#arrived.get(trustDomain) === held);
+  }
+
   #start(peer: Peer): RunningLoop {
-    const isApplied: PeerGathererParts['isApplied'] = (content) => this.#applied.get(peer.trustDomain) === content;
-    const gatherer = new PeerGatherer(peer, { ...this.#parts, isApplied });
+    const gatherer = new PeerGatherer(peer, { ...this.#parts, isApplied: (content) => this.#isApplied(peer, content) });
     return { peer, gatherer, ended: gatherer.run() };
   }
 }

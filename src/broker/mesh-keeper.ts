@@ -11,7 +11,7 @@ import { meshRootsOf, meshRootsRef } from '../istio/mesh-roots.ts';
 import { EMPTY_MEMORY, rememberMesh, type MeshMemory, type MeshStepOutcome } from '../istio/mesh-memory.ts';
 import { nextOf } from '../istio/mesh-timing.ts';
 import { barredPeers, reviewMesh, type MeshReview } from '../istio/mesh-review.ts';
-import { standingOf, underWayUntil } from '../istio/mesh-standing.ts';
+import { hasArrived, standingOf, underWayUntil } from '../istio/mesh-standing.ts';
 import { planMesh, type MeshPlan } from '../istio/plan-mesh.ts';
 import { referencedCas } from '../istio/referenced-cas.ts';
 import { revisionRefs, sharedMeshConfigs, type MeshConfigNames } from '../istio/shared-mesh-configs.ts';
@@ -50,6 +50,8 @@ export interface MeshReport {
   readonly unlistedCas: readonly CodedError[];
   /** After it. */
   readonly standings: readonly MeshStanding[];
+  /** Whose roots, as SPIRE held them, the mesh uses. */
+  readonly arrived: ReadonlySet<TrustDomain>;
   /** Undefined: the mesh was not surveyed yet. */
   readonly review: MeshReview | undefined;
 }
@@ -165,8 +167,9 @@ export class MeshKeeper {
       const review = this.#review(after);
       const input = { facts: after, outcomes, review, istiods: this.#istiods, ...this.#readBacks.found };
       const standings = plan.peers.map((peer) => standingOf(peer, input));
+      const arrived = new Set(plan.peers.filter((each) => hasArrived(each, input)).map(({ peer }) => peer.trustDomain));
       this.#lookAgainAt(nextOf([plan.nextLookAt, underWayUntil(after)], facts.now));
-      onReport({ facts, plan, outcomes, unlistedCas: this.#gatewayCas.failures, standings, review });
+      onReport({ facts, plan, outcomes, unlistedCas: this.#gatewayCas.failures, standings, arrived, review });
       return { failed: outcomes.some(({ error }) => error !== undefined) };
     } catch (error) {
       this.#parts.onFault(codedError(error));

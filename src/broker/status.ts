@@ -60,6 +60,21 @@ export interface PeerStatus {
   readonly lastSuccess?: string;
   readonly nextFetch?: string;
   readonly entriesFederated: number;
+  /** What its broker said when it last asked our endpoint; absent: it never did, or did not prove who it is. */
+  readonly holding?: HoldingStatus;
+}
+
+export interface HoldingStatus {
+  readonly at: string;
+  /** The version of our bundle that it has applied; absent: none, or one that is not known here. */
+  readonly bundle?: {
+    readonly digest: string;
+    readonly sequence?: string;
+    readonly roots: readonly string[];
+    readonly jwtKeyIds: readonly string[];
+    /** It is the version that is served now. */
+    readonly isNewest: boolean;
+  };
 }
 
 export interface BundleStatus {
@@ -164,6 +179,7 @@ function peerStatus(
     ...(verdict !== undefined && { verdict: verdictStatus(verdict) }),
     ...(held !== undefined && { bundle: bundleStatus(held) }),
     ...fetchStatus(fetch),
+    ...holdingStatus(facts, trustDomain),
     entriesFederated,
   };
 }
@@ -173,6 +189,21 @@ function verdictStatus(verdict: Verdict): NonNullable<PeerStatus['verdict']> {
   if (verdict.verdict !== 'held' && verdict.verdict !== 'refused') return { verdict: verdict.verdict, notices };
   const { reason, releaseDigest } = verdict;
   return { verdict: verdict.verdict, reason, ...(releaseDigest !== undefined && { releaseDigest }), notices };
+}
+
+function holdingStatus({ acknowledgements, ownBundle }: Facts, trustDomain: TrustDomain): Pick<PeerStatus, 'holding'> {
+  const acknowledgement = acknowledgements.get(trustDomain);
+  if (acknowledgement === undefined) return {};
+  const { at, holds } = acknowledgement;
+  if (holds === undefined) return { holding: { at: at.toISOString() } };
+  const { digest, sequenceNumber, x509Authorities: roots, jwtKeyIds } = holds;
+  const bundle = {
+    digest,
+    ...(sequenceNumber !== undefined && { sequence: sequenceNumber.toString() }),
+    ...{ roots, jwtKeyIds },
+    isNewest: ownBundle.state === 'Known' && bundleDigest(ownBundle.value) === digest,
+  };
+  return { holding: { at: at.toISOString(), bundle } };
 }
 
 function fetchStatus(fetch: FetchFact | undefined): Pick<PeerStatus, 'lastFetch' | 'lastSuccess'> {

@@ -1,6 +1,8 @@
 // Which replica works, and how? One broker a term: made when we lead, stopped when we no longer do.
 import type { TrustDomain } from '../bundle/trust-domain.ts';
+import type { Acknowledgement } from '../federation/acknowledgement.ts';
 import { untilAborted, type Clock } from '../federation/clock.ts';
+import type { PeerBroker, PeerBrokers } from '../federation/peer-broker.ts';
 import type { Broker } from './broker.ts';
 import { repeat } from './repeat.ts';
 import type { Standby } from './standby.ts';
@@ -12,7 +14,7 @@ import type { LiveStatus } from './status.ts';
  */
 export type Role = 'Leader' | 'Isolated' | 'Standby';
 
-export interface WorkingBroker extends Pick<Broker, 'stop' | 'status' | 'refresh' | 'refreshAll'> {
+export interface WorkingBroker extends Pick<Broker, 'stop' | 'status' | 'refresh' | 'refreshAll'>, PeerBrokers {
   /** The signal: of its term. */
   readonly start: (signal: AbortSignal) => Promise<void>;
 }
@@ -25,6 +27,8 @@ export interface TermsParts {
   /** `mayWrite` is asked before each write. */
   readonly makeBroker: (role: Exclude<Role, 'Standby'>, mayWrite: () => boolean) => WorkingBroker;
   readonly standby: Pick<Standby, 'look' | 'status'>;
+  /** The brokers of peers while we stand by. */
+  readonly standbyPeers: Pick<PeerBrokers, 'find'>;
   readonly clock: Clock;
   readonly ownBundlePollMs: number;
   readonly onRole: (role: Role) => void;
@@ -35,7 +39,7 @@ interface Isolation {
   readonly ended: Promise<void>;
 }
 
-export class Terms {
+export class Terms implements PeerBrokers {
   readonly #parts: TermsParts;
   #broker: WorkingBroker | undefined;
   #role: Role = 'Standby';
@@ -89,6 +93,14 @@ export class Terms {
 
   refreshAll(): void {
     this.#broker?.refreshAll();
+  }
+
+  find(trustDomain: TrustDomain): Promise<PeerBroker | undefined> {
+    return (this.#broker ?? this.#parts.standbyPeers).find(trustDomain);
+  }
+
+  noteAcknowledged(acknowledgement: Acknowledgement): void {
+    this.#broker?.noteAcknowledged(acknowledgement);
   }
 
   async #lead(term: AbortSignal, isHeld: () => boolean, signal: AbortSignal): Promise<void> {

@@ -1,13 +1,13 @@
 // How is our bundle endpoint reached? One HTTPS server a profile; the certificate is exchanged without dropping a
-// connection. (SPIFFE Federation §5: TLS of Mozilla's intermediate set, no client certificate demanded)
+// connection. (SPIFFE Federation §5: TLS of Mozilla's intermediate set; a client certificate is asked for, never demanded)
 import { constants } from 'node:crypto';
 import type { RequestListener } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { SecureContextOptions } from 'node:tls';
 
-/** What the endpoint proves itself with. Kept in memory only. */
-export interface ServerIdentity {
+/** What our endpoint proves itself with, and our broker where it asks others. Kept in memory only. */
+export interface TlsIdentity {
   readonly keyPem: string;
   /** Leaf first. */
   readonly chainPem: string;
@@ -27,6 +27,8 @@ const HANDSHAKE_TIMEOUT_MS = 10_000;
 const KEEP_ALIVE_TIMEOUT_MS = 5_000;
 const MAX_REQUESTS_PER_CONNECTION = 1_000;
 const CLOSE_IDLE_EVERY_MS = 100;
+/** Who holds a request and vanishes without a word is not taken for alive for long. */
+const KEEP_ALIVE_PROBE_MS = 30_000;
 
 /** Mozilla's intermediate configuration, version 5.7: TLS 1.3 as it is, of TLS 1.2 only ECDHE with AEAD. */
 const CIPHERS = [
@@ -49,6 +51,11 @@ export class BundleListener {
     this.#server = createServer(
       {
         ...tlsOptions(),
+        requestCert: true,
+        // Whom a certificate proves is judged by the bundle of that peer, and all others are served as well.
+        rejectUnauthorized: false,
+        keepAlive: true,
+        keepAliveInitialDelay: KEEP_ALIVE_PROBE_MS,
         maxHeaderSize: MAX_HEADER_BYTES,
         headersTimeout: HEADERS_TIMEOUT_MS,
         requestTimeout: REQUEST_TIMEOUT_MS,
@@ -68,7 +75,7 @@ export class BundleListener {
    * Presents this identity on every new connection; open ones go on. Throws when key and certificate do not belong
    * together, and then goes on with the identity before.
    */
-  setIdentity({ keyPem, chainPem }: ServerIdentity): void {
+  setIdentity({ keyPem, chainPem }: TlsIdentity): void {
     // This replaces all options, so each is given again.
     this.#server.setSecureContext({ ...tlsOptions(), key: keyPem, cert: chainPem });
   }
@@ -108,6 +115,8 @@ export class BundleListener {
 
 function tlsOptions(): SecureContextOptions {
   return {
+    // Without it Node would load the public roots, to verify clients with.
+    ca: [],
     minVersion: 'TLSv1.2',
     ciphers: CIPHERS,
     honorCipherOrder: false,

@@ -2,6 +2,7 @@
 import type { IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import type { BundleAnswer, BundleRequest, BundleSource } from '../federation/ports.ts';
+import type { TlsIdentity } from './bundle-listener.ts';
 import { EndpointError, endpointErrorOf } from './endpoint-error.ts';
 import { endpointTlsOptions } from './endpoint-tls.ts';
 import { identityFailure, identityFailureCode } from './identity-failure.ts';
@@ -23,23 +24,36 @@ const REDIRECT_STATUSES: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]
 /** A peer that vanished without a word is noticed while we wait for its answer. */
 const KEEP_ALIVE_PROBE_MS = 30_000;
 
+/** What we prove ourselves with to an endpoint that asks who we are; undefined: we stay anonymous. */
+type ClientIdentity = () => Promise<TlsIdentity | undefined>;
+
 /** A connection for each request, never a resumed session: every answer comes from an endpoint that was verified for it. */
-export function createBundleSource(limits: FetchLimits): BundleSource {
-  return { fetch: (request, signal) => fetchBundle(request, limits, signal) };
+export function createBundleSource(
+  limits: FetchLimits,
+  clientIdentity: ClientIdentity = () => Promise.resolve(undefined),
+): BundleSource {
+  return {
+    fetch: async (request, signal) => fetchBundle(request, { limits, identity: await clientIdentity(), signal }),
+  };
 }
 
-async function fetchBundle(
-  request: BundleRequest,
-  limits: FetchLimits,
-  signal: AbortSignal | undefined,
-): Promise<BundleAnswer> {
+interface FetchParts {
+  readonly limits: FetchLimits;
+  readonly identity: TlsIdentity | undefined;
+  readonly signal: AbortSignal | undefined;
+}
+
+async function fetchBundle(request: BundleRequest, { limits, identity, signal }: FetchParts): Promise<BundleAnswer> {
   const deadline = AbortSignal.timeout(limits.totalTimeoutMs + (request.waitSeconds ?? 0) * 1000);
   const stop = signal === undefined ? deadline : AbortSignal.any([deadline, signal]);
-  let url = endpointUrl(request.url, 'UrlInvalid');
+  const declared = endpointUrl(request.url, 'UrlInvalid');
+  let url = declared;
   try {
     // Redirects start anew from the configured URL at every fetch and are never remembered (§5.2.1.4).
     for (let redirects = 0; redirects <= limits.maxRedirects; redirects++) {
-      const answer = await get(url, request, limits, stop);
+      // Whoever it redirects to was not declared, and need not know who asks.
+      const shown = url.origin === declared.origin ? identity : undefined;
+      const answer = await get(url, request, { limits, identity: shown, signal: stop });
       if (!(answer instanceof URL)) return answer;
       url = answer;
     }
@@ -78,26 +92,22 @@ function endpointUrl(text: string, code: 'UrlInvalid' | 'RedirectRefused', base?
 }
 
 /** The answer, or where it redirects to. */
-async function get(
-  url: URL,
-  request: BundleRequest,
-  limits: FetchLimits,
-  stop: AbortSignal,
-): Promise<BundleAnswer | URL> {
-  const response = await open(url, request, limits, stop);
+async function get(url: URL, request: BundleRequest, parts: FetchParts): Promise<BundleAnswer | URL> {
+  const response = await open(url, request, parts);
   try {
-    return await readAnswer(response, url, request, limits);
+    return await readAnswer(response, url, request, parts.limits);
   } finally {
     response.destroy();
   }
 }
 
-function open(url: URL, request: BundleRequest, limits: FetchLimits, stop: AbortSignal): Promise<IncomingMessage> {
+function open(url: URL, request: BundleRequest, { limits, identity, signal }: FetchParts): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     const call = httpsRequest(url, {
       ...endpointTlsOptions(request.trust),
+      ...(identity !== undefined && { key: identity.keyPem, cert: identity.chainPem }),
       agent: false,
-      signal: stop,
+      ...(signal !== undefined && { signal }),
       maxHeaderSize: MAX_HEADER_BYTES,
       headers: {
         accept: 'application/json',

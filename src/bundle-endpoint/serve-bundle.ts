@@ -11,6 +11,8 @@ export interface ServeOptions {
   /** Requests that may wait for a change at once; one more is answered at once. */
   readonly maxWaiters: number;
   readonly clock: Clock;
+  /** Sees each request for the bundle before it is answered. */
+  readonly onRequest?: RequestListener;
 }
 
 /** No answer is held longer, whatever a client prefers. */
@@ -73,6 +75,7 @@ export class BundlePublication {
     } else if (this.#document === undefined) {
       refuse(response, 503, 'the bundle was not read from SPIRE yet', { 'retry-after': String(RETRY_AFTER_SECONDS) });
     } else {
+      this.#options.onRequest?.(request, response);
       this.#serve(request, response, this.#document);
     }
   };

@@ -1,13 +1,14 @@
-// Who keeps the SVID of our https_spiffe endpoint fresh? Mints, decides, and hands the identity to the listener.
+// Who keeps our own SVID fresh? Mints, decides, and hands the identity to the listener of https_spiffe and to fetches.
 import type { Bundle, X509Authority } from '../bundle/bundle.ts';
 import { fingerprint } from '../bundle/bundle.ts';
 import { isIssuedBy, readCertificate, toPem } from '../bundle/certificate.ts';
-import { parseSpiffeId, type SpiffeId } from '../bundle/spiffe-id.ts';
+import type { SpiffeId } from '../bundle/spiffe-id.ts';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
 import { checkX509SvidLeaf } from '../bundle/x509-svid.ts';
 import { sleep, type Clock } from '../federation/clock.ts';
+import { brokerSpiffeId } from '../federation/peer-broker.ts';
 import type { SpireServer } from '../federation/ports.ts';
-import type { ServerIdentity } from './bundle-listener.ts';
+import type { TlsIdentity } from './bundle-listener.ts';
 import { chooseServingSvid, type ServingCandidate, type ServingChoice } from './serving-svid-choice.ts';
 import { requestSvid } from './svid-request.ts';
 
@@ -18,7 +19,7 @@ export interface ServingSvidParts {
   /** Asked for; SPIRE caps it to what its CA has left. */
   readonly ttlSeconds: number;
   readonly refreshHintSeconds: number;
-  readonly use: (identity: ServerIdentity) => void;
+  readonly use: (identity: TlsIdentity) => void;
   readonly onFailure: (error: unknown) => void;
 }
 
@@ -33,7 +34,7 @@ export interface ServingSvidStatus {
 }
 
 interface Svid {
-  readonly identity: ServerIdentity;
+  readonly identity: TlsIdentity;
   readonly chain: readonly Uint8Array[];
   readonly mintedAt: Date;
   readonly notAfter: Date;
@@ -41,6 +42,7 @@ interface Svid {
 
 const RETRY_MS = 1_000;
 const LOOK_EVERY_MS = 1_000;
+const WAIT_FOR_FIRST_MS = 2_000;
 
 export class ServingSvid {
   readonly #parts: ServingSvidParts;
@@ -54,10 +56,13 @@ export class ServingSvid {
   /** The served roots when the newest SVID was asked for. */
   #mintedFor: readonly X509Authority[] | undefined;
   #wake = new AbortController();
+  /** Aborts as soon as there is one to present. */
+  readonly #presented = new AbortController();
+  #patience: Promise<void> | undefined;
 
   constructor(parts: ServingSvidParts) {
     this.#parts = parts;
-    this.#id = parseSpiffeId(`spiffe://${parts.trustDomain}/federation-broker`);
+    this.#id = brokerSpiffeId(parts.trustDomain);
   }
 
   /** Our own bundle as it is served from now on. The roots of the first one count as served since long ago. */
@@ -82,6 +87,20 @@ export class ServingSvid {
       reason: this.#reason,
       pendingRoot: pending,
     };
+  }
+
+  /**
+   * What we prove ourselves with to others; undefined while there is nothing that can. The first one is waited for, as a
+   * request that was made without it may be held for minutes, but not for long: nobody demands it.
+   */
+  async identity(): Promise<TlsIdentity | undefined> {
+    const { clock } = this.#parts;
+    if (this.#current === undefined) {
+      this.#patience ??= sleep(clock, WAIT_FOR_FIRST_MS, this.#presented.signal);
+      await this.#patience;
+    }
+    const current = this.#current;
+    return current !== undefined && current.notAfter > clock.now() ? current.identity : undefined;
   }
 
   /** Until the signal aborts. */
@@ -118,6 +137,7 @@ export class ServingSvid {
     if (choice.use === 'Minted' && this.#minted !== undefined && this.#minted !== this.#current) {
       this.#parts.use(this.#minted.identity);
       this.#current = this.#minted;
+      this.#presented.abort();
     }
     this.#reason = choice.reason;
   }

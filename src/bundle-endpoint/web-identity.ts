@@ -2,14 +2,14 @@
 // which file watchers do not see.
 import { readFile } from 'node:fs/promises';
 import { sleep, type Clock } from '../federation/clock.ts';
-import type { ServerIdentity } from './bundle-listener.ts';
+import type { TlsIdentity } from './bundle-listener.ts';
 
 export interface WebIdentityParts {
   readonly certPath: string;
   readonly keyPath: string;
   readonly clock: Clock;
   /** Throws when key and certificate do not belong together; the identity before stays in use. */
-  readonly use: (identity: ServerIdentity) => void;
+  readonly use: (identity: TlsIdentity) => void;
   readonly onFailure: (error: unknown) => void;
 }
 
@@ -35,7 +35,7 @@ export async function followWebIdentity(parts: WebIdentityParts, signal: AbortSi
 /** What the files say, or why they cannot be read; `text` differs whenever that does. */
 async function readState({ certPath, keyPath }: WebIdentityParts): Promise<{
   readonly text: string;
-  readonly identity: () => ServerIdentity;
+  readonly identity: () => TlsIdentity;
 }> {
   try {
     // One after the other: of two missing files it is always the same one that is reported.

@@ -5,6 +5,8 @@ export const BUNDLE_ERROR_CODES = [
   'TrustDomainInvalid',
   'SpiffeIdInvalid',
   'SvidInvalid',
+  'SvidExpired',
+  'SvidUntrusted',
   'DocumentTooLarge',
   'DocumentNotUtf8',
   'DocumentNotJson',

@@ -9,12 +9,15 @@ import {
   readDerValues,
   readNamedBits,
   readObjectIdentifier,
+  readSmallInteger,
   type DerValue,
 } from './der.ts';
 
 export interface CertificateExtensions {
   /** basicConstraints cA. Node's own answer mixes in the key usage. */
   readonly isCa: boolean;
+  /** How many CA certificates may stand between this one and a leaf; undefined: any number. */
+  readonly pathLength: number | undefined;
   /** Undefined when there is no keyUsage extension: then every use is allowed (RFC 5280 §4.2.1.3). */
   readonly keyUsage:
     { readonly keyCertSign: boolean; readonly cRLSign: boolean; readonly digitalSignature: boolean } | undefined;
@@ -53,7 +56,7 @@ export function readExtensionsOf(body: readonly DerValue[]): CertificateExtensio
   };
   const names = read(EXTENSION.subjectAltName, (value) => readDerValues(readDer(value, DER_TAG.sequence))) ?? [];
   return {
-    isCa: read(EXTENSION.basicConstraints, readIsCa) ?? false,
+    ...(read(EXTENSION.basicConstraints, readBasicConstraints) ?? { isCa: false, pathLength: undefined }),
     keyUsage: read(EXTENSION.keyUsage, readKeyUsage),
     uriSans: textsOf(names, TAG.uri),
     dnsSans: textsOf(names, TAG.dnsName),
@@ -77,15 +80,18 @@ function extensionValues(body: readonly DerValue[]): ReadonlyMap<string, Uint8Ar
 }
 
 /** BasicConstraints := SEQUENCE { cA DEFAULT FALSE, pathLenConstraint OPTIONAL }. */
-function readIsCa(value: Uint8Array): boolean {
+function readBasicConstraints(value: Uint8Array): Pick<CertificateExtensions, 'isCa' | 'pathLength'> {
   const values = readDerValues(readDer(value, DER_TAG.sequence));
   const [first] = values;
   const hasCa = first?.tag === DER_TAG.boolean;
-  const others = hasCa ? values.slice(1) : values;
-  if (others.length > 1 || others.some(({ tag }) => tag !== DER_TAG.integer)) {
+  const [pathLength, ...others] = hasCa ? values.slice(1) : values;
+  if (others.length > 0 || (pathLength !== undefined && pathLength.tag !== DER_TAG.integer)) {
     throw new DerError('basic constraints that are none');
   }
-  return hasCa && readBoolean(first.content);
+  return {
+    isCa: hasCa && readBoolean(first.content),
+    pathLength: pathLength === undefined ? undefined : readSmallInteger(pathLength.content),
+  };
 }
 
 function readKeyUsage(value: Uint8Array): NonNullable<CertificateExtensions['keyUsage']> {

@@ -55,6 +55,13 @@ export function readBoolean(content: Uint8Array): boolean {
   return octet === 0xff;
 }
 
+/** What is negative or beyond two octets counts nothing that a certificate could have: it is refused. */
+export function readSmallInteger(content: Uint8Array): number {
+  const [first = 0x80] = content;
+  if (first > 0x7f || content.length > 2) throw new DerError('a number that is negative or too large');
+  return content.reduce((sum, octet) => sum * 256 + octet, 0);
+}
+
 /** Whether bit `index` is set in a list of named bits, of which the ones that end it may be left out (X.690 §11.2). */
 export function readNamedBits(content: Uint8Array): (index: number) => boolean {
   const [unused = 8, ...octets] = content;

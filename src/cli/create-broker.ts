@@ -45,7 +45,7 @@ export function createBroker(ground: BrokerGround, { onPass, ...declaredBy }: De
     trustDomain,
     spire,
     source: boundHeldRequests(
-      paceFetches(createBundleSource(fetchLimits(config)), FETCH_PACE, systemClock),
+      paceFetches(createBundleSource(fetchLimits(config), endpoint.clientIdentity), FETCH_PACE, systemClock),
       config.maxHeldRequests,
     ),
     ...declaredBy,

@@ -2,12 +2,16 @@
 import { serializeBundle } from '../bundle/bundle-document.ts';
 import type { Bundle } from '../bundle/bundle.ts';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
-import { BundleListener, type ListenAddress } from '../bundle-endpoint/bundle-listener.ts';
+import { Acknowledgements } from '../bundle-endpoint/acknowledgements.ts';
+import { BundleListener, type ListenAddress, type TlsIdentity } from '../bundle-endpoint/bundle-listener.ts';
 import { BundlePublication } from '../bundle-endpoint/serve-bundle.ts';
+import { ServedBundles } from '../bundle-endpoint/served-bundles.ts';
 import { ServingSvid, type ServingSvidStatus } from '../bundle-endpoint/serving-svid.ts';
+import type { ClientRefusal } from '../bundle-endpoint/verify-client.ts';
 import { followWebIdentity } from '../bundle-endpoint/web-identity.ts';
 import type { Config } from '../config.ts';
 import { systemClock } from '../federation/clock.ts';
+import type { PeerBrokers } from '../federation/peer-broker.ts';
 import type { SpireServer } from '../federation/ports.ts';
 
 export interface OwnEndpointParts {
@@ -15,16 +19,23 @@ export interface OwnEndpointParts {
   readonly trustDomain: TrustDomain;
   readonly spire: Pick<SpireServer, 'mintX509Svid'>;
   readonly onIdentityFailure: (profile: 'https_spiffe' | 'https_web', error: unknown) => void;
+  readonly onClientRefused: (reason: ClientRefusal) => void;
+  /** A client certificate could not be judged. */
+  readonly onClientFault: (error: unknown) => void;
 }
 
 export interface OwnEndpoint {
   /** Where each profile is served; port 0 of the settings is a free one here. */
   readonly addresses: { readonly https_spiffe?: ListenAddress; readonly https_web?: ListenAddress };
   readonly publication: Pick<BundlePublication, 'waiting' | 'etag' | 'publish'>;
-  /** Undefined without https_spiffe, and until SPIRE minted the first SVID. */
+  /** Undefined until SPIRE minted the first SVID. */
   readonly servingSvid: () => ServingSvidStatus | undefined;
   /** Undefined without https_web; false until its files held a certificate that can be presented. */
   readonly hasWebIdentity: () => boolean | undefined;
+  /** What we prove ourselves with to the endpoints of peers; undefined while there is nothing that can. */
+  readonly clientIdentity: () => Promise<TlsIdentity | undefined>;
+  /** From now on peers are known by the certificates of their brokers. */
+  readonly acknowledgeTo: (brokers: PeerBrokers) => void;
   readonly publish: (bundle: Bundle) => void;
   readonly close: () => Promise<void>;
 }
@@ -34,13 +45,21 @@ const CLOSE_DEADLINE_MS = 2_000;
 const MAX_AGE_SECONDS = 5;
 
 export async function openOwnEndpoint(parts: OwnEndpointParts): Promise<OwnEndpoint> {
-  const { config, trustDomain, spire, onIdentityFailure } = parts;
+  const { config, trustDomain, spire, onIdentityFailure, onClientRefused, onClientFault } = parts;
   const stop = new AbortController();
+  const served = new ServedBundles();
+  const acknowledgements = new Acknowledgements({
+    clock: systemClock,
+    named: (ifNoneMatch) => served.named(ifNoneMatch),
+    onRefused: onClientRefused,
+    onFault: onClientFault,
+  });
   const publication = new BundlePublication({
     path: config.servePath,
     maxAgeSeconds: Math.min(MAX_AGE_SECONDS, config.refreshHintSeconds),
     maxWaiters: config.maxWaiters,
     clock: systemClock,
+    onRequest: acknowledgements.note,
   });
   const listeners: BundleListener[] = [];
   const loops: Promise<void>[] = [];
@@ -55,28 +74,25 @@ export async function openOwnEndpoint(parts: OwnEndpointParts): Promise<OwnEndpo
     await Promise.all([...loops, ...listeners.map((listener) => listener.close(CLOSE_DEADLINE_MS))]);
   };
 
-  let servingSvid: ServingSvid | undefined;
+  let spiffeListener: BundleListener | undefined;
+  const svid = new ServingSvid({
+    ...{ spire, trustDomain, clock: systemClock },
+    ttlSeconds: config.svidTtlSeconds,
+    refreshHintSeconds: config.refreshHintSeconds,
+    use: (identity) => spiffeListener?.setIdentity(identity),
+    onFailure: (error) => {
+      onIdentityFailure('https_spiffe', error);
+    },
+  });
   let hasWebIdentity: boolean | undefined;
   const addresses: { https_spiffe?: ListenAddress; https_web?: ListenAddress } = {};
   try {
     if (config.serveSpiffeAddress !== undefined) {
       const { listener, address } = await listen(config.serveSpiffeAddress);
       addresses.https_spiffe = address;
-      servingSvid = new ServingSvid({
-        spire,
-        trustDomain,
-        clock: systemClock,
-        ttlSeconds: config.svidTtlSeconds,
-        refreshHintSeconds: config.refreshHintSeconds,
-        use: (identity) => {
-          listener.setIdentity(identity);
-        },
-        onFailure: (error) => {
-          onIdentityFailure('https_spiffe', error);
-        },
-      });
-      loops.push(servingSvid.run(stop.signal));
+      spiffeListener = listener;
     }
+    loops.push(svid.run(stop.signal), acknowledgements.run(stop.signal));
     const { serveWebAddress, serveWebCertFile: certPath, serveWebKeyFile: keyPath } = config;
     if (serveWebAddress !== undefined && certPath !== undefined && keyPath !== undefined) {
       const { listener, address } = await listen(serveWebAddress);
@@ -98,11 +114,17 @@ export async function openOwnEndpoint(parts: OwnEndpointParts): Promise<OwnEndpo
   return {
     addresses,
     publication,
-    servingSvid: () => servingSvid?.status(),
+    servingSvid: () => svid.status(),
     hasWebIdentity: () => hasWebIdentity,
+    clientIdentity: () => svid.identity(),
+    acknowledgeTo: (brokers) => {
+      acknowledgements.tell(brokers);
+    },
     publish: (bundle) => {
       publication.publish(serializeBundle(bundle, { refreshHintSeconds: config.refreshHintSeconds }));
-      servingSvid?.ownBundle(bundle);
+      const { etag } = publication;
+      if (etag !== undefined) served.note(bundle, etag, systemClock.now());
+      svid.ownBundle(bundle);
     },
     close,
   };

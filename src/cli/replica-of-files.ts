@@ -19,6 +19,7 @@ export function replicaOfFiles(ground: BrokerGround): Replica {
     },
   });
   return {
+    peerBrokers: broker,
     start: () => broker.start(),
     stop: () => broker.stop(),
     status: () => broker.status(),

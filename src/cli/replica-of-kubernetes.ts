@@ -5,13 +5,17 @@ import { checkRebootstrap, storeRebootstrap } from '../broker/rebootstrap.ts';
 import { repeat } from '../broker/repeat.ts';
 import { Standby } from '../broker/standby.ts';
 import { writtenStatus } from '../broker/status.ts';
+import { StandbyPeers } from '../broker/standby-peers.ts';
 import { Terms, type Role, type WorkingBroker } from '../broker/terms.ts';
 import { systemClock } from '../federation/clock.ts';
 import type { Peer } from '../federation/relationship.ts';
 import type { ApiServer } from '../kubernetes/api-server.ts';
 import { electionTimes, runElection } from '../kubernetes/election.ts';
+import { HoldingWriter } from '../kubernetes/holding-writer.ts';
 import { KubeError } from '../kubernetes/kube-error.ts';
 import { PeerDuties } from '../kubernetes/peer-duties.ts';
+import { peerInForce } from '../kubernetes/declared-object.ts';
+import { toldHolding } from '../kubernetes/peer-holding.ts';
 import { PeerResources } from '../kubernetes/peer-resources.ts';
 import { clusterParts } from './cluster-parts.ts';
 import { createBroker, type BrokerGround } from './create-broker.ts';
@@ -51,6 +55,7 @@ class KubernetesReplica implements Replica {
   readonly #identity: string;
   readonly #resources: PeerResources;
   readonly #terms: Terms;
+  readonly #holdings: HoldingWriter;
   readonly #end = new AbortController();
   readonly #failures: FailureLog;
   #leader: string | undefined;
@@ -76,10 +81,21 @@ class KubernetesReplica implements Replica {
         log.error({ err: error }, 'declarations were not taken up by a fault of this program');
       },
     });
+    this.#holdings = new HoldingWriter({
+      ...{ api, clock: systemClock, identity: this.#identity },
+      onError: (error) => {
+        this.#failures.note('tell what a peer holds', error);
+      },
+    });
     this.#terms = new Terms({
       elect: (lead, signal) => this.#elect(lead, signal),
       makeBroker: (role, mayWrite) => this.#makeBroker(role, mayWrite),
       standby: new Standby({ trustDomain, spire, clock: systemClock, onOwnBundle: endpoint.publish }),
+      standbyPeers: new StandbyPeers({
+        ...{ spire, clock: systemClock },
+        peers: () => this.#resources.objects().flatMap((each) => peerInForce(each) ?? []),
+        readBootstrap: (peer) => this.#readBootstrap(peer),
+      }),
       clock: systemClock,
       ownBundlePollMs: config.ownBundlePollMs,
       onRole: (role) => {
@@ -91,7 +107,15 @@ class KubernetesReplica implements Replica {
 
   start = (): Promise<void> => {
     const { signal } = this.#end;
-    this.#running = Promise.all([this.#resources.run(signal), this.#terms.run(signal)]);
+    this.#running = Promise.all([
+      this.#resources.run(signal),
+      this.#resources.watchObjects((objects) => {
+        this.#holdings.update(objects);
+        this.#tellHoldings(this.#terms);
+      }, signal),
+      this.#holdings.run(signal),
+      this.#terms.run(signal),
+    ]);
     return Promise.resolve();
   };
 
@@ -107,6 +131,14 @@ class KubernetesReplica implements Replica {
   };
   refreshAll = (): void => {
     this.#terms.refreshAll();
+  };
+
+  peerBrokers: Replica['peerBrokers'] = {
+    find: (trustDomain) => this.#terms.find(trustDomain),
+    noteAcknowledged: (acknowledgement) => {
+      this.#terms.noteAcknowledged(acknowledgement);
+      this.#holdings.note(acknowledgement);
+    },
   };
 
   declarationFaults: Replica['declarationFaults'] = () => {
@@ -201,6 +233,7 @@ class KubernetesReplica implements Replica {
         });
         running = Promise.all([duties.run(ended.signal), telling]);
         await broker.start();
+        this.#tellHoldings(broker);
       },
       stop: async () => {
         await broker.stop();
@@ -214,7 +247,17 @@ class KubernetesReplica implements Replica {
       refreshAll: () => {
         broker.refreshAll();
       },
+      find: (trustDomain) => broker.find(trustDomain),
+      noteAcknowledged: (acknowledgement) => {
+        broker.noteAcknowledged(acknowledgement);
+      },
     };
+  }
+
+  /** What this replica has seen, and what the others have told. */
+  #tellHoldings(to: Pick<Terms, 'noteAcknowledged'>): void {
+    const told = this.#resources.objects().flatMap(({ object }) => toldHolding(object) ?? []);
+    for (const acknowledgement of [...told, ...this.#holdings.seen()]) to.noteAcknowledged(acknowledgement);
   }
 
   #readBootstrap(peer: Peer) {

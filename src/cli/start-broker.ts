@@ -73,11 +73,18 @@ export async function startBroker(
           'the identity of our bundle endpoint cannot be renewed; the one before stays',
         );
       },
+      onClientRefused: (reason) => {
+        metrics.count('client_certificates_refused_total', { reason });
+      },
+      onClientFault: (error) => {
+        log.error({ err: error }, 'a client certificate cannot be judged; its client is served all the same');
+      },
     });
     started.push(endpoint.close);
     const ground = { config, trustDomain, spire, endpoint, log, metrics };
     const replica = config.kubernetes === 'off' ? replicaOfFiles(ground) : await replicaOfKubernetes(ground);
     started.push(replica.stop);
+    endpoint.acknowledgeTo(replica.peerBrokers);
     pages.noteRunning({ replica, endpoint });
     await replica.start();
     log.info(

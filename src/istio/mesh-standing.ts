@@ -8,7 +8,7 @@ import type { MeshSurvey } from '../federation/mesh-survey.ts';
 import type { MergedAnchors, ServedAnchors } from '../federation/mesh-ports.ts';
 import { certificatesIn } from './mesh-content.ts';
 import type { MeshFacts } from './mesh-facts.ts';
-import { memoryOf, type MeshStepOutcome } from './mesh-memory.ts';
+import { EMPTY_MEMORY, memoryOf, type MeshStepOutcome } from './mesh-memory.ts';
 import { judgeChecks, reviewNotices, type MeshReview } from './mesh-review.ts';
 import { stateOf, type MeshState } from './mesh-verdict.ts';
 import type { MeshPeerPlan } from './plan-mesh.ts';
@@ -48,6 +48,15 @@ export function standingOf(plan: MeshPeerPlan, input: StandingInput): MeshStandi
     if (judgement !== undefined) return standing(plan, judgement, input);
   }
   return standing(plan, yes(plan.verdict.code, plan.verdict.message), input);
+}
+
+/**
+ * Whether nothing of the peer is on its way any more. That its roots were written says nothing as long as something
+ * can be asked about them; where no SPIRE agent can be, SPIRE itself has them.
+ */
+export function hasArrived(plan: MeshPeerPlan, input: StandingInput): boolean {
+  const { status, reason } = standingOf(plan, { ...input, facts: { ...input.facts, memory: EMPTY_MEMORY } });
+  return status === 'True' || reason === 'NotProbed';
 }
 
 function standing(

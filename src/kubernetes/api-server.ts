@@ -44,6 +44,11 @@ export interface ApplyOptions extends CallOptions {
 }
 
 /** Every call has a deadline and a limit of bytes and rejects with `KubeError`; none retries by itself. */
+export interface StatusOptions extends CallOptions {
+  /** Whose fields these are; by default the broker's. Fields that one manager leaves out stay another's. */
+  readonly fieldManager?: string;
+}
+
 export interface ApiServer {
   /** Ours, where it is known: of our pod, or of the kubeconfig's context. */
   readonly namespace: string | undefined;
@@ -65,7 +70,7 @@ export interface ApiServer {
    * name, also with another UID; with a `metadata.resourceVersion`, `KubeConflict` when that is not the newest.
    * `KubeNotFound` when there is no object.
    */
-  applyStatus(resource: Resource, object: ObjectBody, options?: CallOptions): Promise<KubeObject>;
+  applyStatus(resource: Resource, object: ObjectBody, options?: StatusOptions): Promise<KubeObject>;
   /** `KubeConflict` when its `metadata.resourceVersion`, which it must have, is not the newest. */
   replace(resource: Resource, object: ObjectBody, options?: CallOptions): Promise<KubeObject>;
   /** RFC 7386. Another `metadata.uid` than the object's is `KubeInvalid`. */
@@ -116,13 +121,13 @@ function apiServerOver(requester: Requester, namespace: string | undefined): Api
     resource: Resource,
     object: ObjectBody,
     subresource: 'status' | undefined,
-    { takeBack = false, ...options }: ApplyOptions = {},
+    { takeBack = false, fieldManager = FIELD_MANAGER, ...options }: ApplyOptions & StatusOptions = {},
   ) => {
     const ref = refOf(resource, object);
     const call: ApiCall = {
       method: 'PATCH',
       path: objectPath(ref, subresource),
-      query: { fieldManager: FIELD_MANAGER, force: String(takeBack || subresource === 'status') },
+      query: { fieldManager, force: String(takeBack || subresource === 'status') },
       body: bodyOf(resource, object),
       contentType: 'application/apply-patch+yaml',
     };

@@ -1,5 +1,6 @@
 // Which CustomResourceDefinition does the broker's schema amount to? (apiextensions.k8s.io/v1)
 import { peerSpec } from '../federation/peer-declaration.ts';
+import { peerHolding } from './peer-holding.ts';
 import { PEER_TRUST_DOMAIN, peerTrustDomainStatus } from './peer-trust-domain.ts';
 import { RESOURCE_RULES, type ResourceRule } from './peer-trust-domain-rules.ts';
 import { structuralSchema, type StructuralSchema } from './structural-schema.ts';
@@ -7,6 +8,10 @@ import { structuralSchema, type StructuralSchema } from './structural-schema.ts'
 const { group, version, kind, plural, singular, shortName, category } = PEER_TRUST_DOMAIN;
 
 const conditionPath = (field: string) => `.status.conditions[?(@.type=="Ready")].${field}`;
+
+const wholeStatus = peerTrustDomainStatus
+  .extend({ holding: peerHolding.optional() })
+  .describe(peerTrustDomainStatus.description ?? '');
 
 /** What `kubectl get ptd` shows; with priority 1 only `-o wide`. */
 const PRINTER_COLUMNS = [
@@ -38,7 +43,7 @@ export function peerTrustDomainSchema(): StructuralSchema {
       kind: { type: 'string', description: kind },
       metadata: { type: 'object' },
       spec: structuralSchema(peerSpec('Kubernetes')),
-      status: structuralSchema(peerTrustDomainStatus),
+      status: structuralSchema(wholeStatus),
     },
   };
   return RESOURCE_RULES.reduce(withRule, root);

@@ -64,7 +64,7 @@ const lastFetch = z
   })
   .describe('The latest attempt to fetch the bundle.');
 
-/** `status`: what the broker that writes it last saw. */
+/** `status` as the leader writes it; what a peer holds of us is told by whichever replica it asked. */
 export const peerTrustDomainStatus = z
   .object({
     observedGeneration: z.int().min(0).optional().describe('metadata.generation of the declaration in force.'),

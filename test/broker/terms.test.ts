@@ -56,7 +56,10 @@ beforeEach(() => {
       status: () => statusOf(role.toLowerCase()),
       refresh: (peer) => told.push(`${role} asks ${peer}`),
       refreshAll: () => told.push(`${role} asks all`),
+      find: () => Promise.resolve(undefined),
+      noteAcknowledged: ({ trustDomain }) => told.push(`${role} is told of ${trustDomain}`),
     }),
+    standbyPeers: { find: () => Promise.resolve(undefined) },
     standby: {
       look: () => {
         told.push('looks');

@@ -17,7 +17,13 @@ const FOLDER = join(import.meta.dirname, '../vectors/bundle');
 const vectors = parse(readFileSync(join(FOLDER, 'index.yaml'), 'utf8')) as readonly Vector[];
 
 /** Codes of names and of SVIDs, which no document has. */
-const NOT_OF_DOCUMENTS: ReadonlySet<string> = new Set(['TrustDomainInvalid', 'SpiffeIdInvalid', 'SvidInvalid']);
+const NOT_OF_DOCUMENTS: ReadonlySet<string> = new Set([
+  'TrustDomainInvalid',
+  'SpiffeIdInvalid',
+  'SvidInvalid',
+  'SvidExpired',
+  'SvidUntrusted',
+]);
 
 function bundlesOf(documents: Vector['own'] = {}): Bundle[] {
   return Object.entries(documents).map(

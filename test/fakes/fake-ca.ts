@@ -22,6 +22,7 @@ export interface CertificateOptions {
   /** Names of other kinds, as the library writes them. */
   readonly otherNames?: x509.JsonGeneralNames;
   readonly isCa?: boolean;
+  readonly pathLength?: number;
   /** Undefined in the map: no keyUsage extension at all. */
   readonly keyUsage?: x509.KeyUsageFlags | 'None';
   readonly notBefore?: Date;
@@ -112,7 +113,7 @@ async function extensions(options: CertificateOptions, keys: CryptoKeyPair): Pro
   const usage: x509.KeyUsageFlags | 'None' =
     options.keyUsage ?? (isCa ? CA_USAGE : x509.KeyUsageFlags.digitalSignature);
   return [
-    new x509.BasicConstraintsExtension(isCa, undefined, true),
+    new x509.BasicConstraintsExtension(isCa, options.pathLength, true),
     ...(usage === 'None' ? [] : [new x509.KeyUsagesExtension(usage, true)]),
     ...(names.length > 0 ? [new x509.SubjectAlternativeNameExtension(names)] : []),
     ...(options.hasSubjectKeyId === false ? [] : [await subjectKeyId(options, keys)]),

@@ -1,0 +1,88 @@
+// Is this client the broker of a declared peer? Verified by that peer's bundle alone, and once for each certificate.
+import type { TLSSocket } from 'node:tls';
+import type { Bundle } from '../bundle/bundle.ts';
+import { BundleError } from '../bundle/bundle-error.ts';
+import type { TrustDomain } from '../bundle/trust-domain.ts';
+import { verifyX509Svid } from '../bundle/x509-svid-path.ts';
+import type { PeerBrokers } from '../federation/peer-broker.ts';
+import { claimOf, shownChain, type ClientClaim } from './client-certificate.ts';
+
+const REFUSED_BY_FORM = ['CertificateMalformed', 'SvidInvalid', 'SvidExpired', 'SvidUntrusted'] as const;
+
+/** Why a certificate that was shown proves nothing. Its client is served like any other. */
+export type ClientRefusal =
+  | (typeof REFUSED_BY_FORM)[number]
+  | 'PeerNotDeclared'
+  | 'NotTheBroker'
+  /** Nothing is held, fetched or declared of the peer that could verify it. */
+  | 'NoAuthorities';
+
+export type ClientVerdict =
+  | { readonly kind: 'Anonymous' }
+  | { readonly kind: 'Refused'; readonly reason: ClientRefusal }
+  | { readonly kind: 'Broker'; readonly trustDomain: TrustDomain };
+
+/** A peer's broker shows another one each time it renews its SVID. */
+const MAX_REMEMBERED_OF_A_BUNDLE = 16;
+
+export class ClientVerifier {
+  readonly #find: PeerBrokers['find'];
+  /** Read once a connection. */
+  readonly #claims = new WeakMap<TLSSocket, ClientClaim | BundleError | 'None'>();
+  /** Until when the chains of these digests hold by a bundle. It goes with the bundle: another has other authorities. */
+  readonly #verified = new WeakMap<Bundle, Map<string, Date>>();
+
+  constructor(find: PeerBrokers['find']) {
+    this.#find = find;
+  }
+
+  async verify(socket: TLSSocket, now: Date): Promise<ClientVerdict> {
+    const claim = this.#claimOf(socket);
+    if (claim === 'None') return { kind: 'Anonymous' };
+    if (claim instanceof BundleError) return refused(claim);
+    const { spiffeId, trustDomain } = claim;
+    const broker = await this.#find(trustDomain);
+    if (broker === undefined) return { kind: 'Refused', reason: 'PeerNotDeclared' };
+    if (!broker.spiffeIds.includes(spiffeId)) return { kind: 'Refused', reason: 'NotTheBroker' };
+    let reason: ClientRefusal = 'NoAuthorities';
+    for (const bundle of broker.bundles) {
+      const fault = this.#faultBy(bundle, claim, socket, now);
+      if (fault === undefined) return { kind: 'Broker', trustDomain };
+      reason = reasonOf(fault);
+    }
+    return { kind: 'Refused', reason };
+  }
+
+  #claimOf(socket: TLSSocket): ClientClaim | BundleError | 'None' {
+    const known = this.#claims.get(socket);
+    if (known !== undefined) return known;
+    const claim = claimOf(socket) ?? 'None';
+    this.#claims.set(socket, claim);
+    return claim;
+  }
+
+  #faultBy(bundle: Bundle, { chainDigest }: ClientClaim, socket: TLSSocket, now: Date): BundleError | undefined {
+    const verified = this.#verified.get(bundle) ?? new Map<string, Date>();
+    const until = verified.get(chainDigest);
+    if (until !== undefined && now <= until) return undefined;
+    verified.delete(chainDigest);
+    try {
+      const { notAfter } = verifyX509Svid(shownChain(socket), bundle, now);
+      const [oldest] = verified.keys();
+      if (oldest !== undefined && verified.size >= MAX_REMEMBERED_OF_A_BUNDLE) verified.delete(oldest);
+      this.#verified.set(bundle, verified.set(chainDigest, notAfter));
+      return undefined;
+    } catch (error) {
+      if (error instanceof BundleError) return error;
+      throw error;
+    }
+  }
+}
+
+function refused(fault: BundleError): ClientVerdict {
+  return { kind: 'Refused', reason: reasonOf(fault) };
+}
+
+function reasonOf({ code }: BundleError): ClientRefusal {
+  return REFUSED_BY_FORM.find((reason) => reason === code) ?? 'CertificateMalformed';
+}
