@@ -137,8 +137,6 @@ describe('the same rotation by SPIRE’s clock', () => {
       assert.equal(status.exitCode, 1);
       assert.match(status.stdout, /! ActiveNotHeld: west\.test/);
       process.kill(west.broker.pid(), 'SIGCONT');
-      await eventually('the workloads meet again', async () => (await refusals(east, west)).length === 0);
-      await eventually('no alarm is left', async () => (await east.broker.cli(['rotation', 'status'])).exitCode === 0);
     },
   );
 });
