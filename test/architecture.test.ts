@@ -10,7 +10,7 @@ type Sources = ReadonlyMap<string, string>;
 
 const CORE = ['bundle', 'federation'];
 const ADAPTERS = ['bundle-endpoint', 'spire', 'peer-files', 'kubernetes', 'istio', 'audit', 'admin'];
-const BROKER_PARTS = [...CORE, 'settings', 'config', 'log', 'version', ...ADAPTERS];
+const BROKER_PARTS = [...CORE, 'rotation', 'settings', 'config', 'log', 'version', ...ADAPTERS];
 
 /**
  * What each part of `src` may import beside itself. A part is a folder, or a file without its ending; one that is not
@@ -19,11 +19,13 @@ const BROKER_PARTS = [...CORE, 'settings', 'config', 'log', 'version', ...ADAPTE
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   bundle: [],
   federation: ['bundle'],
+  rotation: CORE,
   settings: CORE,
   config: [...CORE, 'settings'],
   log: CORE,
   version: [],
   ...Object.fromEntries(ADAPTERS.map((adapter) => [adapter, CORE])),
+  spire: [...CORE, 'rotation'],
   'dev-spire': [...CORE, 'spire'],
   broker: BROKER_PARTS,
   cli: [...BROKER_PARTS, 'broker', 'dev-spire'],

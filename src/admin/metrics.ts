@@ -58,6 +58,15 @@ const rows = {
   audit_unwritable: row('Gauge', '1 while changes of trust cannot be recorded; absent without an audit file.', []),
   audit_lost_records: row('Gauge', 'Records that could not be written and are not told of as a gap yet.', []),
   audit_head_record: row('Gauge', 'Number of the newest record of the audit file.', []),
+  peer_holds_authority: row(
+    'Gauge',
+    '1 when the peer’s broker has applied our authority, 0 when not yet; absent for a peer that does not tell.',
+    ['trust_domain', 'kind', 'state'],
+  ),
+  rotation_lead_seconds: row('Gauge', 'Until SPIRE’s clock activates the prepared authority; absent while none is.', [
+    'kind',
+  ]),
+  rotation_alarm: row('Gauge', '1 while a rotation hurts or is about to, by reason.', ['kind', 'reason']),
   own_bundle_sequence: row('Gauge', 'Sequence number of our own bundle.', []),
   own_bundle_read_timestamp_seconds: row('Gauge', 'When SPIRE last answered for our own bundle.', []),
   serving_svid_expiry_timestamp_seconds: row('Gauge', 'When the SVID of our bundle endpoint expires.', []),

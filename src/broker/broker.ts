@@ -31,6 +31,8 @@ import { runPass, type PassReport, type PassResult } from './pass.ts';
 import { PollerProbe } from './probe-pollers.ts';
 import { refreshBySpire } from './refresh-by-spire.ts';
 import { repeat } from './repeat.ts';
+import { RotationKeeper, type RotationParts } from './rotation-keeper.ts';
+import type { RotationStatus } from './rotation-status.ts';
 import { liveStatus, type LiveStatus } from './status.ts';
 
 export interface BrokerSettings {
@@ -53,6 +55,8 @@ export interface BrokerObserver {
   passEnded(report: PassReport, seconds: number): void;
   /** The mesh was looked at, and written where it had to be. */
   meshLooked(report: MeshReport): void;
+  /** The authorities that sign for us were looked at. */
+  rotationLooked(status: RotationStatus): void;
   /** A fault of this program: a pass ended by an error that no step accounts for. */
   passFailed(error: Error): void;
 }
@@ -71,6 +75,8 @@ export interface BrokerParts {
   readonly auditor?: Auditor;
   /** Absent: nothing is written for a mesh. */
   readonly mesh?: MeshParts;
+  /** Absent: the authorities that sign for us are not looked at. */
+  readonly rotation?: RotationParts;
   /** See `PlanLimits.upkeepOnly`; asked at each pass. Default: never. */
   readonly isUpkeepOnly?: () => boolean;
   /** Asked before each step; after a no, nothing more is written. Default: always. */
@@ -102,6 +108,7 @@ export class Broker implements PeerBrokers {
   readonly #probe: PollerProbe;
   readonly #writers: ClusterWriters | undefined;
   readonly #mesh: MeshKeeper | undefined;
+  readonly #rotation: RotationKeeper | undefined;
   readonly #follower: EntryFollower;
   readonly #evidence = new EvidenceBook();
   readonly #runner: PassRunner;
@@ -136,6 +143,7 @@ export class Broker implements PeerBrokers {
     this.#probe = new PollerProbe(spire, this.#board, clock);
     this.#follower = new EntryFollower(clock);
     this.#writers = parts.cluster === undefined ? undefined : clusterWriters(parts.cluster, this.#board, clock);
+    this.#rotation = parts.rotation && new RotationKeeper(parts.rotation, parts.observer, this.#board, clock);
     this.#mesh = parts.mesh && this.#makeMeshKeeper(parts.mesh);
     this.#gatherers = new PeerGatherers({
       board: this.#board,
@@ -175,6 +183,7 @@ export class Broker implements PeerBrokers {
       every(settings.entryCountPollMs, () => this.#gatherer.watchEntryCount(signal)),
       every(PROBE_TICK_MS, () => this.#probe.tick(signal)),
       ...(auditor === undefined ? [] : [every(MEND_AUDIT_MS, () => auditor.mend())]),
+      ...(this.#rotation === undefined ? [] : [this.#rotation.run(signal)]),
       ...(cluster === undefined
         ? []
         : [every(FOLLOWED_ENTRIES_POLL_MS, () => this.#follower.tick(() => this.#gatherer.readEntries(signal)))]),
@@ -230,6 +239,7 @@ export class Broker implements PeerBrokers {
       trustDomain: this.#parts.trustDomain,
       facts,
       evidenceOf: (trustDomain) => this.#evidence.of(trustDomain),
+      rotation: this.#rotation?.status(facts),
       lastPass: this.#lastPass,
       lastMesh: this.#lastMesh,
       auditor: this.#parts.auditor,

@@ -19,6 +19,7 @@ import { evidenceOfPeer, type EvidenceOfPeer } from './evidence-status.ts';
 import type { MeshReport } from './mesh-keeper.ts';
 import { meshStatus, type MeshStatus } from './mesh-status.ts';
 import type { PassResult } from './pass.ts';
+import type { RotationStatus } from './rotation-status.ts';
 
 export interface BrokerStatus {
   readonly trustDomain: TrustDomain;
@@ -38,6 +39,8 @@ export interface BrokerStatus {
   readonly mesh?: MeshStatus;
   /** Absent where nothing is recorded. */
   readonly audit?: AuditStatus;
+  /** Absent where the authorities are not looked at, and before they were. */
+  readonly rotation?: RotationStatus;
 }
 
 /** As a running broker tells it. */
@@ -96,6 +99,7 @@ export interface StatusInput {
   /** Undefined before the mesh was looked at. */
   readonly lastMesh: MeshReport | undefined;
   readonly auditor: Auditor | undefined;
+  readonly rotation: RotationStatus | undefined;
   readonly nextFetchAt: (trustDomain: TrustDomain) => Date | undefined;
   /** Newest first. */
   readonly evidenceOf: (trustDomain: TrustDomain) => readonly Evidence[];
@@ -113,7 +117,7 @@ const READ_FACTS = [
 ] as const;
 
 export function liveStatus(input: StatusInput): LiveStatus {
-  const { trustDomain, facts, lastPass, lastMesh, auditor } = input;
+  const { trustDomain, facts, lastPass, lastMesh, auditor, rotation } = input;
   const plan = lastPass?.plan;
   const controllerManager = controllerManagerStanding(facts);
   const heldBecause = facts.declared.state === 'Known' ? facts.declared.value.incompleteBecause : undefined;
@@ -132,6 +136,7 @@ export function liveStatus(input: StatusInput): LiveStatus {
     ...(controllerManager !== undefined && { controllerManager }),
     ...(lastMesh !== undefined && { mesh: meshStatus(lastMesh) }),
     ...(auditor !== undefined && { audit: auditor.status() }),
+    ...(rotation !== undefined && { rotation }),
   };
 }
 

@@ -11,6 +11,8 @@ import { rebootstrapCommand } from './rebootstrap.ts';
 import { rejectCommand } from './reject.ts';
 import { releaseCommand } from './release.ts';
 import { renderCommand } from './render.ts';
+import { rotateCommand } from './rotate.ts';
+import { rotationCommand } from './rotation.ts';
 import { runCommand } from './run.ts';
 import { settingsCommand } from './settings.ts';
 import { statusCommand } from './status.ts';
@@ -27,6 +29,8 @@ export const COMMANDS: readonly Command[] = [
   releaseCommand,
   rejectCommand,
   quarantineCommand,
+  rotationCommand,
+  rotateCommand,
   rebootstrapCommand,
   auditCommand,
   renderCommand,

@@ -10,6 +10,7 @@ import type { PassReport } from '../broker/pass.ts';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
 import type { Config } from '../config.ts';
 import { systemClock } from '../federation/clock.ts';
+import type { LocalAuthorities } from '../federation/local-authority.ts';
 import type { PeerSource, SpireServer } from '../federation/ports.ts';
 import type { Logger } from '../log.ts';
 import { createObserver } from './observe.ts';
@@ -20,7 +21,7 @@ import { brokerSettings, fetchLimits } from './wiring.ts';
 export interface BrokerGround {
   readonly config: Config;
   readonly trustDomain: TrustDomain;
-  readonly spire: SpireServer;
+  readonly spire: SpireServer & { readonly localAuthorities: LocalAuthorities };
   readonly endpoint: OwnEndpoint;
   /** Undefined: nothing is recorded. */
   readonly auditor: Auditor | undefined;
@@ -52,6 +53,7 @@ export function createBroker(ground: BrokerGround, { onPass, ...declaredBy }: De
     ),
     ...declaredBy,
     ...(auditor !== undefined && { auditor }),
+    rotation: { authorities: spire.localAuthorities, refreshHintSeconds: config.refreshHintSeconds },
     settings: brokerSettings(config),
     observer: {
       ...observer,

@@ -2,12 +2,13 @@
 import type { Metrics } from '../admin/metrics.ts';
 import type { PeerStatus } from '../broker/status.ts';
 import type { OwnEndpoint } from './own-endpoint.ts';
+import { measureRotation } from './measure-rotation.ts';
 import type { Replica } from './replica.ts';
 
 type Measured = Pick<Replica, 'status' | 'declarationFaults'>;
 
 export function measure({ status, declarationFaults }: Measured, endpoint: OwnEndpoint, metrics: Metrics): void {
-  const { ownBundle, peers, audit } = status();
+  const { ownBundle, peers, audit, rotation, now } = status();
   metrics.set('waiting_requests', {}, endpoint.publication.waiting);
   metrics.set('serving_svid_expiry_timestamp_seconds', {}, endpoint.servingSvid()?.notAfter);
   metrics.set('own_bundle_read_timestamp_seconds', {}, 'readAt' in ownBundle ? new Date(ownBundle.readAt) : undefined);
@@ -15,6 +16,7 @@ export function measure({ status, declarationFaults }: Measured, endpoint: OwnEn
   metrics.set('audit_unwritable', {}, audit && (audit.unwritable === undefined ? 0 : 1));
   metrics.set('audit_lost_records', {}, audit?.lost);
   metrics.set('audit_head_record', {}, audit?.head?.record);
+  measureRotation(rotation, new Date(now), metrics);
   let count = 0;
   for (const peer of peers) {
     count++;

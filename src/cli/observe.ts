@@ -9,6 +9,7 @@ import type { Peer } from '../federation/relationship.ts';
 import type { Logger } from '../log.ts';
 import type { Metrics } from '../admin/metrics.ts';
 import { observeMesh } from './observe-mesh.ts';
+import { observeRotation } from './observe-rotation.ts';
 
 export interface ObservationParts {
   readonly log: Logger;
@@ -64,6 +65,7 @@ export function createObserver({ log, metrics, status, publish }: ObservationPar
       }
     },
     meshLooked: observeMesh({ log, metrics }),
+    rotationLooked: observeRotation(log),
     passFailed(error) {
       metrics.count('passes_total', { result: 'fault' });
       log.error({ err: error }, 'a pass ended by a fault of this program; it is tried again');

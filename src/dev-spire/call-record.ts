@@ -1,5 +1,6 @@
 // Which calls came in, and which of them shall fail? (for tests: "no write was made", "the answer is lost")
 import { status as GrpcStatus } from '@grpc/grpc-js';
+import type { Agent } from '../spire/gen/spire/api/server/agent/v1/agent_pb.ts';
 import type { Entry } from '../spire/gen/spire/api/server/entry/v1/entry_pb.ts';
 import type { Bundle } from '../spire/gen/spire/api/server/bundle/v1/bundle_pb.ts';
 import type { LocalAuthority } from '../spire/gen/spire/api/server/localauthority/v1/localauthority_pb.ts';
@@ -9,7 +10,14 @@ import type { Health } from '../spire/gen/grpc/health/v1/health_pb.ts';
 import type { Intercept } from './grpc-listener.ts';
 import { RpcError } from './rpc-error.ts';
 
-type Service = typeof Bundle | typeof Entry | typeof TrustDomain | typeof SVID | typeof LocalAuthority | typeof Health;
+type Service =
+  | typeof Agent
+  | typeof Bundle
+  | typeof Entry
+  | typeof TrustDomain
+  | typeof SVID
+  | typeof LocalAuthority
+  | typeof Health;
 type MethodName<Each> = Each extends { readonly method: infer Methods } ? Extract<keyof Methods, string> : never;
 
 /** A method by SPIRE's name for it, for example `BatchSetFederatedBundle`. */

@@ -2,11 +2,13 @@
 import { status as GrpcStatus } from '@grpc/grpc-js';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
 import { Health, HealthCheckResponse_ServingStatus } from '../spire/gen/grpc/health/v1/health_pb.ts';
+import { Agent } from '../spire/gen/spire/api/server/agent/v1/agent_pb.ts';
 import { Bundle } from '../spire/gen/spire/api/server/bundle/v1/bundle_pb.ts';
 import { Entry } from '../spire/gen/spire/api/server/entry/v1/entry_pb.ts';
 import { LocalAuthority } from '../spire/gen/spire/api/server/localauthority/v1/localauthority_pb.ts';
 import { SVID } from '../spire/gen/spire/api/server/svid/v1/svid_pb.ts';
 import { TrustDomain as TrustDomainService } from '../spire/gen/spire/api/server/trustdomain/v1/trustdomain_pb.ts';
+import { agentService, noteAgent, type DevAgent } from './agent-service.ts';
 import { AuthoritySlots, type Lifetime, type SlotAuthority } from './authority-slots.ts';
 import { bundleService, ownBundleMessage } from './bundle-service.ts';
 import { CallRecord, type Fault, type RpcName } from './call-record.ts';
@@ -56,6 +58,8 @@ export interface DevSpire {
   failNext(rpc: RpcName, fault: Fault): void;
   /** Changes what is stored behind the API's back, as an older SPIRE or a hand in its database could have. */
   tamper(change: (store: Store) => void): void;
+  /** An agent was attested, or got its next SVID. */
+  noteAgent(agent: DevAgent): void;
   /** One tick of SPIRE's rotator: prepares at half life, activates at five sixths, forgets what expired a day ago. */
   rotateByClock(): Promise<void>;
   /** Closes the socket and every connection, as when the server dies. Everything stored stays. */
@@ -94,6 +98,7 @@ export async function startDevSpire(options: DevSpireOptions): Promise<DevSpire>
     fetch: options.fetchBundle ?? (() => Promise.reject(new Error('this server fetches no bundles'))),
   };
   const services: readonly HandledService[] = [
+    handled(Agent, agentService(store)),
     handled(Bundle, bundleService(trustDomain, bundle, store)),
     handled(Entry, entryService(trustDomain, store, now)),
     handled(TrustDomainService, trustDomainService(trustDomain, store, poller)),
@@ -122,6 +127,9 @@ export async function startDevSpire(options: DevSpireOptions): Promise<DevSpire>
     },
     tamper: (change) => {
       change(store);
+    },
+    noteAgent: (agent) => {
+      noteAgent(store, trustDomain, agent);
     },
     async rotateByClock() {
       await x509.rotateByClock(now());

@@ -1,6 +1,7 @@
 // What does SPIRE Server keep in its data store, and how do its rows hang together?
 import { status as GrpcStatus } from '@grpc/grpc-js';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
+import type { Agent } from '../spire/gen/spire/api/types/agent_pb.ts';
 import type { Bundle } from '../spire/gen/spire/api/types/bundle_pb.ts';
 import type { Entry } from '../spire/gen/spire/api/types/entry_pb.ts';
 import type { FederationRelationship } from '../spire/gen/spire/api/types/federationrelationship_pb.ts';
@@ -14,10 +15,12 @@ export interface Store {
   readonly entries: Table<Entry>;
   /** By trust domain; without bundles, which are in `bundles`. */
   readonly relationships: Table<FederationRelationship>;
+  /** By path of the SPIFFE ID. */
+  readonly agents: Table<Agent>;
 }
 
 export function openStore(ownBundle: Bundle): Store {
-  const store: Store = { bundles: new Table(), entries: new Table(), relationships: new Table() };
+  const store: Store = { bundles: new Table(), entries: new Table(), relationships: new Table(), agents: new Table() };
   store.bundles.set(ownBundle.trustDomain, ownBundle);
   return store;
 }

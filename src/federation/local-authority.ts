@@ -5,6 +5,8 @@ export interface Authority {
   readonly id: string;
   /** Undefined where SPIRE does not say: after a JWT authority was tainted or any was revoked. */
   readonly expiresAt: Date | undefined;
+  /** Subject key id of the upstream's root that signed it, with an UpstreamAuthority plugin. */
+  readonly upstreamId?: string;
 }
 
 /** SPIRE has one slot beside the active one: it holds what comes next or what was active before. */

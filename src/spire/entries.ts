@@ -8,7 +8,7 @@ import { decodeAnswer } from './decode-answer.ts';
 import { Entry as EntryService, ListEntriesResponseSchema } from './gen/spire/api/server/entry/v1/entry_pb.ts';
 import { EntrySchema, type Entry as EntryMessage } from './gen/spire/api/types/entry_pb.ts';
 import { unaryBytes, unaryClient } from './grpc-service.ts';
-import { MANAGED_PEERS_ENTRY_ID } from './managed-peers.ts';
+import { isRecordEntry } from './entry-record.ts';
 import { readAllPages, type Page } from './pages.ts';
 import { rememberPages } from './remember-pages.ts';
 import { readablePage, type SpireContext } from './spire-context.ts';
@@ -37,7 +37,7 @@ export function entryCalls(context: SpireContext): EntryCalls {
         );
         return remembered(pageToken, answer, () => readListed(context, answer));
       });
-      return entries.filter(({ id }) => id !== MANAGED_PEERS_ENTRY_ID);
+      return entries.filter(({ id }) => !isRecordEntry(id));
     },
 
     updateFederatesWith(updates, signal) {

@@ -50,5 +50,6 @@ function authorityState({ active, prepared, old }: StateAnswer): AuthorityState 
 function authority(message: StateMessage | undefined): Authority {
   if (message === undefined) throw answerInvalid('LocalAuthority', 'it names no authority');
   const expiresAt = message.expiresAt === 0n ? undefined : new Date(Number(message.expiresAt) * 1000);
-  return { id: message.authorityId, expiresAt };
+  const { authorityId: id, upstreamAuthoritySubjectKeyId: upstreamId } = message;
+  return { id, expiresAt, ...(upstreamId !== '' && { upstreamId }) };
 }

@@ -7,9 +7,13 @@ import { entryCalls } from './entries.ts';
 import { Health as HealthService, HealthCheckResponse_ServingStatus } from './gen/grpc/health/v1/health_pb.ts';
 import { unaryClient } from './grpc-service.ts';
 import type { LocalAuthorities } from '../federation/local-authority.ts';
+import type { RotationSights } from '../rotation/lead-rotation.ts';
+import type { RotationRecords } from '../rotation/rotation-record.ts';
 import { localAuthorities } from './local-authority.ts';
 import { managedPeersCalls } from './managed-peers.ts';
 import { relationshipCalls } from './relationships.ts';
+import { rotationRecords } from './rotation-record.ts';
+import { rotationSights } from './rotation-sights.ts';
 import type { SkippedItem, SpireContext } from './spire-context.ts';
 import { svidCalls, type SvidCalls } from './svid.ts';
 
@@ -25,6 +29,7 @@ export interface SpireServerOptions {
 /** The port, and beside it what only the demo, tests and rotation need. */
 export interface SpireServerClient extends SpireServer, SvidCalls {
   readonly localAuthorities: LocalAuthorities;
+  readonly rotation: RotationSights & { readonly records: RotationRecords };
   /** Whether SPIRE Server says it is serving. */
   isServing(signal?: AbortSignal): Promise<boolean>;
   /** Ends the connection; calls under way fail with `SpireCancelled`. */
@@ -48,6 +53,7 @@ export function openSpireServer(options: SpireServerOptions): SpireServerClient 
     ...managedPeersCalls(context),
     ...svidCalls(context),
     localAuthorities: localAuthorities(context),
+    rotation: { ...rotationSights(context), records: rotationRecords(context) },
     async isServing(signal) {
       const { status } = await health.check({}, { deadlineMs: context.deadlines.readMs, signal });
       return status === HealthCheckResponse_ServingStatus.SERVING;

@@ -100,6 +100,7 @@ export async function startSide(trustDomain: TrustDomain, options: Partial<DevSp
           fetched: () => undefined,
           passEnded: (report) => reports.push(report),
           meshLooked: () => undefined,
+          rotationLooked: () => undefined,
           passFailed: (error) => {
             throw error;
           },

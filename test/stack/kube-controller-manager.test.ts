@@ -128,7 +128,14 @@ describe('a broker beside spire-controller-manager', () => {
       },
       readBootstrap: () => Promise.resolve(bundleOf(NORTH)),
       settings: SETTINGS,
-      observer: { ownBundle: ignored, fetched: ignored, passEnded: ignored, meshLooked: ignored, passFailed: onFault },
+      observer: {
+        ownBundle: ignored,
+        fetched: ignored,
+        passEnded: ignored,
+        meshLooked: ignored,
+        rotationLooked: ignored,
+        passFailed: onFault,
+      },
       scheduleSweeps: ignored,
       cluster: {
         clusterSpiffeIds: new ClusterSpiffeIdResources(parts),

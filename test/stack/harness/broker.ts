@@ -13,7 +13,7 @@ import type { SpireServer } from './spire-server.ts';
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '../../..');
 /** The one file that is installed; `npm run test:stack` builds it before the tests. */
-const PROGRAM = join(ROOT, 'dist/fedbroker.mjs');
+export const PROGRAM = join(ROOT, 'dist/fedbroker.mjs');
 
 /** Settings by flag name without dashes, for example `{ 'refresh-min-seconds': 1 }`. */
 export type BrokerFlags = Readonly<Record<string, string | number>>;
@@ -22,6 +22,8 @@ export interface Broker {
   readonly trustDomain: string;
   readonly pid: () => number;
   readonly logPath: string;
+  /** Host and port of its pages. */
+  readonly adminAddress: string;
   /** Where peers fetch this trust domain's bundle, profile https_spiffe. */
   readonly endpointUrl: string;
   readonly endpointSpiffeId: string;
@@ -90,6 +92,7 @@ export async function startBroker(
     trustDomain: server.trustDomain,
     pid: () => child.pid,
     logPath: child.logPath,
+    adminAddress: `127.0.0.1:${adminPort}`,
     endpointUrl: `https://127.0.0.1:${endpointPort}/`,
     endpointSpiffeId: `spiffe://${server.trustDomain}/federation-broker`,
     peersFolder,

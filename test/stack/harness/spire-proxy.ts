@@ -16,7 +16,7 @@ export interface SpireProxy {
 }
 
 /** Methods that change something. */
-const WRITE = /\/(Batch\w+)$/;
+const WRITE = /\/((?:Batch|Prepare|Activate|Taint|Revoke)\w+)$/;
 
 export async function startSpireProxy(cleanup: Cleanup, folder: string, spireSocketPath: string): Promise<SpireProxy> {
   const socketPath = join(folder, 'proxy.sock');

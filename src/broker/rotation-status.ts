@@ -1,0 +1,38 @@
+// Who holds which of our authorities, as /status says it? Behind `fedbroker rotation` and `fedbroker rotate`.
+import type { Facts } from '../federation/facts.ts';
+import { rotationAlarms, type RotationAlarm } from '../rotation/alarms.ts';
+import { rotationReadiness, type KindReadiness } from '../rotation/readiness.ts';
+import type { UnreadableStatus } from './status.ts';
+
+/** How readiness is found, beside the facts. */
+export interface RotationGround {
+  readonly refreshHintSeconds: number;
+  readonly seenSince: ReadonlyMap<string, Date>;
+  readonly listeningSince: Date;
+}
+
+export interface KindStatus extends KindReadiness {
+  readonly alarms: readonly RotationAlarm[];
+}
+
+/** Dates as ISO 8601 text and 64-bit numbers as text, once it is written. */
+export type RotationStatus = { readonly kinds: readonly KindStatus[] } | UnreadableStatus;
+
+/** Undefined while the authorities are not looked at, or were not yet. */
+export function rotationStatus(facts: Facts, ground: RotationGround): RotationStatus | undefined {
+  const { now, localAuthorities, ownBundle, declared, acknowledgements } = facts;
+  if (localAuthorities === undefined) return undefined;
+  for (const fact of [localAuthorities, ownBundle, declared]) {
+    if (fact.state === 'Unreadable') return { reason: fact.reason, message: fact.message };
+  }
+  if (localAuthorities.state !== 'Known' || ownBundle.state !== 'Known' || declared.state !== 'Known') return undefined;
+  const kinds = rotationReadiness({
+    ...ground,
+    now,
+    states: localAuthorities.value,
+    ownBundle: ownBundle.value,
+    peers: declared.value.peers.filter(({ suspend }) => suspend !== 'Revoke').map(({ trustDomain }) => trustDomain),
+    acknowledgements,
+  });
+  return { kinds: kinds.map((kind) => ({ ...kind, alarms: rotationAlarms(kind, now, ground.refreshHintSeconds) })) };
+}

@@ -1,0 +1,142 @@
+// Is a rotation safe that is led: with a peer that is late, and killed after every write? And what does SPIRE's clock do?
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
+import { isReady } from './harness/broker.ts';
+import { Cleanup } from './harness/cleanup.ts';
+import { eventually } from './harness/eventually.ts';
+import { startFederatedPair, type FederatedSide } from './harness/federated-pair.ts';
+import { leadRotation } from './harness/led-rotation.ts';
+import { localAuthority } from './harness/local-authority.ts';
+import { startSpireProxy } from './harness/spire-proxy.ts';
+import { openApi, ownRoots, storedRoots } from './harness/stored-roots.ts';
+import { mutualHandshake } from './harness/verify-svid.ts';
+
+const FLAGS = { 'refresh-hint-seconds': 5, 'long-poll-seconds': 5 };
+
+/** What the workloads of both sides make of each other, with the SVIDs and roots that they have now. */
+async function refusals(east: FederatedSide, west: FederatedSide): Promise<readonly string[]> {
+  const [atEast, atWest] = await Promise.all([east.agent.fetchX509(), west.agent.fetchX509()]);
+  const { client, server } = await mutualHandshake(
+    { svid: atEast.svid, roots: atEast.federatedRoots.get(west.trustDomain) ?? [] },
+    { svid: atWest.svid, roots: atWest.federatedRoots.get(east.trustDomain) ?? [] },
+  );
+  return [client, server].flatMap((verdict) => (verdict.ok ? [] : [verdict.reason]));
+}
+
+async function keepMeeting(east: FederatedSide, west: FederatedSide, signal: AbortSignal): Promise<readonly string[]> {
+  const failed: string[] = [];
+  for (let count = 0; !signal.aborted; count++) {
+    failed.push(...(await refusals(east, west)));
+    await pause(250);
+  }
+  return failed;
+}
+
+describe('a rotation that is led', () => {
+  const cleanup = new Cleanup();
+  let east: FederatedSide;
+  let west: FederatedSide;
+  before(async () => {
+    [east, west] = await startFederatedPair(cleanup, ['east.test', 'west.test'], {
+      server: { x509SvidTtl: '1m' },
+      flags: FLAGS,
+    });
+    await eventually('the workloads meet', async () => (await refusals(east, west)).length === 0);
+    await eventually('west has told what it holds', async () => {
+      const { stdout } = await east.broker.cli(['rotation', 'status']);
+      return stdout.includes('held by 1 of 1 peers');
+    });
+  });
+  after(() => cleanup.run());
+
+  it('waits for the peer that is late, and no handshake fails', { timeout: 300_000 }, async () => {
+    const [api, westApi] = [openApi(cleanup, east.server), openApi(cleanup, west.server)];
+    const before = await ownRoots(api);
+    const over = new AbortController();
+    const meeting = keepMeeting(east, west, over.signal);
+    process.kill(west.broker.pid(), 'SIGSTOP');
+    const args = ['--revoke-old', '--revoke-after', '10s'];
+    const rotation = leadRotation(cleanup, east.broker, east.server.socketPath, args);
+    await eventually('it waits for west', () => Promise.resolve(rotation.output().includes('not yet by west.test')));
+    await pause(20_000);
+    const { active } = await localAuthority(east.server, 'x509').show();
+    process.kill(west.broker.pid(), 'SIGCONT');
+    assert.equal(await rotation.exitCode, 0, rotation.output());
+    assert.notEqual((await localAuthority(east.server, 'x509').show()).active?.authorityId, active?.authorityId);
+    assert.match(rotation.output(), /observed: held by west\.test/);
+    const roots = await ownRoots(api);
+    assert.equal(roots.length, 1);
+    assert.ok(!before.includes(roots[0]!));
+    await eventually(
+      'west has the new root alone',
+      async () => (await storedRoots(westApi, 'east.test'))?.join() === roots.join(),
+    );
+    over.abort();
+    assert.deepEqual(await meeting, []);
+    await west.broker.waitForPeer('east.test', isReady);
+  });
+
+  it('ends right when it is killed after every one of its writes', { timeout: 300_000 }, async () => {
+    await east.broker.cli(['rotate', '--abandon']);
+    const proxy = await startSpireProxy(cleanup, east.server.folder, east.server.socketPath);
+    const lead = () =>
+      leadRotation(cleanup, east.broker, proxy.socketPath, ['--revoke-old', '--revoke-after', '1s', '--timeout', '5m']);
+    const { active } = await localAuthority(east.server, 'x509').show();
+    for (let run = 0; ; run++) {
+      assert.ok(run < 20, `it never ends: ${proxy.writes.join(', ')}`);
+      const rotation = lead();
+      proxy.loseAnswer(1, () => {
+        rotation.kill();
+      });
+      const exitCode = await rotation.exitCode;
+      if (exitCode === undefined) continue;
+      assert.equal(exitCode, 0, rotation.output());
+      break;
+    }
+    const names = proxy.writes.filter((name) => !name.startsWith('Batch'));
+    const once = ['PrepareX509Authority', 'ActivateX509Authority', 'TaintX509Authority', 'RevokeX509Authority'];
+    assert.deepEqual(names, once);
+    assert.equal(proxy.writes.length, 9);
+    const now = await localAuthority(east.server, 'x509').show();
+    assert.notEqual(now.active?.authorityId, active?.authorityId);
+    await eventually('the workloads meet', async () => (await refusals(east, west)).length === 0);
+  });
+});
+
+describe('the same rotation by SPIRE’s clock', () => {
+  const cleanup = new Cleanup();
+  let east: FederatedSide;
+  let west: FederatedSide;
+  before(async () => {
+    [east, west] = await startFederatedPair(cleanup, ['east.test', 'west.test'], {
+      server: { caTtl: '2m', x509SvidTtl: '1m' },
+      flags: FLAGS,
+    });
+    await eventually('the workloads meet', async () => (await refusals(east, west)).length === 0);
+    await eventually('west has told what it holds', async () => {
+      const { stdout } = await east.broker.cli(['rotation', 'status']);
+      return stdout.includes('held by 1 of 1 peers');
+    });
+  });
+  after(() => cleanup.run());
+
+  it(
+    'is announced by the alarm while there is time, and fails for the peer that is late',
+    { timeout: 300_000 },
+    async () => {
+      process.kill(west.broker.pid(), 'SIGSTOP');
+      const alarm = () => east.broker.metric('fedbroker_rotation_alarm{kind="x509",reason="ActivatesUnheld"}');
+      const { active } = await localAuthority(east.server, 'x509').show();
+      await eventually('the alarm is raised', async () => (await alarm()) === 1, { timeoutMs: 120_000 });
+      assert.ok((await east.broker.metric('fedbroker_rotation_lead_seconds{kind="x509"}'))! > 0);
+      assert.equal((await localAuthority(east.server, 'x509').show()).active?.authorityId, active?.authorityId);
+      assert.deepEqual(await refusals(east, west), []);
+      await eventually('west refuses', async () => (await refusals(east, west)).length > 0, { timeoutMs: 120_000 });
+      const status = await east.broker.cli(['rotation', 'status']);
+      assert.equal(status.exitCode, 1);
+      assert.match(status.stdout, /! ActiveNotHeld: west\.test/);
+      process.kill(west.broker.pid(), 'SIGCONT');
+    },
+  );
+});
