@@ -54,6 +54,7 @@ export class Network {
   sourceOf(consumer: TrustDomain, process: Process, onRequest: (request: BundleRequest) => void): BundleSource {
     return {
       fetch: (request, signal) => {
+        if (signal?.aborted === true) return Promise.reject(cancelled());
         if (process.isAlive) onRequest(request);
         const fate = process.noteCall();
         if (fate !== 'Goes on') {
@@ -82,7 +83,7 @@ export class Network {
         });
       };
       signal?.addEventListener('abort', () => {
-        reject(new EndpointError('Cancelled', 'cancelled'));
+        reject(cancelled());
       });
       const deliver = (answer: BundleAnswer) => {
         const delayMs = fault?.kind === 'Late' ? fault.byMs : chance.below(this.slownessMs);
@@ -158,6 +159,10 @@ export class Network {
 
 function answerOf({ bytes, etag }: Document, { waitApplied } = { waitApplied: false }): BundleAnswer {
   return { kind: 'Document', body: bytes, etag, waitApplied };
+}
+
+function cancelled(): EndpointError {
+  return new EndpointError('Cancelled', 'cancelled');
 }
 
 /** As the product's own TLS check decides, of which test/bundle-endpoint tells. */

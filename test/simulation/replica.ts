@@ -20,7 +20,7 @@ import type { SeenOfSpire } from './spire-link.ts';
 
 export const SIMULATED_SETTINGS: BrokerSettings = {
   refresh: { minSeconds: 5, maxSeconds: 40, defaultSeconds: 20, jitter: 0.1 },
-  plan: { maxRoots: 20 },
+  plan: { maxRoots: 12 },
   longPollSeconds: undefined,
   documentLimits: BUNDLE_DOCUMENT_LIMITS,
   ownBundlePollMs: 2_000,

@@ -51,7 +51,6 @@ class Run implements Onlooker {
   #faults = 0;
   #lookedAtMs = 0;
   #isChanged = true;
-  #rotates = true;
 
   constructor({ chance, time, pool, isTold }: RunParts & { readonly chance: Chance; readonly time: VirtualTime }) {
     this.#chance = chance;
@@ -73,7 +72,7 @@ class Run implements Onlooker {
     this.#strikeLater(QUIET_START_MS, chaosUntilMs);
     await this.#runUntil(chaosUntilMs);
     this.#story.note('', () => 'every fault ends');
-    this.#rotates = false;
+    for (const { spire } of this.#world.domains.values()) spire.freeze();
     this.#world.endTroubles();
     await this.#runUntil(chaosUntilMs + COMES_THROUGH_WITHIN_MS);
     this.#checkSettled();
@@ -133,7 +132,7 @@ class Run implements Onlooker {
     for (const { spire, kind } of this.#world.domains.values()) {
       if (kind === 'Hostile') continue;
       const tick = () => {
-        if (this.#rotates) void spire.rotateByClock();
+        void spire.rotateByClock();
         this.#time.after(ROTATE_EVERY_MS, tick);
       };
       this.#time.after(this.#chance.below(ROTATE_EVERY_MS), tick);

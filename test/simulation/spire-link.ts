@@ -167,6 +167,7 @@ interface Call<T> {
 
 function call<T>(parts: SpireLinkParts, { effect, answered, signal, isWrite = false }: Call<T>): Promise<T> {
   const { process, link, time, chance } = parts;
+  if (signal?.aborted === true) return Promise.reject(cancelled());
   const fate = process.noteCall();
   if (fate !== 'Goes on') {
     if (fate === 'Killed after') tryTo(() => effect(false));
@@ -195,7 +196,7 @@ function call<T>(parts: SpireLinkParts, { effect, answered, signal, isWrite = fa
       reject(error);
     };
     const cancel = () => {
-      fail(new SpireError('SpireCancelled', 'the call was cancelled'));
+      fail(cancelled());
     };
     const cancelDeadline = process.clock.after(DEADLINE_MS, () => {
       fail(new SpireError('SpireDeadlineExceeded', 'SPIRE Server took too long'));
@@ -222,6 +223,10 @@ function tryTo<T>(effect: () => T): { readonly value: T } | { readonly error: Er
   } catch (error) {
     return { error: error as Error };
   }
+}
+
+function cancelled(): SpireError {
+  return new SpireError('SpireCancelled', 'the call was cancelled');
 }
 
 function unreachable(): SpireError {

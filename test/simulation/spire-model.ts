@@ -37,6 +37,7 @@ export class SpireModel {
   #ownBundle = new OwnBundle();
   #slots: AuthoritySlots<CertificateAuthority> | undefined;
   #rootsMade = 0;
+  #isFrozen = false;
   #own: Bundle;
 
   private constructor(parts: SpireModelParts) {
@@ -61,7 +62,12 @@ export class SpireModel {
   }
 
   get activeUntilMs(): number {
-    return this.#open().slots.active.expiresAt.getTime();
+    return this.#isFrozen ? Infinity : this.#open().slots.active.expiresAt.getTime();
+  }
+
+  /** From now on its authorities stay as they are. */
+  freeze(): void {
+    this.#isFrozen = true;
   }
 
   get slots(): AuthoritySlots<CertificateAuthority>['slots'] {
@@ -91,6 +97,7 @@ export class SpireModel {
 
   /** One tick of SPIRE's rotator. */
   async rotateByClock(): Promise<void> {
+    if (this.#isFrozen) return;
     const { beside } = this.slots;
     const before = this.#ownBundle.sequenceNumber;
     if (this.rootsLeft > 0 || beside?.status === 'PREPARED') await this.#open().rotateByClock(this.#now());
@@ -99,20 +106,20 @@ export class SpireModel {
   }
 
   async prepare(): Promise<void> {
-    if (this.rootsLeft === 0) return;
+    if (this.rootsLeft === 0 || this.#isFrozen) return;
     await this.#open().prepare();
     this.#noteOwn();
   }
 
   activate(): void {
     const { beside } = this.slots;
-    if (beside?.status === 'PREPARED') this.#open().activate(beside.authority.id);
+    if (beside?.status === 'PREPARED' && !this.#isFrozen) this.#open().activate(beside.authority.id);
   }
 
   /** Taints and revokes the authority that was active before. */
   revokeOld(): void {
     const { beside } = this.slots;
-    if (beside?.status !== 'OLD' || !this.#own.x509Authorities.includes(beside.authority.root)) return;
+    if (this.#isFrozen || beside?.status !== 'OLD' || !this.#own.x509Authorities.includes(beside.authority.root)) return;
     this.#ownBundle.taint('x509', beside.authority.id);
     this.#ownBundle.revoke('x509', beside.authority.id);
     this.#noteOwn();
