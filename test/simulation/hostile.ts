@@ -1,5 +1,6 @@
 // What does a hostile peer publish? Everything that is well signed and should not be believed; one row a lie.
 import type { Bundle } from '../../src/bundle/bundle.ts';
+import { SIMULATED_SETTINGS } from './replica.ts';
 import type { SimulatedTrustDomain } from './trust-domain-model.ts';
 import type { World } from './world.ts';
 
@@ -7,6 +8,9 @@ interface Lie {
   readonly id: string;
   readonly tell: (truth: Bundle, world: World) => Bundle | undefined;
 }
+
+/** One more than the simulated brokers allow. */
+const TOO_MANY = SIMULATED_SETTINGS.plan.maxRoots + 1;
 
 const LIES: readonly Lie[] = [
   { id: 'the truth', tell: (truth) => truth },
@@ -23,7 +27,7 @@ const LIES: readonly Lie[] = [
     tell: (truth, world) => raised(withRoots(truth, [...truth.x509Authorities, ...stolen(world, truth)])),
   },
   { id: 'the roots of another only', tell: (truth, world) => raised(withRoots(truth, stolen(world, truth))) },
-  { id: 'more roots than allowed', tell: (truth, { pool }) => raised(withRoots(truth, tooMany(pool.of(truth.trustDomain).roots))) },
+  { id: 'more roots than allowed', tell: (truth, { pool }) => raised(withRoots(truth, pool.of(truth.trustDomain).roots.slice(0, TOO_MANY))) },
 ];
 
 /** From now on its endpoint answers the next lie. */
@@ -52,8 +56,4 @@ function withRoots(bundle: Bundle, x509Authorities: Bundle['x509Authorities']): 
 function stolen({ chance, domains }: World, { trustDomain }: Bundle): Bundle['x509Authorities'] {
   const victims = [...domains.values()].filter((each) => each.trustDomain !== trustDomain);
   return chance.pick(victims)?.spire.own.x509Authorities ?? [];
-}
-
-function tooMany(roots: Bundle['x509Authorities']): Bundle['x509Authorities'] {
-  return [...roots, ...roots];
 }

@@ -20,17 +20,17 @@ import type { SeenOfSpire } from './spire-link.ts';
 
 export const SIMULATED_SETTINGS: BrokerSettings = {
   refresh: { minSeconds: 5, maxSeconds: 40, defaultSeconds: 20, jitter: 0.1 },
-  plan: { maxRoots: 12 },
+  plan: { maxRoots: 8 },
   longPollSeconds: undefined,
   documentLimits: BUNDLE_DOCUMENT_LIMITS,
-  ownBundlePollMs: 2_000,
+  ownBundlePollMs: 4_000,
   storedPollMs: 10_000,
-  entryCountPollMs: 5_000,
+  entryCountPollMs: 10_000,
 };
 
 const SWEEP_MS = 60_000;
 const FETCH_PACE = { perSecond: 50, burst: 25, underWay: 32 };
-const LEASE_MS = 15_000;
+const LEASE_MS = 30_000;
 
 export interface ReplicaParts {
   readonly trustDomain: TrustDomain;

@@ -68,7 +68,7 @@ class Run implements Onlooker {
   async run(): Promise<void> {
     await this.#world.populate();
     this.#rotateByClocks();
-    const chaosUntilMs = QUIET_START_MS + this.#chance.between(120, 300) * 1000;
+    const chaosUntilMs = QUIET_START_MS + this.#chance.between(90, 220) * 1000;
     this.#strikeLater(QUIET_START_MS, chaosUntilMs);
     await this.#runUntil(chaosUntilMs);
     this.#story.note('', () => 'every fault ends');
@@ -118,7 +118,7 @@ class Run implements Onlooker {
   }
 
   #strikeLater(fromMs: number, untilMs: number): void {
-    const atMs = fromMs + this.#chance.between(200, 20_000);
+    const atMs = fromMs + this.#chance.between(200, 15_000);
     if (atMs > untilMs) return;
     this.#time.after(atMs - this.#time.elapsedMs, () => {
       this.#faults += 1;

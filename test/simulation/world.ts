@@ -80,7 +80,7 @@ export class World {
   /** Two or three trust domains with brokers; in some worlds a bucket, or somebody hostile. */
   async populate(): Promise<void> {
     const { chance } = this;
-    for (const name of BROKERED.slice(0, chance.between(2, 3))) await this.#add(name, 'Brokered');
+    for (const name of BROKERED.slice(0, chance.percent(25) ? 3 : 2)) await this.#add(name, 'Brokered');
     if (chance.percent(30)) await this.#add(BUCKET, 'Bucket');
     if (chance.percent(40)) await this.#add(MALLORY, 'Hostile');
     for (const domain of this.brokered) {
