@@ -261,10 +261,10 @@ export const FAULTS: readonly Fault[] = [
     strike: (world) => {
       const bucket = world.domains.get(BUCKET);
       if (bucket === undefined || bucket.published.length < 2) return;
-      const newest = bucket.published.at(-1)!;
-      bucket.published.push(world.chance.pick(bucket.published)!);
+      bucket.replayed = world.chance.pick(bucket.published);
+      world.story.note(bucket.trustDomain, () => 'serves an old document');
       world.trouble([bucket], world.chance.between(5, 60) * 1000, () => {
-        bucket.published.push(newest);
+        bucket.replayed = undefined;
       });
     },
   },

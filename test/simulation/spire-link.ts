@@ -190,7 +190,9 @@ function call<T>(parts: SpireLinkParts, { effect, answered, signal, isWrite = fa
     });
   }
   return new Promise((resolve, reject) => {
+    let isGivenUp = false;
     const fail = (error: SpireError) => {
+      isGivenUp = true;
       cancelDeadline();
       signal?.removeEventListener('abort', cancel);
       reject(error);
@@ -205,6 +207,7 @@ function call<T>(parts: SpireLinkParts, { effect, answered, signal, isWrite = fa
     time.after(byMs, () => {
       const result = tryTo(() => effect(byMs >= LATE_FROM_MS));
       process.reach(() => {
+        if (isGivenUp) return;
         cancelDeadline();
         signal?.removeEventListener('abort', cancel);
         if ('error' in result) reject(result.error);

@@ -24,6 +24,8 @@ export interface SimulatedTrustDomain {
   readonly endpoints: SimulatedEndpoint[];
   /** Every own bundle of its SPIRE, oldest first. */
   readonly published: Bundle[];
+  /** What its endpoint answers in place of the newest one. */
+  replayed: Bundle | undefined;
   /** When a fault last touched it, since the start; a fault that lasts is in `troubles`. */
   disturbedAtMs: number;
   troubles: number;

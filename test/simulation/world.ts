@@ -225,6 +225,7 @@ export class World {
       lease: isElected ? new LeaseModel() : undefined,
       replicas: kind === 'Brokered' ? Array.from({ length: isElected ? 2 : 1 }, () => undefined) : [],
       endpoints: [],
+      replayed: undefined,
       ...{ disturbedAtMs: 0, troubles: 0, preparedAtMs: 0, tamperedAtMs: -1, lostBy: new Set() },
     };
     if (kind !== 'Brokered') domain.endpoints.push(this.#uploadedTo(domain));
@@ -232,14 +233,15 @@ export class World {
   }
 
   /** Without a broker: whoever runs it writes its newest document there. */
-  #uploadedTo({ trustDomain, spire, published, refreshHintSeconds }: SimulatedTrustDomain): SimulatedEndpoint {
+  #uploadedTo(domain: SimulatedTrustDomain): SimulatedEndpoint {
+    const { trustDomain, spire, published, refreshHintSeconds } = domain;
     const [first] = spire.own.x509Authorities;
     if (first === undefined) throw new Error('a new server has a root');
     return {
       identity: () => ({ spiffeId: brokerIdOf(trustDomain), signedBy: first, notAfterMs: START_MS * 2 }),
       document: () => {
-        const newest = published.at(-1);
-        return newest && this.pool.document(newest, refreshHintSeconds);
+        const served = domain.replayed ?? published.at(-1);
+        return served && this.pool.document(served, refreshHintSeconds);
       },
       holds: false,
       waiting: new Set(),
