@@ -27,7 +27,7 @@ export const BROKERED: readonly TrustDomain[] = [EAST, WEST, NORTH];
 export { BUCKET, MALLORY };
 
 /** Its roots carry no SPIFFE ID, as those of an upstream authority: only who holds them tells whose they are. */
-const WITHOUT_ID: ReadonlySet<TrustDomain> = new Set([NORTH]);
+const WITHOUT_ID: ReadonlySet<TrustDomain> = new Set([WEST]);
 
 const ROOTS_EACH = 16;
 const FIRST_ROOT_MS = Date.parse('2039-01-01T00:00:00Z');

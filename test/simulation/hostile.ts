@@ -27,13 +27,19 @@ const LIES: readonly Lie[] = [
     tell: (truth, world) => raised(withRoots(truth, [...truth.x509Authorities, ...stolen(world, truth)])),
   },
   { id: 'the roots of another only', tell: (truth, world) => raised(withRoots(truth, stolen(world, truth))) },
-  { id: 'more roots than allowed', tell: (truth, { pool }) => raised(withRoots(truth, pool.of(truth.trustDomain).roots.slice(0, TOO_MANY))) },
+  {
+    id: 'more roots than allowed',
+    tell: (truth, { pool }) => raised(withRoots(truth, pool.of(truth.trustDomain).roots.slice(0, TOO_MANY))),
+  },
 ];
 
 /** From now on its endpoint answers the next lie. */
 export function lie(world: World, { spire, published, trustDomain }: SimulatedTrustDomain): void {
   const chosen = world.chance.pick(LIES)!;
-  const newest = published.reduce((highest, { sequenceNumber = 0n }) => (sequenceNumber > highest ? sequenceNumber : highest), 0n);
+  const newest = published.reduce(
+    (highest, { sequenceNumber = 0n }) => (sequenceNumber > highest ? sequenceNumber : highest),
+    0n,
+  );
   const told = chosen.tell({ ...spire.own, sequenceNumber: newest + 1n }, world);
   if (told === undefined) return;
   world.story.note(trustDomain, () => `publishes ${chosen.id}`);

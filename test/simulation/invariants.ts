@@ -111,7 +111,8 @@ export const WRITE_INVARIANTS: readonly WriteInvariant[] = [
           return links !== undefined && sameNames(links, write.federatesWith) ? 'the same links are there' : undefined;
         }
         case 'WriteManaged':
-          return seen.managed !== undefined && JSON.stringify([...seen.managed].sort()) === JSON.stringify([...write.managed].sort())
+          return seen.managed !== undefined &&
+            JSON.stringify([...seen.managed].sort()) === JSON.stringify([...write.managed].sort())
             ? 'the same peers are recorded'
             : undefined;
         default:

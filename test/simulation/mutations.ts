@@ -37,9 +37,9 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     does: 'takes a root of our own for a peer’s',
-    file: 'src/bundle/root-rules.ts',
-    find: 'knownRoots.own?.fingerprints.has(root.fingerprint) === true',
-    replace: 'knownRoots.own?.fingerprints.has(root.subject) === true',
+    file: 'src/broker/fact-board.ts',
+    find: "const own = this.#facts.ownBundle.state === 'Known' ? this.#facts.ownBundle.value : undefined;",
+    replace: 'const own = undefined;',
   },
   {
     does: 'withdraws peers while declarations cannot be read in full',
@@ -57,7 +57,8 @@ export const MUTATIONS: readonly Mutation[] = [
     does: 'takes an unreadable list of bundles for an empty one',
     file: 'src/broker/fact-board.ts',
     find: "if (fact.state === 'Unreadable') {\n      this.#stored = fact;",
-    replace: "if (fact.state === 'Unreadable') {\n      this.#stored = { state: 'Known', value: new Map(), at: fact.at };",
+    replace:
+      "if (fact.state === 'Unreadable') {\n      this.#stored = { state: 'Known', value: new Map(), at: fact.at };",
   },
   {
     does: 'does not record what it manages',
@@ -87,7 +88,8 @@ export const MUTATIONS: readonly Mutation[] = [
     does: 'forgets to ask again after a failed fetch',
     file: 'src/broker/gather-peer.ts',
     find: 'if (signal.aborted) continue;\n      const delayMs = this.#delayMs();',
-    replace: 'if (signal.aborted) continue;\n      const delayMs = this.#state.failedAttempts > 3 ? 1e9 : this.#delayMs();',
+    replace:
+      'if (signal.aborted) continue;\n      const delayMs = this.#state.failedAttempts > 3 ? 1e9 : this.#delayMs();',
   },
   {
     does: 'forgets to run a failed pass again',

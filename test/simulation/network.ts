@@ -120,7 +120,8 @@ export class Network {
       const document = fault?.kind === 'Body' ? documentOf(Buffer.from(fault.text)) : endpoint.document();
       if (document === undefined) fail('StatusUnexpected', 'status 503');
       else if (document.etag !== request.appliedEtag) deliver(answerOf(document));
-      else if (request.waitSeconds === undefined || !endpoint.holds) deliver({ kind: 'NotModified', waitApplied: false });
+      else if (request.waitSeconds === undefined || !endpoint.holds)
+        deliver({ kind: 'NotModified', waitApplied: false });
       else this.#hold(endpoint, { request, document, signal, deliver, isCut, fail });
     });
   }

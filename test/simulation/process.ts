@@ -52,9 +52,10 @@ export class Process {
   reach(task: () => void): void {
     if (!this.#isAlive) return;
     if (!this.isStopped) task();
-    else this.#time.after(this.#stoppedUntilMs - this.#time.nowMs, () => {
-      this.reach(task);
-    });
+    else
+      this.#time.after(this.#stoppedUntilMs - this.#time.nowMs, () => {
+        this.reach(task);
+      });
   }
 
   /** As SIGKILL. */

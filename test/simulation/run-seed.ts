@@ -78,7 +78,8 @@ class Run implements Onlooker {
     this.#checkSettled();
     const writesBefore = this.#writes;
     await this.#runUntil(chaosUntilMs + COMES_THROUGH_WITHIN_MS + STEADY_MS);
-    if (this.#writes > writesBefore) this.#object('NotSteady', `${this.#writes - writesBefore} writes though all is settled`);
+    if (this.#writes > writesBefore)
+      this.#object('NotSteady', `${this.#writes - writesBefore} writes though all is settled`);
   }
 
   written: Onlooker['written'] = (replica, write) => {
@@ -150,7 +151,9 @@ class Run implements Onlooker {
     const { spire, operator } = domain;
     const replica = workingReplica(domain);
     if (replica === undefined) yield 'no broker works';
-    const conditions = new Map([...(replica?.status()?.peers ?? [])].map((peer) => [peer.trustDomain, peer.conditions]));
+    const conditions = new Map(
+      [...(replica?.status()?.peers ?? [])].map((peer) => [peer.trustDomain, peer.conditions]),
+    );
     for (const trustDomain of operator.peers.keys()) {
       const peer = this.#world.of(trustDomain);
       if (peer.kind === 'Hostile') continue;
@@ -160,7 +163,8 @@ class Run implements Onlooker {
       else if (bundleDigest(held) !== bundleDigest(newest)) yield `holds an old bundle of ${trustDomain}`;
       else if (!storedAlike(held, newest)) yield `holds another number or hint of ${trustDomain} than is published`;
       for (const { id, federatesWith } of spire.entries.values()) {
-        if (id.startsWith('entry-pay-') && !federatesWith.includes(trustDomain)) yield `${id} is not linked to ${trustDomain}`;
+        if (id.startsWith('entry-pay-') && !federatesWith.includes(trustDomain))
+          yield `${id} is not linked to ${trustDomain}`;
       }
       if (!spire.managed.has(trustDomain)) yield `${trustDomain} is not recorded`;
       const ready = conditions.get(trustDomain)?.find(({ type }) => type === 'Ready');

@@ -5,6 +5,7 @@ import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
 import { makeAuthorityPool } from './authority-pool.ts';
 import { buildWorker } from './build-worker.ts';
+import { Progress } from './progress.ts';
 import { MUTATIONS, type Mutation } from './mutations.ts';
 import { runMany } from './run-many.ts';
 import { runSeed } from './run-seed.ts';
@@ -14,7 +15,6 @@ import { timeText } from './story.ts';
 const DEFAULT_RUNS = 10_000;
 /** A mutation that is not found in so many worlds is not found. */
 const MUTATION_RUNS = 1_000;
-const TELL_EVERY_MS = 2_000;
 const BROKEN_SHOWN = 10;
 
 const { values } = parseArgs({
@@ -58,7 +58,9 @@ async function simulate(firstSeed: number, runs: number): Promise<number> {
     console.log(`  npm run simulate -- --seed ${seed}`);
   }
   const seconds = ((performance.now() - startedMs) / 1000).toFixed(0);
-  console.log(`${runs} runs, ${progress.faults} faults, ${progress.writes} writes, ${broken.length} broken, ${seconds} s`);
+  console.log(
+    `${runs} runs, ${progress.faults} faults, ${progress.writes} writes, ${broken.length} broken, ${seconds} s`,
+  );
   return broken.length === 0 ? 0 : 1;
 }
 
@@ -89,35 +91,5 @@ async function withWorker(mutation: Mutation | undefined, use: (workerPath: stri
     await use(workerPath);
   } finally {
     rmSync(dirname(workerPath), { recursive: true });
-  }
-}
-
-/** One line, written over itself on a terminal and now and then elsewhere. */
-class Progress {
-  faults = 0;
-  writes = 0;
-  readonly #runs: number;
-  #done = 0;
-  #broken = 0;
-  #toldAtMs = performance.now();
-
-  constructor(runs: number) {
-    this.#runs = runs;
-  }
-
-  note({ violations, faults, writes }: WorkerTells): void {
-    this.#done += 1;
-    this.faults += faults;
-    this.writes += writes;
-    if (violations.length > 0) this.#broken += 1;
-    const everyMs = process.stderr.isTTY ? TELL_EVERY_MS : 10 * TELL_EVERY_MS;
-    if (performance.now() - this.#toldAtMs < everyMs) return;
-    this.#toldAtMs = performance.now();
-    const line = `${this.#done} of ${this.#runs} runs, ${this.#broken} broken`;
-    process.stderr.write(process.stderr.isTTY ? `\r${line}` : `${line}\n`);
-  }
-
-  end(): void {
-    if (process.stderr.isTTY) process.stderr.write('\r\u001b[K');
   }
 }

@@ -4,7 +4,12 @@ import type { Bundle, X509Authority } from '../../src/bundle/bundle.ts';
 import type { TrustDomain } from '../../src/bundle/trust-domain.ts';
 import { AuthoritySlots, type SlotAuthority } from '../../src/dev-spire/authority-slots.ts';
 import { OwnBundle } from '../../src/dev-spire/own-bundle.ts';
-import type { FederationRelationship, ItemOutcome, ManagedPeers, RegistrationEntry } from '../../src/federation/ports.ts';
+import type {
+  FederationRelationship,
+  ItemOutcome,
+  ManagedPeers,
+  RegistrationEntry,
+} from '../../src/federation/ports.ts';
 import { SpireError, type SpireErrorCode } from '../../src/spire/spire-error.ts';
 import type { TrustDomainAuthorities } from './authority-pool.ts';
 
@@ -119,7 +124,8 @@ export class SpireModel {
   /** Taints and revokes the authority that was active before. */
   revokeOld(): void {
     const { beside } = this.slots;
-    if (this.#isFrozen || beside?.status !== 'OLD' || !this.#own.x509Authorities.includes(beside.authority.root)) return;
+    if (this.#isFrozen || beside?.status !== 'OLD' || !this.#own.x509Authorities.includes(beside.authority.root))
+      return;
     this.#ownBundle.taint('x509', beside.authority.id);
     this.#ownBundle.revoke('x509', beside.authority.id);
     this.#noteOwn();

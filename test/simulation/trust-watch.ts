@@ -71,11 +71,17 @@ export class TrustWatch {
     pair.missingSinceMs ??= nowMs;
     const calmSinceMs = this.#calmSinceMs(pair);
     if (wasHeld && !wasActivated && consumer.tamperedAtMs !== nowMs) return 'the root that signs was held, and is lost';
-    if (wasActivated && peer.preparedAtMs + COMES_THROUGH_WITHIN_MS < nowMs && calmSinceMs + COMES_THROUGH_WITHIN_MS < nowMs) {
+    if (
+      wasActivated &&
+      peer.preparedAtMs + COMES_THROUGH_WITHIN_MS < nowMs &&
+      calmSinceMs + COMES_THROUGH_WITHIN_MS < nowMs
+    ) {
       return 'a root signs that was published long enough ago, and is not held';
     }
     const sinceMs = Math.max(pair.missingSinceMs, calmSinceMs);
-    return nowMs - sinceMs > COMES_THROUGH_WITHIN_MS ? 'the root that signs is not held, though nothing fails' : undefined;
+    return nowMs - sinceMs > COMES_THROUGH_WITHIN_MS
+      ? 'the root that signs is not held, though nothing fails'
+      : undefined;
   }
 
   /** Infinity while something is wrong that excuses a delay. */
