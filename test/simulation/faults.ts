@@ -94,6 +94,24 @@ export const FAULTS: readonly Fault[] = [
     },
   },
   {
+    id: 'WriteAnswersLost',
+    weight: 5,
+    what: 'the next writes to a SPIRE Server are done with their answer lost, or done only after the caller gave up',
+    strike: (world) => {
+      const domain = brokered(world);
+      const { chance } = world;
+      for (let writes = chance.between(1, 3); writes > 0; writes--) {
+        const late = { kind: 'Late', byMs: chance.between(5_000, 15_000) } as const;
+        domain.link.writeFaults.push(chance.percent(70) ? { kind: 'AnswerLost' } : late);
+      }
+      world.story.note(domain.trustDomain, () => 'SPIRE: answers to its next writes are lost');
+      // Until they were met: who writes nothing meets none.
+      world.trouble([domain], 60_000, () => {
+        domain.link.writeFaults.length = 0;
+      });
+    },
+  },
+  {
     id: 'SpireSlow',
     weight: 2,
     what: 'a SPIRE Server takes up to 3 s for each call, and so answers out of order',
@@ -165,7 +183,6 @@ export const FAULTS: readonly Fault[] = [
         domain.operator.withdraw(peer.trustDomain);
         world.trouble([], world.chance.between(1, 60) * 1000, () => {
           world.story.note(domain.trustDomain, () => `declares ${peer.trustDomain}`);
-          peer.lostBy.delete(domain.trustDomain);
           world.declare(domain, peer);
         });
       });
@@ -214,11 +231,13 @@ export const FAULTS: readonly Fault[] = [
   {
     id: 'BundleTampered',
     weight: 2,
-    what: 'somebody sets a peer’s bundle in SPIRE to an older one, or deletes it',
+    what: 'somebody sets a peer’s bundle in SPIRE to an older one, or deletes it: twice at most, a third time makes a second writer',
     strike: (world) => {
       withPeer(world, (domain, peer) => {
         const older = world.chance.pick(peer.published);
         if (older === undefined || peer.kind === 'Hostile' || !domain.spire.bundles.has(peer.trustDomain)) return;
+        if (domain.tampered.length >= MAX_TAMPERED) return;
+        domain.tampered.push(peer.trustDomain);
         world.story.note(domain.trustDomain, () => `somebody changes the bundle of ${peer.trustDomain} by hand`);
         if (world.chance.percent(30)) domain.spire.deleteBundle(peer.trustDomain, 'Dissociate');
         else domain.spire.setBundle(older);
@@ -269,6 +288,9 @@ export const FAULTS: readonly Fault[] = [
     },
   },
 ];
+
+/** The product takes three within ten minutes for a second writer, and gives way to it. */
+const MAX_TAMPERED = 2;
 
 /** The next one, by weight. */
 export function pickFault(world: World): Fault {

@@ -7,7 +7,7 @@ import { REQUEST_INVARIANTS, UNTOUCHED, WRITE_INVARIANTS } from './invariants.ts
 import { chanceOf, type Chance } from './random.ts';
 import { Story, type Violation } from './story.ts';
 import { workingReplica, type SimulatedTrustDomain } from './trust-domain-model.ts';
-import { COMES_THROUGH_WITHIN_MS, TrustWatch } from './trust-watch.ts';
+import { COMES_THROUGH_WITHIN_MS, isClaimed, TrustWatch } from './trust-watch.ts';
 import { VirtualTime } from './virtual-time.ts';
 import { World, type Onlooker } from './world.ts';
 
@@ -156,7 +156,7 @@ class Run implements Onlooker {
     );
     for (const trustDomain of operator.peers.keys()) {
       const peer = this.#world.of(trustDomain);
-      if (peer.kind === 'Hostile') continue;
+      if (peer.kind === 'Hostile' || isClaimed(domain, trustDomain, this.#world.pool)) continue;
       const held = spire.bundles.get(trustDomain);
       const newest = { ...peer.published.at(-1)!, refreshHintSeconds: peer.refreshHintSeconds };
       if (held === undefined) yield `holds nothing of ${trustDomain}`;

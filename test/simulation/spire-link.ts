@@ -38,6 +38,8 @@ export class SpireLink {
   /** Each call takes up to so long. */
   slownessMs = 0;
   readonly faults: CallFault[] = [];
+  /** Of the next writes only. */
+  readonly writeFaults: CallFault[] = [];
 }
 
 export interface SpireLinkParts {
@@ -175,7 +177,7 @@ function call<T>(parts: SpireLinkParts, { effect, answered, signal, isWrite = fa
     return never();
   }
   if (link.isDown) return Promise.reject(unreachable());
-  const fault = link.faults.shift();
+  const fault = (isWrite ? link.writeFaults.shift() : undefined) ?? link.faults.shift();
   if (fault?.kind === 'Refused') return Promise.reject(unreachable());
   if (fault?.kind === 'AnswerLost') {
     tryTo(() => effect(false));

@@ -33,8 +33,8 @@ export interface SimulatedTrustDomain {
   preparedAtMs: number;
   /** When somebody other than a broker last changed what its SPIRE holds of others. */
   tamperedAtMs: number;
-  /** Those who hold its roots of before it was rebuilt, and were not given the new ones yet. */
-  readonly lostBy: Set<TrustDomain>;
+  /** Whose bundles were changed by hand here. */
+  readonly tampered: TrustDomain[];
 }
 
 /** The replica that works, if one does. */

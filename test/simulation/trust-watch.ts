@@ -2,7 +2,8 @@
 import { fingerprint } from '../../src/bundle/bundle.ts';
 import type { TrustDomain } from '../../src/bundle/trust-domain.ts';
 import type { SimulatedTrustDomain } from './trust-domain-model.ts';
-import type { World } from './world.ts';
+import type { AuthorityPool } from './authority-pool.ts';
+import { PARTNER, type World } from './world.ts';
 
 /** One trust domain as another holds it. */
 interface Pair {
@@ -42,9 +43,9 @@ export class TrustWatch {
     return undefined;
   }
 
-  /** Whether the peer is declared, good, and was not rebuilt since its bundle was last given by hand. */
+  /** Whether the peer is declared, and nobody has claimed its roots. */
   #isInForce({ consumer, peer }: Pair): boolean {
-    return isInForce(consumer, peer.trustDomain) && !peer.lostBy.has(consumer.trustDomain);
+    return isInForce(consumer, peer.trustDomain) && !isClaimed(consumer, peer.trustDomain, this.#world.pool);
   }
 
   #lookAt(pair: Pair): string | undefined {
@@ -101,6 +102,19 @@ export class TrustWatch {
     this.#pairs.set(key, pair);
     return pair;
   }
+}
+
+/**
+ * The known limit: a root that does not say whose it is belongs to whom it was first stored for, also when a hostile peer
+ * claims it while nobody here trusts its owner.
+ */
+export function isClaimed({ spire }: SimulatedTrustDomain, owner: TrustDomain, pool: AuthorityPool): boolean {
+  return [...spire.bundles.values()].some(
+    ({ trustDomain, x509Authorities }) =>
+      trustDomain !== owner &&
+      trustDomain !== PARTNER &&
+      x509Authorities.some((root) => pool.ownerOf(root) === owner && !pool.namesOwner(root)),
+  );
 }
 
 export function isInForce({ operator }: SimulatedTrustDomain, trustDomain: TrustDomain): boolean {

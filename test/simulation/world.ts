@@ -226,7 +226,7 @@ export class World {
       replicas: kind === 'Brokered' ? Array.from({ length: isElected ? 2 : 1 }, () => undefined) : [],
       endpoints: [],
       replayed: undefined,
-      ...{ disturbedAtMs: 0, troubles: 0, preparedAtMs: 0, tamperedAtMs: -1, lostBy: new Set() },
+      ...{ disturbedAtMs: 0, troubles: 0, preparedAtMs: 0, tamperedAtMs: -1, tampered: [] },
     };
     if (kind !== 'Brokered') domain.endpoints.push(this.#uploadedTo(domain));
     this.domains.set(trustDomain, domain);
