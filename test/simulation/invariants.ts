@@ -1,0 +1,283 @@
+// What must never happen, whatever fails? One row a promise; each is checked where it can first be broken.
+import { bundleDigest, type Bundle } from '../../src/bundle/bundle.ts';
+import type { TrustDomain } from '../../src/bundle/trust-domain.ts';
+import { storedAlike } from '../../src/federation/acceptance.ts';
+import type { BundleRequest } from '../../src/federation/ports.ts';
+import type { Peer } from '../../src/federation/relationship.ts';
+import type { Replica } from './replica.ts';
+import type { SpireWrite } from './spire-link.ts';
+import { PARTNER, type World } from './world.ts';
+
+/** A broker asks its SPIRE for a change. */
+export interface WriteSight {
+  readonly world: World;
+  readonly replica: Replica;
+  readonly write: SpireWrite;
+}
+
+/** A broker asks an endpoint. */
+export interface RequestSight {
+  readonly world: World;
+  readonly replica: Replica;
+  readonly request: BundleRequest;
+}
+
+interface Promised {
+  readonly id: string;
+  /** Of docs/simulation.md: which rule it stands for. */
+  readonly rule: string;
+  /** Completes "in no run …". */
+  readonly promise: string;
+}
+
+export interface WriteInvariant extends Promised {
+  /** Says how the write breaks it. */
+  readonly objection: (sight: WriteSight) => string | undefined;
+}
+
+export interface RequestInvariant extends Promised {
+  readonly objection: (sight: RequestSight) => string | undefined;
+}
+
+/** A broker is judged by what it has been told: nobody can act on what he cannot know. */
+export const WRITE_INVARIANTS: readonly WriteInvariant[] = [
+  {
+    id: 'EmptyBundleStored',
+    rule: 'nothing empty is ever written',
+    promise: 'a broker stores a bundle without X.509 authorities',
+    objection: ({ write }) =>
+      write.kind === 'SetBundle' && write.bundle.x509Authorities.length === 0 ? 'it is empty' : undefined,
+  },
+  {
+    id: 'SequenceWentDown',
+    rule: 'sequence numbers never go down; absent is not zero',
+    promise: 'a broker replaces a bundle that it knows by one with a lower number',
+    objection: ({ write, replica }) => {
+      if (write.kind !== 'SetBundle') return undefined;
+      const held = replica.seen.bundles?.get(write.bundle.trustDomain)?.sequenceNumber;
+      const next = write.bundle.sequenceNumber;
+      if (held === undefined || (next !== undefined && next >= held)) return undefined;
+      if (toldOf(replica, write.bundle.trustDomain)?.acceptDigest === bundleDigest(write.bundle)) return undefined;
+      return `${next?.toString() ?? 'no number'} over ${held.toString()}`;
+    },
+  },
+  {
+    id: 'ForeignRootStored',
+    rule: 'a bundle belongs to one trust domain and only that',
+    promise: 'a root of one trust domain is accepted for another, as far as anybody could tell',
+    objection: ({ write, replica, world: { pool } }) => {
+      if (write.kind !== 'SetBundle') return undefined;
+      const { trustDomain, x509Authorities } = write.bundle;
+      const { bundles, own } = replica.seen;
+      const others = [...(bundles?.values() ?? []), ...(own === undefined ? [] : [own])].filter(
+        (bundle) => bundle.trustDomain !== trustDomain,
+      );
+      const foreign = x509Authorities.find((root) => {
+        if (pool.ownerOf(root) === trustDomain) return false;
+        return pool.namesOwner(root) || others.some((bundle) => holds(bundle, root));
+      });
+      return foreign && `${pool.nameOf(foreign)} for ${trustDomain}`;
+    },
+  },
+  {
+    id: 'NotVerbatim',
+    rule: 'never merged, stored as published',
+    promise: 'a broker stores what its peer never published in this form',
+    objection: ({ write, world }) => {
+      if (write.kind !== 'SetBundle') return undefined;
+      const { bundle } = write;
+      const wasPublished = world
+        .of(bundle.trustDomain)
+        .published.some(
+          (each) =>
+            bundleDigest(each) === bundleDigest(bundle) &&
+            (each.sequenceNumber === undefined || each.sequenceNumber === bundle.sequenceNumber),
+        );
+      return wasPublished ? undefined : `${bundle.trustDomain} never published that`;
+    },
+  },
+  {
+    id: 'NeedlessWrite',
+    rule: 'compare before writing',
+    promise: 'a broker writes what is there already, as it knows',
+    objection: ({ write, replica: { seen } }) => {
+      switch (write.kind) {
+        case 'SetBundle': {
+          const held = seen.bundles?.get(write.bundle.trustDomain);
+          return held !== undefined && storedAlike(write.bundle, held) ? 'the same bundle is held' : undefined;
+        }
+        case 'UpdateEntry': {
+          const links = seen.entries.get(write.id);
+          return links !== undefined && sameNames(links, write.federatesWith) ? 'the same links are there' : undefined;
+        }
+        case 'WriteManaged':
+          return seen.managed !== undefined &&
+            JSON.stringify([...seen.managed].sort()) === JSON.stringify([...write.managed].sort())
+            ? 'the same peers are recorded'
+            : undefined;
+        default:
+          return undefined;
+      }
+    },
+  },
+  {
+    id: 'RemovalNotAskedFor',
+    rule: 'removal is asked for, never inferred',
+    promise: 'a bundle is deleted of a peer that nobody withdrew, revoked or ever managed',
+    objection: ({ write, replica }) => {
+      if (write.kind !== 'DeleteBundle') return undefined;
+      const { trustDomain, mode } = write;
+      const peer = toldOf(replica, trustDomain);
+      if (peer !== undefined) {
+        return peer.suspend === 'Revoke' && mode === 'Dissociate' ? undefined : `${trustDomain} is declared`;
+      }
+      if (replica.told?.incompleteBecause !== undefined) return 'the declarations are incomplete';
+      if (mode === 'Dissociate') return 'it takes the links away with the bundle';
+      return replica.seen.managed?.has(trustDomain) === true ? undefined : `${trustDomain} was never managed`;
+    },
+  },
+  {
+    id: 'StoredWithoutRecord',
+    rule: 'what a broker may remove is recorded before its first change',
+    promise: 'a bundle is stored of a peer that is not declared, or not recorded as managed',
+    objection: ({ write, replica, world }) => {
+      if (write.kind !== 'SetBundle') return undefined;
+      const { trustDomain } = write.bundle;
+      const peer = toldOf(replica, trustDomain);
+      if (peer?.suspend !== 'Active') return `${trustDomain} is not declared as active`;
+      const { managed, bundles } = world.of(replica.trustDomain).spire;
+      return managed.has(trustDomain) || bundles.has(trustDomain) ? undefined : `${trustDomain} is not recorded`;
+    },
+  },
+  {
+    id: 'ForeignLinkTouched',
+    rule: 'unmanaged things are never touched',
+    promise: 'an entry gains or loses a trust domain that is neither declared nor managed',
+    objection: ({ write, replica }) => {
+      if (write.kind !== 'UpdateEntry') return undefined;
+      const ours = (name: TrustDomain) =>
+        toldOf(replica, name) !== undefined || replica.seen.managed?.has(name) === true;
+      const foreign = changedNames(write, replica).find((name) => !ours(name));
+      return foreign && `${write.id}: ${foreign}`;
+    },
+  },
+  {
+    id: 'LinkTakenFromPeer',
+    rule: 'no good peer loses trust',
+    promise: 'a chosen entry loses an active peer',
+    objection: ({ write, replica }) => {
+      if (write.kind !== 'UpdateEntry') return undefined;
+      const before = replica.seen.entries.get(write.id) ?? [];
+      const lost = before.find(
+        (name) =>
+          !write.federatesWith.includes(name) &&
+          toldOf(replica, name)?.suspend === 'Active' &&
+          (toldOf(replica, name)?.entryScope === 'Additive' || write.id.startsWith('entry-pay-')),
+      );
+      return lost && `${write.id} loses ${lost}`;
+    },
+  },
+  {
+    id: 'WroteWithoutLease',
+    rule: 'one writer a trust domain',
+    promise: 'a replica writes that does not lead',
+    objection: ({ write, replica, world }) => {
+      const { lease, role, process } = replica;
+      if (lease === undefined) return undefined;
+      if (role === 'Isolated') {
+        if (write.kind !== 'SetBundle') return 'out of reach of the API server, it changes more than a bundle';
+        const { bundles } = world.of(replica.trustDomain).spire;
+        return bundles.has(write.bundle.trustDomain) ? undefined : 'out of reach of the API server, it takes up a peer';
+      }
+      if (role !== 'Leader') return `it is ${role}`;
+      return lease.holder === process.name ? undefined : `the Lease is held by ${lease.holder ?? 'nobody'}`;
+    },
+  },
+];
+
+export const REQUEST_INVARIANTS: readonly RequestInvariant[] = [
+  {
+    id: 'DialledWithoutAnchors',
+    rule: 'no dialling with zero anchors',
+    promise: 'an https_spiffe endpoint is asked with nothing to verify it',
+    objection: ({ request: { trust } }) =>
+      trust.type === 'https_spiffe' && trust.authorities.length === 0 ? 'no authorities' : undefined,
+  },
+  {
+    id: 'WrongAnchors',
+    rule: 'exactly the configured SPIFFE ID, against that domain’s latest accepted bundle',
+    promise: 'an endpoint is verified by other roots than those held of its trust domain, or declared for it',
+    objection: ({ request, replica, world }) => {
+      const peer = peerAt(replica, request.url);
+      if (peer === undefined) return undefined;
+      if (peer.profile.type !== request.trust.type) return `${request.trust.type} in place of ${peer.profile.type}`;
+      if (request.trust.type === 'https_web') return undefined;
+      if (peer.profile.type === 'https_spiffe' && request.trust.endpointSpiffeId !== peer.profile.endpointSpiffeId) {
+        return `expects ${request.trust.endpointSpiffeId}`;
+      }
+      const held = replica.seen.bundles?.get(peer.trustDomain);
+      const bootstrap = world.of(replica.trustDomain).operator.readBootstrap(peer.trustDomain);
+      const { authorities } = request.trust;
+      const isOf = (bundle: Bundle | undefined) =>
+        bundle !== undefined && authorities.every((root) => holds(bundle, root));
+      return isOf(held) || isOf(bootstrap) ? undefined : 'roots that are neither held nor declared';
+    },
+  },
+  {
+    id: 'NamesWhatIsNotApplied',
+    rule: 'If-None-Match names only what has been applied',
+    promise: 'a broker tells a peer that it holds what its SPIRE does not hold, as it knows',
+    objection: ({ request, replica, world }) => {
+      if (request.appliedEtag === undefined) return undefined;
+      const peer = peerAt(replica, request.url);
+      const document = world.pool.documentOf(request.appliedEtag);
+      if (peer === undefined || document?.bundle === undefined) return undefined;
+      const held = replica.seen.bundles?.get(peer.trustDomain);
+      return held !== undefined && bundleDigest(held) === bundleDigest(document.bundle)
+        ? undefined
+        : `of ${peer.trustDomain}`;
+    },
+  },
+];
+
+/** A bundle and an entry that were there before any broker, and are nobody's peer. */
+export const UNTOUCHED: Promised & { readonly objection: (world: World) => string | undefined } = {
+  id: 'UnmanagedChanged',
+  rule: 'unmanaged things are never touched',
+  promise: 'a bundle or a link changes that an operator made by hand for somebody who is no peer',
+  objection: (world) => {
+    for (const { spire, trustDomain } of world.brokered) {
+      if (!spire.bundles.has(PARTNER)) return `${trustDomain} lost the bundle of ${PARTNER}`;
+      const unlinked = [...spire.entries.values()].find(({ federatesWith }) => !federatesWith.includes(PARTNER));
+      if (unlinked !== undefined) return `${unlinked.id} of ${trustDomain} lost ${PARTNER}`;
+    }
+    return undefined;
+  },
+};
+
+function toldOf(replica: Replica, trustDomain: TrustDomain): Peer | undefined {
+  return replica.told?.peers.find((peer) => peer.trustDomain === trustDomain);
+}
+
+function peerAt(replica: Replica, url: string): Peer | undefined {
+  return replica.told?.peers.find((peer) => peer.bundleEndpointUrl === url);
+}
+
+function holds(bundle: Bundle, root: Uint8Array): boolean {
+  return bundle.x509Authorities.some((each) => each === root || Buffer.compare(each, root) === 0);
+}
+
+function sameNames(a: readonly TrustDomain[], b: readonly TrustDomain[]): boolean {
+  return [...a].sort().join() === [...b].sort().join();
+}
+
+function changedNames(
+  { id, federatesWith }: Extract<SpireWrite, { readonly kind: 'UpdateEntry' }>,
+  { seen }: Replica,
+): readonly TrustDomain[] {
+  const before = seen.entries.get(id) ?? [];
+  return [
+    ...before.filter((name) => !federatesWith.includes(name)),
+    ...federatesWith.filter((name) => !before.includes(name)),
+  ];
+}

@@ -1,0 +1,137 @@
+// Would the simulation notice? Faults put into the product, one at a time, and the promise that each breaks.
+
+export interface Mutation {
+  /** What the broken product does. */
+  readonly does: string;
+  /** Relative to the project. */
+  readonly file: string;
+  /** Stands in the file once. */
+  readonly find: string;
+  readonly replace: string;
+}
+
+export const MUTATIONS: readonly Mutation[] = [
+  {
+    does: 'stores a bundle without X.509 authorities',
+    file: 'src/federation/acceptance.ts',
+    find: 'bundle.x509Authorities.length === 0\n        ?',
+    replace: 'bundle.x509Authorities.length === -1\n        ?',
+  },
+  {
+    does: 'believes a lower sequence number',
+    file: 'src/federation/acceptance.ts',
+    find: 'bundle.sequenceNumber < held.sequenceNumber',
+    replace: 'bundle.sequenceNumber < 0n',
+  },
+  {
+    does: 'forgets the number when a document has none',
+    file: 'src/federation/acceptance.ts',
+    find: 'bundle.sequenceNumber === undefined && held?.sequenceNumber !== undefined\n    ?',
+    replace: 'bundle.sequenceNumber === undefined && held?.sequenceNumber === 0n\n    ?',
+  },
+  {
+    does: 'takes a root that another trust domain has already',
+    file: 'src/bundle/root-rules.ts',
+    find: 'const others = owners.filter((owner) => owner !== claimant);',
+    replace: 'const others = owners.filter((owner) => owner === undefined);',
+  },
+  {
+    does: 'takes a root of our own for a peer’s',
+    file: 'src/broker/fact-board.ts',
+    find: "const own = this.#facts.ownBundle.state === 'Known' ? this.#facts.ownBundle.value : undefined;",
+    replace: 'const own = undefined;',
+  },
+  {
+    does: 'withdraws peers while declarations cannot be read in full',
+    file: 'src/federation/plan.ts',
+    find: 'const complete = declared.value.incompleteBecause === undefined;',
+    replace: 'const complete = true;',
+  },
+  {
+    does: 'takes declarations that cannot be read for none',
+    file: 'src/broker/broker.ts',
+    find: "if (result instanceof Error && this.#board.fact('declared').state === 'Known') return;",
+    replace: 'if (result instanceof Error) result = { peers: [], incompleteBecause: undefined };',
+  },
+  {
+    does: 'takes an unreadable list of bundles for an empty one',
+    file: 'src/broker/fact-board.ts',
+    find: "if (fact.state === 'Unreadable') {\n      this.#stored = fact;",
+    replace:
+      "if (fact.state === 'Unreadable') {\n      this.#stored = { state: 'Known', value: new Map(), at: fact.at };",
+  },
+  {
+    does: 'does not record what it manages',
+    file: 'src/federation/plan.ts',
+    find: 'const changed = added.length > 0 || record.size !== spire.managed.size;',
+    replace: 'const changed = record.size < spire.managed.size;',
+  },
+  {
+    does: 'writes after its lease is over',
+    file: 'src/kubernetes/tenure.ts',
+    find: 'if (this.#clock.now().getTime() >= this.#untilMs) this.end();\n    return !this.signal.aborted;',
+    replace: 'return true;',
+  },
+  {
+    does: 'names a document to its peer that was merely seen',
+    file: 'src/broker/gather-peer.ts',
+    find: 'document !== undefined && this.#parts.isApplied(document.content) ? document.etag : undefined',
+    replace: 'document?.etag',
+  },
+  {
+    does: 'goes on believing an old document when somebody sets the bundle by hand',
+    file: 'src/broker/fact-board.ts',
+    find: 'this.#fetched.set(trustDomain, { ...fetch, document: undefined });',
+    replace: '',
+  },
+  {
+    does: 'forgets to ask again after a failed fetch',
+    file: 'src/broker/gather-peer.ts',
+    find: 'if (signal.aborted) continue;\n      const delayMs = this.#delayMs();',
+    replace:
+      'if (signal.aborted) continue;\n      const delayMs = this.#state.failedAttempts > 3 ? 1e9 : this.#delayMs();',
+  },
+  {
+    does: 'forgets to run a failed pass again',
+    file: 'src/broker/pass-runner.ts',
+    find: 'this.#cancelRetry = this.#clock.after(delayMs, () => void this.request());',
+    replace: 'void delayMs;',
+  },
+  {
+    does: 'loses a trigger that comes during a pass',
+    file: 'src/broker/pass-runner.ts',
+    find: 'const served = this.#waiting;\n      this.#waiting = [];\n      const startMs = this.#clock.now().getTime();\n      if (!this.#stopping.signal.aborted) await this.#runOnce();',
+    replace:
+      'const startMs = this.#clock.now().getTime();\n      if (!this.#stopping.signal.aborted) await this.#runOnce();\n      const served = this.#waiting;\n      this.#waiting = [];',
+  },
+  {
+    does: 'lets a new root sign for its endpoint at once',
+    file: 'src/bundle-endpoint/serving-svid-choice.ts',
+    find: 'if (servedMs >= refreshHintSeconds * 1000)',
+    replace: 'if (servedMs >= 0)',
+  },
+  {
+    does: 'writes the links of entries at every pass',
+    file: 'src/federation/entry-links.ts',
+    find: 'for (const entry of chosen) if (!naming.has(entry)) changes.add(entry, peer.trustDomain);',
+    replace: 'for (const entry of chosen) changes.add(entry, peer.trustDomain);',
+  },
+  {
+    does: 'takes from entries whatever it did not declare',
+    file: 'src/federation/entry-links.ts',
+    find: 'const links = new Set(change.entry.federatesWith);',
+    replace: 'const links = new Set<TrustDomain>();',
+  },
+  {
+    does: 'changes a peer’s links when it is out of reach of the API server',
+    file: 'src/federation/plan.ts',
+    find: 'if (limits.upkeepOnly === true || ',
+    replace: 'if (',
+  },
+  {
+    does: 'takes what SPIRE lists during its own write for somebody else’s change',
+    file: 'src/broker/exclusive.ts',
+    find: 'const result = this.#last.then(task, task);',
+    replace: 'const result = task();',
+  },
+];

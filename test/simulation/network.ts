@@ -1,0 +1,180 @@
+// How does a simulated broker reach bundle endpoints? Over a network that loses, delays and cuts.
+import type { BundleAnswer, BundleRequest, BundleSource } from '../../src/federation/ports.ts';
+import { EndpointError, type EndpointErrorCode } from '../../src/bundle-endpoint/endpoint-error.ts';
+import type { TrustDomain } from '../../src/bundle/trust-domain.ts';
+import { documentOf, type Document } from './authority-pool.ts';
+import type { EndpointIdentity, SimulatedEndpoint } from './endpoint-model.ts';
+import { never, type Process } from './process.ts';
+import type { Chance } from './random.ts';
+import type { VirtualTime } from './virtual-time.ts';
+
+/** What becomes of the next request to an endpoint. */
+export type AnswerFault =
+  | { readonly kind: 'ConnectionLost' }
+  /** Authentic, but no bundle: a proxy's page, an empty set of keys, half a document. */
+  | { readonly kind: 'Body'; readonly text: string }
+  /** The answer was sent so much earlier, and others have overtaken it. */
+  | { readonly kind: 'Late'; readonly byMs: number };
+
+export interface NetworkParts {
+  readonly time: VirtualTime;
+  readonly chance: Chance;
+  /** Those at one URL; a broker with two replicas has two. */
+  readonly endpointsOf: (url: string) => readonly SimulatedEndpoint[];
+  readonly ownerOf: (url: string) => TrustDomain | undefined;
+}
+
+const TOTAL_TIMEOUT_MS = 10_000;
+
+export class Network {
+  readonly #parts: NetworkParts;
+  /** `consumer → publisher`, of trust domains. */
+  readonly #cut = new Set<string>();
+  readonly faults = new Map<TrustDomain, AnswerFault[]>();
+  slownessMs = 0;
+
+  constructor(parts: NetworkParts) {
+    this.#parts = parts;
+  }
+
+  cut(consumer: TrustDomain, publisher: TrustDomain): void {
+    this.#cut.add(`${consumer} ${publisher}`);
+  }
+
+  heal(consumer: TrustDomain, publisher: TrustDomain): void {
+    this.#cut.delete(`${consumer} ${publisher}`);
+  }
+
+  healAll(): void {
+    this.#cut.clear();
+    this.faults.clear();
+  }
+
+  /** As one broker sees it. */
+  sourceOf(consumer: TrustDomain, process: Process, onRequest: (request: BundleRequest) => void): BundleSource {
+    return {
+      fetch: (request, signal) => {
+        if (signal?.aborted === true) return Promise.reject(cancelled());
+        if (process.isAlive) onRequest(request);
+        const fate = process.noteCall();
+        if (fate !== 'Goes on') {
+          process.kill();
+          return never();
+        }
+        return this.#fetch(consumer, process, request, signal);
+      },
+    };
+  }
+
+  #fetch(
+    consumer: TrustDomain,
+    process: Process,
+    request: BundleRequest,
+    signal: AbortSignal | undefined,
+  ): Promise<BundleAnswer> {
+    const { time, chance, endpointsOf, ownerOf } = this.#parts;
+    const publisher = ownerOf(request.url);
+    const isCut = () => publisher === undefined || this.#cut.has(`${consumer} ${publisher}`);
+    const fault = publisher === undefined ? undefined : this.faults.get(publisher)?.shift();
+    return new Promise((resolve, reject) => {
+      const fail = (code: EndpointErrorCode, message: string) => {
+        process.reach(() => {
+          reject(new EndpointError(code, `${request.url}: ${message}`));
+        });
+      };
+      signal?.addEventListener('abort', () => {
+        reject(cancelled());
+      });
+      const deliver = (answer: BundleAnswer) => {
+        const delayMs = fault?.kind === 'Late' ? fault.byMs : chance.below(this.slownessMs);
+        const arrive = () => {
+          if (isCut()) fail('ConnectionLost', 'the connection was cut');
+          else if (delayMs > TOTAL_TIMEOUT_MS) fail('DeadlineExceeded', 'no answer in time');
+          else
+            process.reach(() => {
+              resolve(answer);
+            });
+        };
+        if (delayMs < 1) arrive();
+        else time.after(Math.min(delayMs, TOTAL_TIMEOUT_MS + 1), arrive);
+      };
+      if (isCut() || fault?.kind === 'ConnectionLost') {
+        fail('ConnectFailed', 'no connection');
+        return;
+      }
+      const alive = endpointsOf(request.url).flatMap((endpoint) => {
+        const identity = endpoint.identity();
+        return identity === undefined ? [] : [{ endpoint, identity }];
+      });
+      const chosen = chance.pick(alive);
+      if (chosen === undefined) {
+        fail('ConnectFailed', 'nobody listens');
+        return;
+      }
+      const objection = objectionTo(chosen.identity, request, process.clock.now().getTime());
+      if (objection !== undefined) {
+        fail(objection, 'the endpoint did not prove its identity');
+        return;
+      }
+      const { endpoint } = chosen;
+      const document = fault?.kind === 'Body' ? documentOf(Buffer.from(fault.text)) : endpoint.document();
+      if (document === undefined) fail('StatusUnexpected', 'status 503');
+      else if (document.etag !== request.appliedEtag) deliver(answerOf(document));
+      else if (request.waitSeconds === undefined || !endpoint.holds)
+        deliver({ kind: 'NotModified', waitApplied: false });
+      else this.#hold(endpoint, { request, document, signal, deliver, isCut, fail });
+    });
+  }
+
+  /** Until the document changes, or the wait is over, or the connection breaks. */
+  #hold(
+    endpoint: SimulatedEndpoint,
+    held: {
+      readonly request: BundleRequest;
+      readonly document: Document;
+      readonly signal: AbortSignal | undefined;
+      readonly deliver: (answer: BundleAnswer) => void;
+      readonly isCut: () => boolean;
+      readonly fail: (code: EndpointErrorCode, message: string) => void;
+    },
+  ): void {
+    const { request, signal, deliver, fail } = held;
+    const end = () => {
+      endpoint.waiting.delete(tell);
+      cancel();
+      const document = endpoint.document();
+      if (endpoint.identity() === undefined) fail('ConnectionLost', 'the endpoint went away');
+      else if (document === undefined || document.etag === request.appliedEtag) {
+        deliver({ kind: 'NotModified', waitApplied: true });
+      } else deliver(answerOf(document, { waitApplied: true }));
+    };
+    const tell = end;
+    const cancel = this.#parts.time.after((request.waitSeconds ?? 0) * 1000, end);
+    endpoint.waiting.add(tell);
+    signal?.addEventListener('abort', () => {
+      endpoint.waiting.delete(tell);
+      cancel();
+    });
+  }
+}
+
+function answerOf({ bytes, etag }: Document, { waitApplied } = { waitApplied: false }): BundleAnswer {
+  return { kind: 'Document', body: bytes, etag, waitApplied };
+}
+
+function cancelled(): EndpointError {
+  return new EndpointError('Cancelled', 'cancelled');
+}
+
+/** As the product's own TLS check decides, of which test/bundle-endpoint tells. */
+function objectionTo(
+  { spiffeId, signedBy, notAfterMs }: EndpointIdentity,
+  { trust }: BundleRequest,
+  nowMs: number,
+): EndpointErrorCode | undefined {
+  if (trust.type === 'https_web') return undefined;
+  if (trust.authorities.length === 0) return 'NoAuthorities';
+  if (!trust.authorities.some((root) => Buffer.compare(root, signedBy) === 0)) return 'EndpointRootUnknown';
+  if (trust.endpointSpiffeId !== spiffeId) return 'EndpointIdWrong';
+  return notAfterMs <= nowMs ? 'EndpointCertificateExpired' : undefined;
+}

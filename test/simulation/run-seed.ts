@@ -1,0 +1,181 @@
+// What happens in the run of one seed? A world is made, faults strike it, they end, it settles, and then nothing is written.
+import { bundleDigest } from '../../src/bundle/bundle.ts';
+import { storedAlike } from '../../src/federation/acceptance.ts';
+import type { AuthorityPool } from './authority-pool.ts';
+import { pickFault } from './faults.ts';
+import { REQUEST_INVARIANTS, UNTOUCHED, WRITE_INVARIANTS } from './invariants.ts';
+import { chanceOf, type Chance } from './random.ts';
+import { Story, type Violation } from './story.ts';
+import { workingReplica, type SimulatedTrustDomain } from './trust-domain-model.ts';
+import { COMES_THROUGH_WITHIN_MS, isClaimed, TrustWatch } from './trust-watch.ts';
+import { VirtualTime } from './virtual-time.ts';
+import { World, type Onlooker } from './world.ts';
+
+export interface RunResult {
+  readonly seed: number;
+  readonly violations: readonly Violation[];
+  /** Empty unless it was asked for. */
+  readonly story: readonly string[];
+  readonly writes: number;
+  readonly faults: number;
+}
+
+export interface RunParts {
+  readonly pool: AuthorityPool;
+  readonly isTold: boolean;
+}
+
+/** First all is well, so that there is something to lose. */
+const QUIET_START_MS = 30_000;
+const ROTATE_EVERY_MS = 5_000;
+/** Longer than the time between two sweeps, and than any interval between fetches. */
+const STEADY_MS = 70_000;
+const LOOK_EVERY_MS = 20_000;
+
+export async function runSeed(seed: number, { pool, isTold }: RunParts): Promise<RunResult> {
+  const chance = chanceOf(seed);
+  const time = new VirtualTime(chance);
+  const run = new Run({ chance, time, pool, isTold });
+  await run.run();
+  return { seed, ...run.result };
+}
+
+class Run implements Onlooker {
+  readonly #chance: Chance;
+  readonly #time: VirtualTime;
+  readonly #story: Story;
+  readonly #world: World;
+  readonly #watch: TrustWatch;
+  readonly #violations: Violation[] = [];
+  #writes = 0;
+  #faults = 0;
+  #lookedAtMs = 0;
+  #isChanged = true;
+
+  constructor({ chance, time, pool, isTold }: RunParts & { readonly chance: Chance; readonly time: VirtualTime }) {
+    this.#chance = chance;
+    this.#time = time;
+    this.#story = new Story({ isTold, elapsedMs: () => time.elapsedMs });
+    this.#world = new World({ time, chance, pool, story: this.#story, onlooker: () => this });
+    this.#watch = new TrustWatch(this.#world);
+  }
+
+  get result(): Omit<RunResult, 'seed'> {
+    const { lines: story } = this.#story;
+    return { violations: this.#violations, story, writes: this.#writes, faults: this.#faults };
+  }
+
+  async run(): Promise<void> {
+    await this.#world.populate();
+    this.#rotateByClocks();
+    const chaosUntilMs = QUIET_START_MS + this.#chance.between(90, 220) * 1000;
+    this.#strikeLater(QUIET_START_MS, chaosUntilMs);
+    await this.#runUntil(chaosUntilMs);
+    this.#story.note('', () => 'every fault ends');
+    for (const { spire } of this.#world.domains.values()) spire.freeze();
+    this.#world.endTroubles();
+    await this.#runUntil(chaosUntilMs + COMES_THROUGH_WITHIN_MS);
+    this.#checkSettled();
+    const writesBefore = this.#writes;
+    await this.#runUntil(chaosUntilMs + COMES_THROUGH_WITHIN_MS + STEADY_MS);
+    if (this.#writes > writesBefore)
+      this.#object('NotSteady', `${this.#writes - writesBefore} writes though all is settled`);
+  }
+
+  written: Onlooker['written'] = (replica, write) => {
+    this.#writes += 1;
+    for (const { id, objection } of WRITE_INVARIANTS) {
+      const message = objection({ world: this.#world, replica, write });
+      if (message !== undefined) this.#object(id, `${replica.process.name}: ${message}`);
+    }
+  };
+
+  requested: Onlooker['requested'] = (replica, request) => {
+    for (const { id, objection } of REQUEST_INVARIANTS) {
+      const message = objection({ world: this.#world, replica, request });
+      if (message !== undefined) this.#object(id, `${replica.process.name}: ${message}`);
+    }
+  };
+
+  changed: Onlooker['changed'] = () => {
+    this.#isChanged = true;
+  };
+
+  fault: Onlooker['fault'] = (replica, error) => {
+    this.#object('ProgramFault', `${replica.process.name}: ${error.stack ?? error.message}`);
+  };
+
+  async #runUntil(untilMs: number): Promise<void> {
+    await this.#time.runUntil(untilMs, () => {
+      const { elapsedMs } = this.#time;
+      if (!this.#isChanged && elapsedMs - this.#lookedAtMs < LOOK_EVERY_MS) return;
+      this.#isChanged = false;
+      this.#lookedAtMs = elapsedMs;
+      const lost = this.#watch.look();
+      if (lost !== undefined) this.#object('GoodPeerLostTrust', lost);
+      const touched = UNTOUCHED.objection(this.#world);
+      if (touched !== undefined) this.#object(UNTOUCHED.id, touched);
+    });
+  }
+
+  #strikeLater(fromMs: number, untilMs: number): void {
+    const atMs = fromMs + this.#chance.between(200, 15_000);
+    if (atMs > untilMs) return;
+    this.#time.after(atMs - this.#time.elapsedMs, () => {
+      this.#faults += 1;
+      pickFault(this.#world).strike(this.#world);
+      this.#strikeLater(atMs, untilMs);
+    });
+  }
+
+  /** Each SPIRE looks at its authorities again and again. */
+  #rotateByClocks(): void {
+    for (const { spire, kind } of this.#world.domains.values()) {
+      if (kind === 'Hostile') continue;
+      const tick = () => {
+        void spire.rotateByClock();
+        this.#time.after(ROTATE_EVERY_MS, tick);
+      };
+      this.#time.after(this.#chance.below(ROTATE_EVERY_MS), tick);
+    }
+  }
+
+  /** After the last fault every SPIRE holds what its operator declares, and the brokers say so. */
+  #checkSettled(): void {
+    for (const domain of this.#world.brokered) {
+      for (const message of this.#unsettled(domain)) this.#object('NotSettled', `${domain.trustDomain}: ${message}`);
+    }
+  }
+
+  *#unsettled(domain: SimulatedTrustDomain): Generator<string> {
+    const { spire, operator } = domain;
+    const replica = workingReplica(domain);
+    if (replica === undefined) yield 'no broker works';
+    const conditions = new Map(
+      [...(replica?.status()?.peers ?? [])].map((peer) => [peer.trustDomain, peer.conditions]),
+    );
+    for (const trustDomain of operator.peers.keys()) {
+      const peer = this.#world.of(trustDomain);
+      if (peer.kind === 'Hostile' || isClaimed(domain, trustDomain, this.#world.pool)) continue;
+      const held = spire.bundles.get(trustDomain);
+      const newest = { ...peer.published.at(-1)!, refreshHintSeconds: peer.refreshHintSeconds };
+      if (held === undefined) yield `holds nothing of ${trustDomain}`;
+      else if (bundleDigest(held) !== bundleDigest(newest)) yield `holds an old bundle of ${trustDomain}`;
+      else if (!storedAlike(held, newest)) yield `holds another number or hint of ${trustDomain} than is published`;
+      for (const { id, federatesWith } of spire.entries.values()) {
+        if (id.startsWith('entry-pay-') && !federatesWith.includes(trustDomain))
+          yield `${id} is not linked to ${trustDomain}`;
+      }
+      if (!spire.managed.has(trustDomain)) yield `${trustDomain} is not recorded`;
+      const ready = conditions.get(trustDomain)?.find(({ type }) => type === 'Ready');
+      if (replica !== undefined && ready?.status !== 'True') {
+        yield `${trustDomain} is not Ready: ${ready?.reason ?? 'no status'} ${ready?.message ?? ''}`;
+      }
+    }
+  }
+
+  #object(id: string, message: string): void {
+    this.#violations.push({ id, atMs: this.#time.elapsedMs, message });
+    this.#story.note('BROKEN', () => `${id}: ${message}`);
+  }
+}

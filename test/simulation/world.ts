@@ -1,0 +1,294 @@
+// Of what is a simulated world made? Trust domains, a network between them, one time, one chance, and who looks on.
+import { BrokerEndpoint, type SimulatedEndpoint } from './endpoint-model.ts';
+import type { Bundle } from '../../src/bundle/bundle.ts';
+import { parseSpiffeId } from '../../src/bundle/spiffe-id.ts';
+import { parseTrustDomain, type TrustDomain } from '../../src/bundle/trust-domain.ts';
+import type { BundleRequest } from '../../src/federation/ports.ts';
+import { BROKERED, BUCKET, MALLORY, type AuthorityPool } from './authority-pool.ts';
+import { LeaseModel } from './lease-model.ts';
+import { Network } from './network.ts';
+import { brokerIdOf, Operator } from './operator.ts';
+import { Process } from './process.ts';
+import type { Chance } from './random.ts';
+import { Replica } from './replica.ts';
+import { linkSpire, SpireLink, type SeenOfSpire, type SpireWrite } from './spire-link.ts';
+import { SpireModel } from './spire-model.ts';
+import type { Story } from './story.ts';
+import type { Kind, SimulatedTrustDomain } from './trust-domain-model.ts';
+import { START_MS, type VirtualTime } from './virtual-time.ts';
+
+/** Who looks on, and may object. */
+export interface Onlooker {
+  written(replica: Replica, write: SpireWrite): void;
+  changed(domain: SimulatedTrustDomain, write: SpireWrite | undefined): void;
+  requested(replica: Replica, request: BundleRequest): void;
+  fault(replica: Replica, error: Error): void;
+}
+
+export interface WorldParts {
+  readonly time: VirtualTime;
+  readonly chance: Chance;
+  readonly pool: AuthorityPool;
+  readonly story: Story;
+  readonly onlooker: (world: World) => Onlooker;
+}
+
+/** Stored by hand in every SPIRE, and nobody's peer. */
+export const PARTNER = parseTrustDomain('partner.example');
+
+const RESPAWN_WITHIN_MS = 20_000;
+
+export class World {
+  readonly time: VirtualTime;
+  readonly chance: Chance;
+  readonly pool: AuthorityPool;
+  readonly story: Story;
+  readonly network: Network;
+  readonly domains = new Map<TrustDomain, SimulatedTrustDomain>();
+  readonly #onlooker: Onlooker;
+  readonly #ends: (() => void)[] = [];
+  #born = 0;
+
+  constructor({ time, chance, pool, story, onlooker }: WorldParts) {
+    this.time = time;
+    this.chance = chance;
+    this.pool = pool;
+    this.story = story;
+    this.network = new Network({
+      time,
+      chance,
+      endpointsOf: (url) => this.#ofUrl(url)?.endpoints ?? [],
+      ownerOf: (url) => this.#ofUrl(url)?.trustDomain,
+    });
+    this.#onlooker = onlooker(this);
+  }
+
+  get elapsedMs(): number {
+    return this.time.elapsedMs;
+  }
+
+  of(trustDomain: TrustDomain): SimulatedTrustDomain {
+    const found = this.domains.get(trustDomain);
+    if (found === undefined) throw new Error(`no trust domain ${trustDomain} in this world`);
+    return found;
+  }
+
+  get brokered(): readonly SimulatedTrustDomain[] {
+    return [...this.domains.values()].filter(({ kind }) => kind === 'Brokered');
+  }
+
+  /** Two or three trust domains with brokers; in some worlds a bucket, or somebody hostile. */
+  async populate(): Promise<void> {
+    const { chance } = this;
+    for (const name of BROKERED.slice(0, chance.percent(25) ? 3 : 2)) await this.#add(name, 'Brokered');
+    if (chance.percent(30)) await this.#add(BUCKET, 'Bucket');
+    if (chance.percent(40)) await this.#add(MALLORY, 'Hostile');
+    for (const domain of this.brokered) {
+      this.#furnish(domain);
+      for (const peer of this.domains.values()) {
+        if (peer !== domain && chance.percent(85)) this.declare(domain, peer);
+      }
+    }
+    for (const domain of this.brokered) {
+      domain.replicas.forEach((_, place) => {
+        this.spawn(domain, place);
+      });
+    }
+  }
+
+  declare(domain: SimulatedTrustDomain, peer: SimulatedTrustDomain): void {
+    const profile =
+      peer.kind === 'Bucket'
+        ? ({ type: 'https_web' } as const)
+        : ({ type: 'https_spiffe', endpointSpiffeId: brokerIdOf(peer.trustDomain) } as const);
+    const entryScope = this.chance.percent(30) ? 'Exact' : 'Additive';
+    domain.operator.declare(peer.trustDomain, { ...peer.spire.own }, { profile, entryScope });
+  }
+
+  /** A new broker process at this place, and after its death another. */
+  spawn(domain: SimulatedTrustDomain, place: number): void {
+    const { time, chance, story } = this;
+    const { trustDomain, spire, link, operator, lease, refreshHintSeconds } = domain;
+    const short = trustDomain.split('.')[0] ?? '';
+    const name = `${short}-${place}.${++this.#born}`;
+    const skewMs = chance.percent(25) ? chance.between(-20_000, 20_000) : 0;
+    const process = new Process(name, {
+      time,
+      skewMs,
+      onKilled: () => {
+        story.note(name, () => 'dies');
+        for (const end of [...endpoint.waiting]) end();
+        this.trouble([domain], chance.below(RESPAWN_WITHIN_MS), () => {
+          this.spawn(domain, place);
+        });
+      },
+    });
+    const endpoint = new BrokerEndpoint({
+      ...{ pool: this.pool, spire, process, refreshHintSeconds, spiffeId: brokerIdOf(trustDomain) },
+      nowMs: () => process.clock.now().getTime(),
+    });
+    const seen: SeenOfSpire = { bundles: undefined, own: undefined, entries: new Map(), managed: undefined };
+    const replica: Replica = new Replica({
+      ...{ trustDomain, process, chance, operator, seen, lease },
+      longPollSeconds: chance.percent(60) ? 60 : undefined,
+      spire: linkSpire({
+        ...{ model: spire, link, process, time, chance, seen },
+        onWrite: (write) => {
+          story.note(name, () => describeWrite(write, this.pool));
+          this.#onlooker.written(replica, write);
+        },
+        onChanged: (write, { isLate }) => {
+          if (isLate) {
+            story.note(name, () => `only now: ${describeWrite(write, this.pool)}`);
+            domain.tamperedAtMs = this.elapsedMs;
+          }
+          this.#onlooker.changed(domain, write);
+        },
+      }),
+      source: this.network.sourceOf(trustDomain, process, (request) => {
+        this.#onlooker.requested(replica, request);
+      }),
+      publish: (bundle) => {
+        endpoint.publish(bundle);
+      },
+      onFault: (error) => {
+        this.#onlooker.fault(replica, error);
+      },
+      onRole: (role) => {
+        story.note(name, () => `is ${role} now`);
+      },
+    });
+    story.note(name, () => `starts${skewMs === 0 ? '' : `, its clock ${skewMs / 1000} s off`}`);
+    domain.replicas[place] = replica;
+    domain.endpoints[place] = endpoint;
+    replica.start();
+  }
+
+  /** Somebody other than a broker changed what this SPIRE holds. */
+  noteTampered(domain: SimulatedTrustDomain): void {
+    domain.tamperedAtMs = this.elapsedMs;
+    this.disturb([domain]);
+    this.#onlooker.changed(domain, undefined);
+  }
+
+  /** A fault touches them now: what was on its way may come later. */
+  disturb(domains: readonly SimulatedTrustDomain[]): void {
+    for (const domain of domains) domain.disturbedAtMs = this.elapsedMs;
+  }
+
+  /** A fault that lasts. */
+  trouble(domains: readonly SimulatedTrustDomain[], durationMs: number, end: () => void): void {
+    for (const domain of domains) domain.troubles += 1;
+    let isOver = false;
+    const over = () => {
+      if (isOver) return;
+      isOver = true;
+      for (const domain of domains) domain.troubles -= 1;
+      this.disturb(domains);
+      end();
+    };
+    this.#ends.push(over);
+    this.time.after(durationMs, over);
+  }
+
+  /** Every fault that lasts ends now, and none that was prepared strikes any more. */
+  endTroubles(): void {
+    for (const { replicas } of this.domains.values()) replicas.forEach((replica) => replica?.process.spare());
+    for (const end of this.#ends.splice(0)) end();
+  }
+
+  async #add(trustDomain: TrustDomain, kind: Kind): Promise<void> {
+    const { chance } = this;
+    const published: Bundle[] = [];
+    const spire = await SpireModel.start({
+      trustDomain,
+      authorities: this.pool.of(trustDomain),
+      caLifetimeMs: chance.between(400, 1200) * 1000,
+      nowMs: () => this.time.nowMs,
+      onOwnBundle: (bundle) => {
+        published.push(bundle);
+        const domain = this.domains.get(trustDomain);
+        if (domain === undefined) return;
+        if (bundle.x509Authorities.at(-1) !== published.at(-2)?.x509Authorities.at(-1)) {
+          domain.preparedAtMs = this.elapsedMs;
+        }
+        this.story.note(trustDomain, () => `publishes ${describeBundle(bundle, this.pool)}`);
+        this.#onlooker.changed(domain, undefined);
+      },
+    });
+    const isElected = kind === 'Brokered' && chance.percent(40);
+    const refreshHintSeconds = chance.pick([5, 20, 40, 300]) ?? 20;
+    const domain: SimulatedTrustDomain = {
+      ...{ trustDomain, kind, spire, published, refreshHintSeconds },
+      link: new SpireLink(),
+      operator: new Operator(trustDomain),
+      lease: isElected ? new LeaseModel() : undefined,
+      replicas: kind === 'Brokered' ? Array.from({ length: isElected ? 2 : 1 }, () => undefined) : [],
+      endpoints: [],
+      replayed: undefined,
+      ...{ disturbedAtMs: 0, troubles: 0, preparedAtMs: 0, tamperedAtMs: -1, tampered: [] },
+    };
+    if (kind !== 'Brokered') domain.endpoints.push(this.#uploadedTo(domain));
+    this.domains.set(trustDomain, domain);
+  }
+
+  /** Without a broker: whoever runs it writes its newest document there. */
+  #uploadedTo(domain: SimulatedTrustDomain): SimulatedEndpoint {
+    const { trustDomain, spire, published, refreshHintSeconds } = domain;
+    const [first] = spire.own.x509Authorities;
+    if (first === undefined) throw new Error('a new server has a root');
+    return {
+      identity: () => ({ spiffeId: brokerIdOf(trustDomain), signedBy: first, notAfterMs: START_MS * 2 }),
+      document: () => {
+        const served = domain.replayed ?? published.at(-1);
+        return served && this.pool.document(served, refreshHintSeconds);
+      },
+      holds: false,
+      waiting: new Set(),
+    };
+  }
+
+  /** Entries, and what an operator did by hand before there was a broker. */
+  #furnish({ trustDomain, spire }: SimulatedTrustDomain): void {
+    const x509Authorities = [this.pool.of(BUCKET).roots.at(-1)!];
+    spire.setBundle({
+      ...{ trustDomain: PARTNER, x509Authorities, jwtAuthorities: [] },
+      ...{ sequenceNumber: 3n, refreshHintSeconds: 60 },
+    });
+    for (const path of ['/pay/api', '/pay/web', '/batch']) this.createEntry(spire, trustDomain, path, [PARTNER]);
+  }
+
+  createEntry(spire: SpireModel, trustDomain: TrustDomain, path: string, federatesWith: readonly TrustDomain[]): void {
+    const id = `entry${path.replaceAll('/', '-')}`;
+    spire.entries.set(id, {
+      ...{ id, federatesWith, hint: undefined },
+      spiffeId: parseSpiffeId(`spiffe://${trustDomain}${path}`),
+      parentId: parseSpiffeId(`spiffe://${trustDomain}/node`),
+      selectors: [{ type: 'unix', value: 'uid:0' }],
+    });
+  }
+
+  #ofUrl(url: string): SimulatedTrustDomain | undefined {
+    return [...this.domains.values()].find(({ trustDomain }) => url === `https://bundle.${trustDomain}/`);
+  }
+}
+
+export function describeBundle(bundle: Bundle, pool: AuthorityPool): string {
+  const roots = bundle.x509Authorities.map((root) => pool.nameOf(root)).join(', ');
+  return `${bundle.trustDomain} ${bundle.sequenceNumber?.toString() ?? 'unnumbered'} [${roots}]`;
+}
+
+function describeWrite(write: SpireWrite, pool: AuthorityPool): string {
+  switch (write.kind) {
+    case 'SetBundle':
+      return `stores ${describeBundle(write.bundle, pool)}`;
+    case 'DeleteBundle':
+      return `deletes the bundle of ${write.trustDomain} (${write.mode})`;
+    case 'UpdateEntry':
+      return `makes ${write.id} federate with ${write.federatesWith.join(', ') || 'nobody'}`;
+    case 'WriteManaged':
+      return `records ${[...write.managed.keys()].join(', ') || 'nobody'} as managed`;
+    case 'Relationship':
+      return `${write.change}s the relationship with ${write.trustDomain}`;
+  }
+}
