@@ -120,7 +120,7 @@ export class Replica {
         runElection(
           {
             ...{ api: lease.apiOf(process), clock, random: chance.next, identity },
-            ...{ name: 'broker', namespace: 'spire', times: electionTimes(LEASE_MS) },
+            ...{ name: 'broker', namespace: 'spire', ownTrustDomain: trustDomain, times: electionTimes(LEASE_MS) },
             onLeader: (leader) => {
               if (leader !== undefined && leader !== identity) terms.noteOtherLeader();
             },
@@ -133,6 +133,7 @@ export class Replica {
         ),
       makeBroker: (role, mayWrite) => (this.#broker = this.#makeBroker(role, mayWrite)),
       standby: new Standby({ trustDomain, spire, clock, onOwnBundle: publish }),
+      standbyPeers: { find: () => Promise.resolve(undefined) },
       clock,
       ownBundlePollMs: SIMULATED_SETTINGS.ownBundlePollMs,
       onRole: (role) => {
@@ -162,6 +163,7 @@ export class Replica {
         fetched: () => undefined,
         passEnded: () => undefined,
         meshLooked: () => undefined,
+        rotationLooked: () => undefined,
         passFailed: onFault,
       },
       scheduleSweeps: (sweep, signal) => void repeat({ clock, intervalMs: SWEEP_MS, signal }, sweep),
