@@ -33,6 +33,7 @@ interface Row {
   readonly pins?: readonly number[];
   readonly accept?: 'Fetched';
   readonly reject?: 'Fetched' | 'Other';
+  readonly now?: string;
   readonly verdict: 'accepted' | 'held' | 'refused';
 }
 
@@ -49,7 +50,7 @@ function bundleIn({ roots, jwtKeyIds = [], sequence, hint = 300 }: BundleRow): B
   });
 }
 
-function judge({ held, lastGood, fetched, policy, pins = [], accept, reject }: Row) {
+function judge({ held, lastGood, fetched, policy, pins = [], accept, reject, now }: Row) {
   const bundle = bundleIn(fetched);
   const findings = Array.from({ length: fetched.ignoredKeys ?? 0 }, () => findingOf('UnknownUse', 'x', 'keys[9]'));
   const pinned = pins.map((index) => pinOfCertificate(ROOTS.get(WEST)![index]!));
@@ -66,7 +67,7 @@ function judge({ held, lastGood, fetched, policy, pins = [], accept, reject }: R
     held: held === 'none' ? undefined : bundleIn(held),
     knownRoots: new RootIndexer().index(bundleOf(EAST), []),
     maxRoots: 100,
-    now: NOW,
+    now: now === undefined ? NOW : new Date(now),
   });
 }
 
