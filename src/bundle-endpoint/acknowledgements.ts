@@ -23,12 +23,22 @@ interface Request {
   socket: TLSSocket | undefined;
 }
 
+/** A request that is held, of a client that nothing could be said of yet: it may be declared before it asks again. */
+interface Unknown {
+  readonly socket: TLSSocket;
+  readonly holds: ServedBundle | undefined;
+}
+
+const MAY_BE_KNOWN_LATER: ReadonlySet<ClientRefusal> = new Set(['PeerNotDeclared', 'NoAuthorities']);
+
 /** A held request says the same for minutes: how often it is told that it still stands, and looked whether it counts. */
 const TELL_HELD_EVERY_MS = 10_000;
 
 export class Acknowledgements {
   readonly #parts: AcknowledgementsParts;
   readonly #newest = new Map<TrustDomain, Request>();
+  /** As many as requests are held. */
+  readonly #unknown = new Map<ServerResponse, Unknown>();
   #brokers: PeerBrokers | undefined;
   #verifier: ClientVerifier | undefined;
 
@@ -55,15 +65,25 @@ export class Acknowledgements {
     while (!signal.aborted) {
       await sleep(this.#parts.clock, TELL_HELD_EVERY_MS, signal);
       await this.#tellHeld().catch(this.#parts.onFault);
+      await this.#lookAtUnknown().catch(this.#parts.onFault);
     }
   }
 
   async #judge(socket: TLSSocket, holds: ServedBundle | undefined, response: ServerResponse): Promise<void> {
     const at = this.#parts.clock.now();
     const verdict = await this.#verifier?.verify(socket, at);
-    if (verdict?.kind === 'Refused') this.#parts.onRefused(verdict.reason);
-    if (verdict?.kind !== 'Broker') return;
-    const { trustDomain } = verdict;
+    if (verdict?.kind === 'Refused') {
+      this.#parts.onRefused(verdict.reason);
+      if (MAY_BE_KNOWN_LATER.has(verdict.reason)) this.#keepUnknown({ socket, holds }, response);
+    }
+    if (verdict?.kind === 'Broker') this.#noteBroker(verdict.trustDomain, { socket, holds, at }, response);
+  }
+
+  #noteBroker(
+    trustDomain: TrustDomain,
+    { socket, holds, at }: Unknown & { readonly at: Date },
+    response: ServerResponse,
+  ): void {
     const request: Request = { acknowledgement: { trustDomain, at, holds }, socket };
     if (response.closed) request.socket = undefined;
     else {
@@ -75,6 +95,21 @@ export class Acknowledgements {
     if (before !== undefined && before.acknowledgement.at > at) return;
     this.#newest.set(trustDomain, request);
     this.#brokers?.noteAcknowledged(request.acknowledgement);
+  }
+
+  #keepUnknown(unknown: Unknown, response: ServerResponse): void {
+    if (response.closed) return;
+    this.#unknown.set(response, unknown);
+    response.once('close', () => this.#unknown.delete(response));
+  }
+
+  async #lookAtUnknown(): Promise<void> {
+    for (const [response, unknown] of [...this.#unknown]) {
+      const at = this.#parts.clock.now();
+      const verdict = await this.#verifier?.verify(unknown.socket, at);
+      if (verdict?.kind !== 'Broker' || !this.#unknown.delete(response)) continue;
+      this.#noteBroker(verdict.trustDomain, { ...unknown, at }, response);
+    }
   }
 
   async #tellHeld(): Promise<void> {

@@ -39,7 +39,7 @@ export async function openBrokerAudit(config: Config, log: Logger, metrics: Metr
   return auditor;
 }
 
-/** Of a command; it says so when it is not recorded. */
+/** Of a command; it says so once when it is not recorded. */
 export function openCommandAudit(
   config: Config,
   command: string,
@@ -48,12 +48,17 @@ export function openCommandAudit(
   const trail = auditFileOf(config, `${command}@${hostname()}`);
   if (trail === undefined) return undefined;
   const isRequired = config.auditRequired === 'on';
+  let told: string | undefined;
   return new Auditor({
     trail,
     isRequired,
     clock: systemClock,
     onFailure: ({ code, message }) => {
-      explain(`not recorded (${code}): ${message}\n`);
+      if (told !== code) explain(`not recorded (${code}): ${message}\n`);
+      told = code;
+    },
+    onMended: () => {
+      told = undefined;
     },
   });
 }

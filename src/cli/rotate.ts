@@ -1,15 +1,17 @@
 // How is a rotation of our own authority led from the command line? Nothing signs before the peers hold it.
+import { recordedRotation } from '../broker/recorded-rotation.ts';
 import type { KindStatus } from '../broker/rotation-status.ts';
 import { randomUUID } from 'node:crypto';
 import { parseDurationSeconds } from '../federation/duration.ts';
 import { sleep, systemClock } from '../federation/clock.ts';
 import { leadRotation, lookAtRotation, type RotationEnd, type RotationOrder } from '../rotation/lead-rotation.ts';
 import { nextRotationStep } from '../rotation/next-rotation-step.ts';
-import type { SpireServerClient } from '../spire/spire-server.ts';
+import type { RotationRecords } from '../rotation/rotation-record.ts';
 import { askStatus } from './ask-broker.ts';
 import { textFlag, UsageError, type Command, type CommandContext, type ExitCode } from './command.ts';
 import { outcomeText, RotationProgress, stepText } from './rotate-progress.ts';
 import { readRotationAnswer } from './rotation-answer.ts';
+import { openCommandAudit, whoAsks } from './open-audit.ts';
 import { connectSpire } from './wiring.ts';
 
 const POLL_MS = 1_000;
@@ -39,14 +41,16 @@ export const rotateCommand: Command = {
     if (context.positionals.length > 0) throw new UsageError(`"${context.positionals.join(' ')}" is not taken`);
     const order = orderOf(context);
     const timeoutMs = durationSeconds(context, 'timeout', DEFAULT_TIMEOUT) * 1000;
-    const { spire } = await connectSpire(context.config, context.signal);
+    const { trustDomain, spire } = await connectSpire(context.config, context.signal);
     try {
-      if (context.flags['abandon'] === true) return await abandon(context, spire);
-      const ports = {
-        ...spire.rotation,
-        authorities: spire.localAuthorities,
-        askBroker: brokerQuestion(context),
-      };
+      const auditor = openCommandAudit(context.config, 'rotate', context.explain);
+      const request = { cause: 'Command', why: commandLine(context), by: whoAsks() } as const;
+      const recorded = recordedRotation(
+        { authorities: spire.localAuthorities, records: spire.rotation.records },
+        { auditor, trustDomain, request },
+      );
+      if (context.flags['abandon'] === true) return await abandon(context, recorded.records);
+      const ports = { ...spire.rotation, ...recorded, askBroker: brokerQuestion(context) };
       const parts = { ports, clock: systemClock, signal: context.signal };
       if (context.flags['dry-run'] === true) {
         const view = await lookAtRotation(order, parts);
@@ -68,6 +72,14 @@ export const rotateCommand: Command = {
     }
   },
 };
+
+/** As it was asked for. */
+function commandLine({ flags }: CommandContext): string {
+  const given = Object.entries(flags).flatMap(([name, value]) =>
+    value === true ? [`--${name}`] : typeof value === 'string' ? [`--${name} ${value}`] : [],
+  );
+  return ['fedbroker rotate', ...given].join(' ');
+}
 
 function orderOf(context: CommandContext): RotationOrder {
   const { flags, config } = context;
@@ -134,13 +146,13 @@ async function told(end: RotationEnd, context: CommandContext): Promise<ExitCode
   }
 }
 
-async function abandon({ print, signal }: CommandContext, spire: SpireServerClient): Promise<ExitCode> {
-  const record = await spire.rotation.records.read(signal);
+async function abandon({ print, signal }: CommandContext, records: RotationRecords): Promise<ExitCode> {
+  const record = await records.read(signal);
   if (record === undefined) {
     print('no rotation is recorded\n');
     return 0;
   }
-  await spire.rotation.records.forget(signal);
+  await records.forget(signal);
   print(
     `forgotten: the rotation of ${record.startedAt.toISOString()}. What it prepared or activated stays as it is, and SPIRE’s clock goes on\n`,
   );

@@ -18,14 +18,28 @@ export type AuditCause =
   /** `fedbroker` on a command line; `by` says whose. */
   | 'Command';
 
+/** What is written while a rotation of our own authority is led; the record is the one that is kept in SPIRE. */
+export type RotationChange =
+  | 'BeginRotation'
+  /** How far it is. */
+  | 'NoteRotation'
+  | 'PrepareAuthority'
+  | 'ActivateAuthority'
+  | 'TaintAuthority'
+  | 'RevokeAuthority'
+  | 'EndRotation'
+  /** By `fedbroker rotate --abandon`. */
+  | 'ForgetRotation';
+
 interface AboutPeers {
+  /** Our own, where its authority rotates. */
   readonly trustDomains: readonly TrustDomain[];
 }
 
 /** On disk before the change is begun. */
 export interface ChangeIntended extends AboutPeers {
   readonly kind: 'ChangeIntended';
-  /** The kind of the step, for example `StoreBundle`. */
+  /** The kind of the step, for example `StoreBundle`, or a `RotationChange`. */
   readonly change: string;
   readonly cause: AuditCause;
   /** For people. */

@@ -183,4 +183,24 @@ describe('the endpoint that is told who holds its bundle', () => {
     await pause(20);
     assert.equal(seen.length, 2);
   });
+
+  it('knows a peer that is declared while its request is held, without waiting for its next one', async () => {
+    const svid = await makeSvid(west!, WEST);
+    const declared = brokers.get('west.example')!;
+    brokers.clear();
+    const held = ask([svid], { 'if-none-match': publication.etag!, prefer: 'wait=600' });
+    await until(() => refusals.length === 1);
+    clock.advance(10_000);
+    await pause(20);
+    assert.equal(seen.length, 0);
+    brokers.set('west.example', declared);
+    clock.advance(10_000);
+    await until(() => seen.length === 1);
+    assert.equal(seen[0]?.holds?.sequenceNumber, 1n);
+    clock.advance(10_000);
+    await until(() => seen.length === 2);
+    assert.deepEqual(refusals, ['PeerNotDeclared']);
+    publish('two', own!);
+    assert.equal(await held, 200);
+  });
 });

@@ -6,7 +6,9 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { after, before, describe, it } from 'node:test';
 import type { KindStatus } from '../../src/broker/rotation-status.ts';
+import { auditCommand } from '../../src/cli/audit.ts';
 import type { Command } from '../../src/cli/command.ts';
+import { whoAsks } from '../../src/cli/open-audit.ts';
 import { outcomeText, RotationProgress } from '../../src/cli/rotate-progress.ts';
 import { rotateCommand } from '../../src/cli/rotate.ts';
 import { rotationCommand } from '../../src/cli/rotation.ts';
@@ -95,6 +97,13 @@ describe('the commands about rotation', () => {
   const authorityWrites = () =>
     dev.record.calls().filter(({ rpc }) => /^(Prepare|Activate|Taint|Revoke|Batch)/.test(rpc));
 
+  async function preparedId() {
+    const spire = openSpireServer({ socketPath, trustDomain: EAST });
+    const { prepared } = await spire.localAuthorities.x509.state();
+    spire.close();
+    return prepared?.id;
+  }
+
   it('show the authorities in sentences, and as JSON', async () => {
     const { exitCode, stdout } = await run(rotationCommand, ['status']);
     assert.equal(exitCode, 0);
@@ -120,6 +129,46 @@ describe('the commands about rotation', () => {
     assert.equal(exitCode, 1);
     assert.match(stderr, /refused \(BrokerSilent\): /);
     assert.deepEqual(authorityWrites(), []);
+  });
+
+  it('write down each of its writes and who asked for it, and so does forgetting it', async () => {
+    const auditFile = join(folder, 'audit.jsonl');
+    const audited = ['--audit-file', auditFile];
+    const { exitCode, stderr } = await run(rotateCommand, ['--timeout', '1s', '--taint-old', ...audited]);
+    assert.equal(exitCode, 1);
+    assert.match(stderr, /the time limit was reached/);
+    assert.match((await run(rotateCommand, ['--abandon', ...audited])).stdout, /^forgotten: /);
+
+    const shown = await run(auditCommand, ['show', '--peer', EAST, ...audited]);
+    const { activeId: from } = dev.x509;
+    const prepared = await preparedId();
+    const lines = shown.stdout.trim().split('\n');
+    const asked = `fedbroker rotate --timeout 1s --taint-old [Command ${whoAsks()}]`;
+    const expected = [
+      `BeginRotation x509 ${from} → the next: ${asked}`,
+      `PrepareAuthority x509: ${asked}`,
+      `NoteRotation x509 ${from} → ${prepared}: ${asked}`,
+      `ForgetRotation x509 ${from} → ${prepared}: fedbroker rotate --abandon [Command ${whoAsks()}]`,
+    ];
+    assert.equal(lines.length, 2 * expected.length);
+    for (const [index, text] of expected.entries()) {
+      assert.ok(lines[2 * index]?.includes(`ChangeIntended  ${EAST}  ${text}`), lines[2 * index]);
+      assert.match(lines[2 * index + 1] ?? '', /ChangeEnded {2}east\.example {2}of \d+: Done {2}\(rotate@/);
+    }
+    assert.equal((await run(auditCommand, ['verify', ...audited], '127.0.0.1:1')).exitCode, 0);
+  });
+
+  it('change nothing, not even the record, when it must be written down and cannot be', async () => {
+    dev.record.forget();
+    const nowhere = ['--audit-file', join(folder, 'none', 'audit.jsonl'), '--audit-required', 'on'];
+    await assert.rejects(run(rotateCommand, ['--timeout', '1s', ...nowhere]), {
+      code: 'AuditUnwritable',
+      message: /^not done, as it cannot be recorded and auditRequired is on .*the folder does not exist/,
+    });
+    assert.deepEqual(authorityWrites(), []);
+    const spire = openSpireServer({ socketPath, trustDomain: EAST });
+    assert.equal(await spire.rotation.records.read(), undefined);
+    spire.close();
   });
 
   it('forget a rotation on demand, and only its record', async () => {

@@ -50,6 +50,8 @@ export class RotationWorld {
   /** Called at each turn of the clock, for what a test lets happen meanwhile. */
   onTurn: () => Promise<void> | void = () => undefined;
   brokerAnswers = true;
+  /** What the command puts around the ports. */
+  around: (ports: RotationPorts) => RotationPorts = (ports) => ports;
   readonly #folder: string;
   readonly #agents = new Map<string, { readonly until: Date; readonly signedBy: string }>();
   readonly #startedAt = this.clock.now();
@@ -138,7 +140,7 @@ export class RotationWorld {
     const leading = leadRotation(
       { kind, asked: { taintOld: taintOld || revokeOld, revokeOld }, times: TIMES, run },
       {
-        ports,
+        ports: this.around(ports),
         clock: this.clock,
         pollMs: POLL_MS,
         timeoutMs,
