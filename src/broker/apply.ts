@@ -17,6 +17,11 @@ export interface ApplyParts {
   readonly noteStored: (trustDomain: TrustDomain, bundle: Bundle | undefined) => void;
   /** Asked before each step; after a no, nothing more is done. */
   readonly mayWrite: () => boolean;
+  /**
+   * Asked before a bundle is deleted: whether its peer was declared anew since the plan was made. Then it is left to the
+   * next plan.
+   */
+  readonly isOverruled: (trustDomain: TrustDomain) => boolean;
   readonly signal: AbortSignal;
 }
 
@@ -26,6 +31,8 @@ export async function applySteps(steps: readonly Step[], parts: ApplyParts): Pro
   const failed = new Set<TrustDomain>();
   for (const batch of batched(steps)) {
     if (parts.signal.aborted || !parts.mayWrite()) break;
+    const [first] = batch;
+    if (first?.kind === 'DeleteBundle' && parts.isOverruled(first.trustDomain)) continue;
     const results = await runBatch(batch, failed, parts);
     for (const name of failedNames(results)) failed.add(name);
     outcomes.push(...results);
