@@ -15,6 +15,8 @@ export interface ApplyParts {
   readonly cluster: ClusterWriters | undefined;
   /** What SPIRE holds after a write, as its answer said; undefined for a deleted bundle. */
   readonly noteStored: (trustDomain: TrustDomain, bundle: Bundle | undefined) => void;
+  /** A bundle that was to be stored, and SPIRE did not say that it was: it may be stored all the same, now or later. */
+  readonly noteUnanswered: (bundle: Bundle) => void;
   /** Asked before each step; after a no, nothing more is done. */
   readonly mayWrite: () => boolean;
   /**
@@ -128,7 +130,7 @@ async function deleteBundle(
 async function storeBundles(
   bundles: readonly Bundle[],
   failed: ReadonlySet<TrustDomain>,
-  { spire, noteStored, signal }: ApplyParts,
+  { spire, noteStored, noteUnanswered, signal }: ApplyParts,
 ): Promise<StepOutcome[]> {
   const wanted = bundles.filter(({ trustDomain }) => !failed.has(trustDomain));
   const results = await itemsOrFailure(wanted, () => spire.setFederatedBundles(wanted, signal));
@@ -137,6 +139,7 @@ async function storeBundles(
     const error = result === undefined ? missingAnswer() : (errorOf(result) ?? readBackFault(bundle, result));
     // The answer says the same; what was read of the bundle while it was judged is known of this value.
     if (error === undefined) noteStored(bundle.trustDomain, bundle);
+    else noteUnanswered(bundle);
     return { kind: 'StoreBundle', trustDomains: [bundle.trustDomain], error };
   });
 }

@@ -52,6 +52,9 @@ export async function runPass({
       noteStored: (trustDomain, bundle) => {
         board.noteStored(trustDomain, bundle);
       },
+      noteUnanswered: (bundle) => {
+        board.noteUnanswered(bundle);
+      },
       mayWrite,
       isOverruled: (trustDomain) => isDeclaredAnew(trustDomain, facts.declared, board.fact('declared')),
       signal,

@@ -245,6 +245,20 @@ describe('a broker beside SPIRE', () => {
     await ready(WEST);
   });
 
+  it('does not take its own writes whose answers were lost for those of a second writer', async () => {
+    side.declare([web(WEST)]);
+    await side.startBroker(source);
+    await ready(WEST);
+    for (const sequenceNumber of [8n, 9n, 10n, 11n]) {
+      side.dev.failNext('BatchSetFederatedBundle', { type: 'LoseAnswer' });
+      source.publish(westUrl, bundleOf(WEST, [0, 1], { sequenceNumber }));
+      await until('stored', async () => (await stored(WEST))?.sequenceNumber === sequenceNumber);
+      // SPIRE is listed before the pass is tried again.
+      await pause(200);
+    }
+    await ready(WEST);
+  });
+
   describe('when somebody else writes too (rule 9)', () => {
     it('stops at a relationship that SPIRE has by its API, and names the command that removes it', async () => {
       const { trustDomain, bundleEndpointUrl, profile } = web(WEST);
