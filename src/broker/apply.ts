@@ -18,8 +18,15 @@ export interface ApplyParts {
   readonly noteStored: (trustDomain: TrustDomain, bundle: Bundle | undefined) => void;
   /** Undefined: nothing is recorded. */
   readonly audit: StepAudit | undefined;
+  /** A bundle that was to be stored, and SPIRE did not say that it was: it may be stored all the same, now or later. */
+  readonly noteUnanswered: (bundle: Bundle) => void;
   /** Asked before each step; after a no, nothing more is done. */
   readonly mayWrite: () => boolean;
+  /**
+   * Asked before a bundle is deleted: whether its peer was declared anew since the plan was made. Then it is left to the
+   * next plan.
+   */
+  readonly isOverruled: (trustDomain: TrustDomain) => boolean;
   readonly signal: AbortSignal;
 }
 
@@ -29,6 +36,8 @@ export async function applySteps(steps: readonly Step[], parts: ApplyParts): Pro
   const failed = new Set<TrustDomain>();
   for (const batch of batched(steps)) {
     if (parts.signal.aborted || !parts.mayWrite()) break;
+    const [first] = batch;
+    if (first?.kind === 'DeleteBundle' && parts.isOverruled(first.trustDomain)) continue;
     const run = () => runBatch(batch, failed, parts);
     const results = await (parts.audit === undefined ? run() : runRecorded(batch, failed, parts.audit, run));
     for (const name of failedNames(results)) failed.add(name);
@@ -125,7 +134,7 @@ async function deleteBundle(
 async function storeBundles(
   bundles: readonly Bundle[],
   failed: ReadonlySet<TrustDomain>,
-  { spire, noteStored, signal }: ApplyParts,
+  { spire, noteStored, noteUnanswered, signal }: ApplyParts,
 ): Promise<StepOutcome[]> {
   const wanted = bundles.filter(({ trustDomain }) => !failed.has(trustDomain));
   const results = await itemsOrFailure(wanted, () => spire.setFederatedBundles(wanted, signal));
@@ -134,6 +143,7 @@ async function storeBundles(
     const error = result === undefined ? missingAnswer() : (errorOf(result) ?? readBackFault(bundle, result));
     // The answer says the same; what was read of the bundle while it was judged is known of this value.
     if (error === undefined) noteStored(bundle.trustDomain, bundle);
+    else noteUnanswered(bundle);
     return { kind: 'StoreBundle', trustDomains: [bundle.trustDomain], error };
   });
 }

@@ -23,6 +23,7 @@ import type {
   ManagedPeers,
   RegistrationEntry,
 } from '../federation/ports.ts';
+import { Overwrites } from './overwrites.ts';
 import { SnapshotMap } from './snapshot-map.ts';
 
 /** The facts that are replaced as a whole by the one gatherer that owns each, beside `stored`. */
@@ -54,10 +55,6 @@ export interface FactBoardListener {
   bundleReplaced(trustDomain: TrustDomain): void;
 }
 
-/** Somebody who changes a bundle behind our back this often within the window is a second writer. */
-const OVERWRITES_OF_A_SECOND_WRITER = 3;
-const OVERWRITE_WINDOW_MS = 10 * 60_000;
-
 /** Each fact is replaced, never changed in place: a snapshot stays what it was. */
 export class FactBoard {
   readonly #clock: Clock;
@@ -79,11 +76,12 @@ export class FactBoard {
   #heldLast: ReadonlyMap<TrustDomain, Bundle> = new Map();
   readonly #indexer = new RootIndexer();
   #knownRoots: KnownRoots | undefined;
-  readonly #overwrittenAt = new Map<TrustDomain, readonly Date[]>();
+  readonly #overwrites: Overwrites;
 
   constructor(clock: Clock, listener: FactBoardListener) {
     this.#clock = clock;
     this.#listener = listener;
+    this.#overwrites = new Overwrites(clock);
     const notRead = { state: 'Unreadable', reason: 'NotReadYet', message: 'not read yet', at: clock.now() } as const;
     this.#facts = {
       declared: notRead,
@@ -116,7 +114,7 @@ export class FactBoard {
       fetched: this.#fetched.snapshot(),
       bootstraps: this.#bootstraps.snapshot(),
       staticPollers: this.#staticPollers.snapshot(),
-      overwritten: this.#overwritten(),
+      overwritten: this.#overwrites.trustDomains(),
       acknowledgements: this.#acknowledgements.snapshot(),
     };
   }
@@ -164,7 +162,9 @@ export class FactBoard {
     const unchanged = replaced.length === 0 && held.size === this.#heldLast.size;
     if (!unchanged) this.#hold(held);
     this.#stored = { ...fact, value: this.#heldLast };
-    for (const { trustDomain } of replaced) this.#noteReplaced(trustDomain);
+    for (const { trustDomain } of replaced) {
+      if (!this.#overwrites.isOurs(held.get(trustDomain))) this.#noteReplaced(trustDomain);
+    }
     if (!unchanged || before.state === 'Unreadable') this.#listener.changed();
   }
 
@@ -187,6 +187,11 @@ export class FactBoard {
     this.#hold(held);
     if (this.#stored.state === 'Known') this.#stored = { state: 'Known', value: held, at: this.#clock.now() };
     this.#listener.changed();
+  }
+
+  /** We asked SPIRE to store it and do not know whether it did. */
+  noteUnanswered(bundle: Bundle): void {
+    this.#overwrites.noteUnanswered(bundle);
   }
 
   noteFetched(trustDomain: TrustDomain, fact: FetchFact | undefined): void {
@@ -244,20 +249,11 @@ export class FactBoard {
    * must not see it undone by an older document.
    */
   #noteReplaced(trustDomain: TrustDomain): void {
-    const now = this.#clock.now();
-    const recent = (this.#overwrittenAt.get(trustDomain) ?? []).filter(
-      (at) => now.getTime() - at.getTime() < OVERWRITE_WINDOW_MS,
-    );
-    this.#overwrittenAt.set(trustDomain, [...recent, now]);
+    this.#overwrites.noteReplaced(trustDomain);
     const fetch = this.#fetched.get(trustDomain);
     if (fetch !== undefined) {
       this.#fetched.set(trustDomain, { ...fetch, document: undefined });
       this.#listener.bundleReplaced(trustDomain);
     }
-  }
-
-  #overwritten(): ReadonlySet<TrustDomain> {
-    const often = [...this.#overwrittenAt].filter(([, at]) => at.length >= OVERWRITES_OF_A_SECOND_WRITER);
-    return new Set(often.map(([trustDomain]) => trustDomain));
   }
 }

@@ -4,7 +4,7 @@ import type { Clock } from '../federation/clock.ts';
 import { known, unreadable, type Fact } from '../federation/facts.ts';
 import type { ManagedPeers, RegistrationEntry, SpireServer } from '../federation/ports.ts';
 import { codedError } from './coded.ts';
-import type { Exclusive } from './exclusive.ts';
+import { Exclusive } from './exclusive.ts';
 import type { FactBoard } from './fact-board.ts';
 
 export class SpireGatherer {
@@ -12,6 +12,11 @@ export class SpireGatherer {
   readonly #board: FactBoard;
   readonly #clock: Clock;
   readonly #exclusive: Exclusive;
+  /**
+   * The poll and the sweep both read our own bundle: of two that overlap, the one that began first could end last, and
+   * put an old bundle under the newest number.
+   */
+  readonly #ownReads = new Exclusive();
   #ownSequence: bigint | undefined;
   #entryCount: number | undefined;
 
@@ -23,7 +28,11 @@ export class SpireGatherer {
   }
 
   /** Follows our own bundle: its sequence number costs 10 bytes to ask for, the whole is read when it changed. */
-  async readOwnBundle(signal: AbortSignal): Promise<void> {
+  readOwnBundle(signal: AbortSignal): Promise<void> {
+    return this.#ownReads.run(() => this.#readOwnBundle(signal));
+  }
+
+  async #readOwnBundle(signal: AbortSignal): Promise<void> {
     const before = this.#board.fact('ownBundle');
     try {
       const sequence = await this.#spire.readOwnSequenceNumber(signal);

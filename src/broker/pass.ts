@@ -1,4 +1,6 @@
 // What happens in one pass? Facts → plan → steps → outcomes; then what the steps may have changed is read again.
+import { isDeepStrictEqual } from 'node:util';
+import type { TrustDomain } from '../bundle/trust-domain.ts';
 import type { StepOutcome } from '../federation/judgement.ts';
 import type { Facts } from '../federation/facts.ts';
 import { planFederation, type FederationPlan, type PlanLimits, type Step } from '../federation/plan.ts';
@@ -57,7 +59,11 @@ export async function runPass({
         board.noteStored(trustDomain, bundle);
       },
       audit: auditor && { auditor, facts, plan },
+      noteUnanswered: (bundle) => {
+        board.noteUnanswered(bundle);
+      },
       mayWrite,
+      isOverruled: (trustDomain) => isDeclaredAnew(trustDomain, facts.declared, board.fact('declared')),
       signal,
     });
     return { facts, plan, outcomes };
@@ -67,6 +73,14 @@ export async function runPass({
     if (kinds.some((kind) => ran.has(kind))) await read(signal);
   }
   return report;
+}
+
+/** A pass can take long: what is declared by now may not be what the plan was made from. */
+function isDeclaredAnew(trustDomain: TrustDomain, planned: Facts['declared'], now: Facts['declared']): boolean {
+  const peerOf = (declared: Facts['declared']) =>
+    declared.state === 'Known' ? declared.value.peers.find((peer) => peer.trustDomain === trustDomain) : undefined;
+  const peer = peerOf(now);
+  return peer !== undefined && !isDeepStrictEqual(peer, peerOf(planned));
 }
 
 /** Which facts a kind of step makes old. A stored bundle is not among them: SPIRE answers the write with its content. */

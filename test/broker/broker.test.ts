@@ -165,6 +165,29 @@ describe('a broker beside SPIRE', () => {
     await until('forgotten', async () => !(await side.spire.readManagedPeers()).has(WEST));
   });
 
+  it('keeps the bundle of a peer that is declared again while its removal is under way', async () => {
+    const peer = web(WEST, { entrySelectors: selecting('/**') });
+    const entry = await side.createEntry('/api');
+    side.declare([peer]);
+    const spire: SpireServer = {
+      ...side.spire,
+      updateFederatesWith: async (updates, signal) => {
+        const outcomes = await side.spire.updateFederatesWith(updates, signal);
+        // SPIRE is slow, and the operator has second thoughts.
+        if (updates.some(({ federatesWith }) => federatesWith.length === 0)) side.declare([peer]);
+        return outcomes;
+      },
+    };
+    await side.startBroker(source, { spire });
+    await until('linked', async () => (await side.links(entry))?.length === 1);
+    side.dev.record.forget();
+    side.declare([]);
+    await until('links taken', () => side.dev.record.calls('BatchUpdateEntry').length > 0);
+    await until('linked again', async () => (await side.links(entry))?.length === 1);
+    assert.deepEqual(side.dev.record.calls('BatchDeleteFederatedBundle'), []);
+    assert.ok(await stored(WEST));
+  });
+
   it('removes nothing that was never its own, and nothing while declarations are incomplete (rule 8)', async () => {
     await side.spire.setFederatedBundles([bundleOf(NORTH)]);
     side.declare([web(WEST)]);
@@ -219,6 +242,20 @@ describe('a broker beside SPIRE', () => {
     side.dev.failNext('BatchSetFederatedBundle', { type: 'LoseAnswer' });
     side.declare([web(WEST)]);
     await side.startBroker(source);
+    await ready(WEST);
+  });
+
+  it('does not take its own writes whose answers were lost for those of a second writer', async () => {
+    side.declare([web(WEST)]);
+    await side.startBroker(source);
+    await ready(WEST);
+    for (const sequenceNumber of [8n, 9n, 10n, 11n]) {
+      side.dev.failNext('BatchSetFederatedBundle', { type: 'LoseAnswer' });
+      source.publish(westUrl, bundleOf(WEST, [0, 1], { sequenceNumber }));
+      await until('stored', async () => (await stored(WEST))?.sequenceNumber === sequenceNumber);
+      // SPIRE is listed before the pass is tried again.
+      await pause(200);
+    }
     await ready(WEST);
   });
 

@@ -1,7 +1,7 @@
 // Do replicas tell each other what a peer holds, at once when it is news and rarely when it is not?
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import { setTimeout as pause } from 'node:timers/promises';
+import { setImmediate } from 'node:timers/promises';
 import { parseTrustDomain } from '../../src/bundle/trust-domain.ts';
 import type { Acknowledgement, ServedBundle } from '../../src/federation/acknowledgement.ts';
 import { systemClock } from '../../src/federation/clock.ts';
@@ -17,6 +17,7 @@ import { declared } from './declared-west.ts';
 import { peer, PEERS, placeOf } from './west.ts';
 
 const WEST = parseTrustDomain('west.example');
+const SAFETY_NET_MS = 20_000;
 
 describe('a replica that tells what peers hold', () => {
   let fake: FakeApiServer;
@@ -25,11 +26,12 @@ describe('a replica that tells what peers hold', () => {
   let stop: AbortController;
   let errors: KubeError[];
   let running: Promise<void>[];
+  let writers: HoldingWriter[];
 
   beforeEach(async () => {
     fake = await startFakeApiServer([PEERS]);
     api = await openApiServer({ access: await fake.serviceAccount(), clock: systemClock, timeoutMs: 5_000 });
-    [clock, stop, errors, running] = [new FakeClock(), new AbortController(), [], []];
+    [clock, stop, errors, running, writers] = [new FakeClock(), new AbortController(), [], [], []];
     fake.store.create(placeOf('west'), { ...peer('west') }, 'kubectl');
   });
   afterEach(async () => {
@@ -41,6 +43,7 @@ describe('a replica that tells what peers hold', () => {
 
   function replica(identity: string): HoldingWriter {
     const writer = new HoldingWriter({ api, clock, identity, onError: (error) => errors.push(error) });
+    writers.push(writer);
     running.push(writer.run(stop.signal));
     writer.update([current()]);
     return writer;
@@ -64,8 +67,14 @@ describe('a replica that tells what peers hold', () => {
   };
   const told = () => toldHolding(current().object);
   const writes = () => fake.requests.filter(({ verb }) => verb === 'patch').length;
+  /** Every replica that has seen something has done what it can, and waits for its clock. */
   async function settled(): Promise<void> {
-    await pause(40);
+    const busy = writers.filter((writer) => writer.seen().length > 0).length;
+    const endsAt = performance.now() + SAFETY_NET_MS;
+    while (clock.pending < busy) {
+      assert.ok(performance.now() < endsAt, 'never: the replicas wait');
+      await setImmediate();
+    }
   }
 
   it('tells the first sight and every other version at once, all of it', async () => {

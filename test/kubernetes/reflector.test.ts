@@ -81,7 +81,7 @@ async function start({ clock = systemClock, selection = { resource: PEERS }, ran
 
 /** Waits until a report satisfies; the limit is a safety net. */
 async function until(what: string, satisfied: () => boolean): Promise<void> {
-  const endsAt = Date.now() + 8_000;
+  const endsAt = Date.now() + 30_000;
   while (!satisfied()) {
     assert.ok(Date.now() < endsAt, `never: ${what}; reports: ${reports.map(sketch).join(' | ')}`);
     await new Promise<void>((resolve) => {

@@ -12,7 +12,7 @@ interface Lie {
 /** One more than the simulated brokers allow. */
 const TOO_MANY = SIMULATED_SETTINGS.plan.maxRoots + 1;
 
-const LIES: readonly Lie[] = [
+export const LIES: readonly Lie[] = [
   { id: 'the truth', tell: (truth) => truth },
   { id: 'no key at all', tell: (truth) => ({ ...truth, x509Authorities: [], jwtAuthorities: [] }) },
   { id: 'JWT keys only', tell: (truth) => ({ ...truth, x509Authorities: [] }) },

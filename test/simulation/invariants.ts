@@ -115,7 +115,8 @@ export const WRITE_INVARIANTS: readonly WriteInvariant[] = [
             JSON.stringify([...seen.managed].sort()) === JSON.stringify([...write.managed].sort())
             ? 'the same peers are recorded'
             : undefined;
-        default:
+        case 'DeleteBundle':
+        case 'Relationship':
           return undefined;
       }
     },
@@ -131,7 +132,8 @@ export const WRITE_INVARIANTS: readonly WriteInvariant[] = [
       if (peer !== undefined) {
         return peer.suspend === 'Revoke' && mode === 'Dissociate' ? undefined : `${trustDomain} is declared`;
       }
-      if (replica.told?.incompleteBecause !== undefined) return 'the declarations are incomplete';
+      const wasAskedFor = replica.toldInFull?.peers.every((each) => each.trustDomain !== trustDomain) ?? false;
+      if (!wasAskedFor) return 'the declarations were never complete without it';
       if (mode === 'Dissociate') return 'it takes the links away with the bundle';
       return replica.seen.managed?.has(trustDomain) === true ? undefined : `${trustDomain} was never managed`;
     },
@@ -232,10 +234,15 @@ export const REQUEST_INVARIANTS: readonly RequestInvariant[] = [
       const peer = peerAt(replica, request.url);
       const document = world.pool.documentOf(request.appliedEtag);
       if (peer === undefined || document?.bundle === undefined) return undefined;
-      const held = replica.seen.bundles?.get(peer.trustDomain);
-      return held !== undefined && bundleDigest(held) === bundleDigest(document.bundle)
-        ? undefined
-        : `of ${peer.trustDomain}`;
+      const { bundles, bundlesBefore, bundlesAtMs } = replica.seen;
+      // What was read in this very instant may be on its way through the program.
+      const known = [bundles, ...(bundlesAtMs === world.time.nowMs ? [bundlesBefore] : [])];
+      const applied = bundleDigest(document.bundle);
+      const isHeld = known.some((each) => {
+        const held = each?.get(peer.trustDomain);
+        return held !== undefined && bundleDigest(held) === applied;
+      });
+      return isHeld ? undefined : `of ${peer.trustDomain}`;
     },
   },
 ];

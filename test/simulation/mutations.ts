@@ -129,6 +129,18 @@ export const MUTATIONS: readonly Mutation[] = [
     replace: 'if (',
   },
   {
+    does: 'deletes the bundle of a peer that was declared again meanwhile',
+    file: 'src/broker/apply.ts',
+    find: "if (first?.kind === 'DeleteBundle' && parts.isOverruled(first.trustDomain)) continue;",
+    replace: '',
+  },
+  {
+    does: 'reads its own bundle twice at a time',
+    file: 'src/broker/gather-spire.ts',
+    find: 'return this.#ownReads.run(() => this.#readOwnBundle(signal));',
+    replace: 'return this.#readOwnBundle(signal);',
+  },
+  {
     does: 'takes what SPIRE lists during its own write for somebody else’s change',
     file: 'src/broker/exclusive.ts',
     find: 'const result = this.#last.then(task, task);',

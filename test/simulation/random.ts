@@ -2,7 +2,7 @@
 
 export interface Chance {
   /** 0 ≤ n < 1. */
-  next(): number;
+  readonly next: () => number;
   /** A whole number, 0 ≤ n < `below`. */
   below(below: number): number;
   /** A whole number, `from` ≤ n ≤ `to`. */

@@ -55,6 +55,7 @@ export class Replica {
   #terms: Terms | undefined;
   /** What it was told last that could be read. */
   #told: Declarations | undefined;
+  #toldInFull: Declarations | undefined;
   #role: Role = 'Standby';
   #mayWrite: () => boolean = () => true;
 
@@ -76,6 +77,11 @@ export class Replica {
 
   get told(): Declarations | undefined {
     return this.#told;
+  }
+
+  /** The last of them that was complete. */
+  get toldInFull(): Declarations | undefined {
+    return this.#toldInFull;
   }
 
   get role(): Role {
@@ -175,6 +181,8 @@ export class Replica {
   }
 
   #noteTold(declared: DeclaredOrNot): void {
-    if (!(declared instanceof Error)) this.#told = declared;
+    if (declared instanceof Error) return;
+    this.#told = declared;
+    if (declared.incompleteBecause === undefined) this.#toldInFull = declared;
   }
 }

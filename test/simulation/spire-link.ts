@@ -27,6 +27,9 @@ export type SpireWrite =
 /** What a broker has been told by its SPIRE, so that it can be judged by what it could know. */
 export interface SeenOfSpire {
   bundles: ReadonlyMap<TrustDomain, Bundle> | undefined;
+  /** Until when it was told the newest, at `bundlesAtMs`. */
+  bundlesBefore: ReadonlyMap<TrustDomain, Bundle> | undefined;
+  bundlesAtMs: number;
   own: Bundle | undefined;
   entries: ReadonlyMap<string, readonly TrustDomain[]>;
   managed: ReadonlyMap<TrustDomain, 'Own' | 'Delegate'> | undefined;
@@ -77,11 +80,16 @@ export function linkSpire(parts: SpireLinkParts): SpireServer {
     };
     return call(parts, { effect: noted, answered, signal, isWrite: true });
   };
+  const noteBundles = (bundles: ReadonlyMap<TrustDomain, Bundle>) => {
+    seen.bundlesBefore = seen.bundles;
+    seen.bundlesAtMs = parts.time.nowMs;
+    seen.bundles = bundles;
+  };
   const noteBundle = (trustDomain: TrustDomain, bundle: Bundle | undefined) => {
     const bundles = new Map(seen.bundles);
     if (bundle === undefined) bundles.delete(trustDomain);
     else bundles.set(trustDomain, bundle);
-    seen.bundles = bundles;
+    noteBundles(bundles);
   };
   return {
     readOwnSequenceNumber: (signal) => read(signal, () => model.own.sequenceNumber),
@@ -95,9 +103,18 @@ export function linkSpire(parts: SpireLinkParts): SpireServer {
       read(
         signal,
         () => [...model.bundles.values()],
-        (list) => (seen.bundles = new Map(list.map((bundle) => [bundle.trustDomain, bundle]))),
+        (list) => {
+          noteBundles(new Map(list.map((bundle) => [bundle.trustDomain, bundle])));
+        },
       ),
-    getFederatedBundle: (trustDomain, signal) => read(signal, () => model.bundles.get(trustDomain)),
+    getFederatedBundle: (trustDomain, signal) =>
+      read(
+        signal,
+        () => model.bundles.get(trustDomain),
+        (bundle) => {
+          noteBundle(trustDomain, bundle);
+        },
+      ),
     setFederatedBundles: (bundles, signal) =>
       write(
         signal,
@@ -108,14 +125,7 @@ export function linkSpire(parts: SpireLinkParts): SpireServer {
         },
       ),
     deleteFederatedBundle: (trustDomain, mode, signal) =>
-      write(
-        signal,
-        [{ kind: 'DeleteBundle', trustDomain, mode }],
-        () => model.deleteBundle(trustDomain, mode),
-        () => {
-          noteBundle(trustDomain, undefined);
-        },
-      ),
+      write(signal, [{ kind: 'DeleteBundle', trustDomain, mode }], () => model.deleteBundle(trustDomain, mode)),
     countEntries: (signal) => read(signal, () => model.entries.size),
     listEntries: (signal) =>
       read(

@@ -127,7 +127,14 @@ export class World {
       ...{ pool: this.pool, spire, process, refreshHintSeconds, spiffeId: brokerIdOf(trustDomain) },
       nowMs: () => process.clock.now().getTime(),
     });
-    const seen: SeenOfSpire = { bundles: undefined, own: undefined, entries: new Map(), managed: undefined };
+    const seen: SeenOfSpire = {
+      bundles: undefined,
+      bundlesBefore: undefined,
+      bundlesAtMs: 0,
+      own: undefined,
+      entries: new Map(),
+      managed: undefined,
+    };
     const replica: Replica = new Replica({
       ...{ trustDomain, process, chance, operator, seen, lease },
       longPollSeconds: chance.percent(60) ? 60 : undefined,

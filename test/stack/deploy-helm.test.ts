@@ -29,7 +29,15 @@ const SIDECAR_VALUES = 'spire-federation-broker-sidecar';
 /** What the chart decides itself, by the pod and its other values. */
 const NOT_SETTABLE = [
   ...['kubernetes', 'kubernetesNamespace', 'replicaIdentity', 'leaseName', 'controllerManagerConfig', 'spireSocket'],
-  ...['adminAddress', 'serveSpiffeAddress', 'serveWebAddress', 'serveWebCertFile', 'serveWebKeyFile'],
+  ...[
+    'adminAddress',
+    'auditFile',
+    'auditRequired',
+    'serveSpiffeAddress',
+    'serveWebAddress',
+    'serveWebCertFile',
+    'serveWebKeyFile',
+  ],
   ...['istio', 'istioNamespace', 'istioConfigMap', 'istioRevisions', 'istiodDebugUrl', 'istiodTokenFile'],
   ...['spireAgentSocket', 'spireAgentConfig'],
 ];
