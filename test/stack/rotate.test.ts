@@ -10,28 +10,9 @@ import { leadRotation } from './harness/led-rotation.ts';
 import { localAuthority } from './harness/local-authority.ts';
 import { startSpireProxy } from './harness/spire-proxy.ts';
 import { openApi, ownRoots, storedRoots } from './harness/stored-roots.ts';
-import { mutualHandshake } from './harness/verify-svid.ts';
+import { keepMeeting, refusals } from './harness/workload-meetings.ts';
 
 const FLAGS = { 'refresh-hint-seconds': 5, 'long-poll-seconds': 5 };
-
-/** What the workloads of both sides make of each other, with the SVIDs and roots that they have now. */
-async function refusals(east: FederatedSide, west: FederatedSide): Promise<readonly string[]> {
-  const [atEast, atWest] = await Promise.all([east.agent.fetchX509(), west.agent.fetchX509()]);
-  const { client, server } = await mutualHandshake(
-    { svid: atEast.svid, roots: atEast.federatedRoots.get(west.trustDomain) ?? [] },
-    { svid: atWest.svid, roots: atWest.federatedRoots.get(east.trustDomain) ?? [] },
-  );
-  return [client, server].flatMap((verdict) => (verdict.ok ? [] : [verdict.reason]));
-}
-
-async function keepMeeting(east: FederatedSide, west: FederatedSide, signal: AbortSignal): Promise<readonly string[]> {
-  const failed: string[] = [];
-  for (let count = 0; !signal.aborted; count++) {
-    failed.push(...(await refusals(east, west)));
-    await pause(250);
-  }
-  return failed;
-}
 
 describe('a rotation that is led', () => {
   const cleanup = new Cleanup();
@@ -54,7 +35,7 @@ describe('a rotation that is led', () => {
     const [api, westApi] = [openApi(cleanup, east.server), openApi(cleanup, west.server)];
     const before = await ownRoots(api);
     const over = new AbortController();
-    const meeting = keepMeeting(east, west, over.signal);
+    const meeting = keepMeeting([east, west], over.signal);
     process.kill(west.broker.pid(), 'SIGSTOP');
     const args = ['--revoke-old', '--revoke-after', '10s'];
     const rotation = leadRotation(cleanup, east.broker, east.server.socketPath, args);
@@ -73,7 +54,7 @@ describe('a rotation that is led', () => {
       async () => (await storedRoots(westApi, 'east.test'))?.join() === roots.join(),
     );
     over.abort();
-    assert.deepEqual(await meeting, []);
+    assert.deepEqual((await meeting).failed, []);
     await west.broker.waitForPeer('east.test', isReady);
   });
 

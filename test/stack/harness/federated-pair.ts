@@ -31,12 +31,12 @@ export async function startFederatedPair(
     startSide(cleanup, eastName, options),
     startSide(cleanup, westName, options),
   ]);
-  await Promise.all([federate(east, west, spec), federate(west, east, spec)]);
-  await Promise.all([east.broker.waitForPeer(westName), west.broker.waitForPeer(eastName)]);
+  await federateSides(east, west, spec);
   return [east, west];
 }
 
-async function startSide(
+/** One trust domain with its workload, and no peer yet. */
+export async function startSide(
   cleanup: Cleanup,
   trustDomain: string,
   options: Omit<PairOptions, 'spec'>,
@@ -45,6 +45,16 @@ async function startSide(
   const agent = await startSpireAgent(cleanup, server, options.agent);
   const entryId = await agent.registerWorkload({ path: '/workload' });
   return { trustDomain, server, agent, broker: await startBroker(cleanup, server, options.flags), entryId };
+}
+
+/** Declares each to the other. Resolves when both brokers say that they are ready. */
+export async function federateSides(
+  east: FederatedSide,
+  west: FederatedSide,
+  spec: Readonly<Record<string, unknown>> = {},
+): Promise<void> {
+  await Promise.all([federate(east, west, spec), federate(west, east, spec)]);
+  await Promise.all([east.broker.waitForPeer(west.trustDomain), west.broker.waitForPeer(east.trustDomain)]);
 }
 
 async function federate(
