@@ -216,9 +216,11 @@ export class FactBoard {
   /** The same version again is no news, and what was seen later counts. */
   noteAcknowledged(acknowledgement: Acknowledgement): void {
     const before = this.#acknowledgements.get(acknowledgement.trustDomain);
-    if (before === acknowledgement || (before !== undefined && before.at > acknowledgement.at)) return;
-    this.#acknowledgements.set(acknowledgement.trustDomain, acknowledgement);
-    if (before === undefined || before.holds?.etag !== acknowledgement.holds?.etag) this.#listener.changed();
+    if (before !== undefined && before.at > acknowledgement.at) return;
+    const { trustDomain, holds, at } = acknowledgement;
+    const since = before?.holds?.digest === holds?.digest ? before?.since : undefined;
+    this.#acknowledgements.set(trustDomain, { ...acknowledgement, since: since ?? at });
+    if (before === undefined || before.holds?.etag !== holds?.etag) this.#listener.changed();
   }
 
   /** A peer that is declared anew later has to show itself anew. */

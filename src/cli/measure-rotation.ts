@@ -26,7 +26,7 @@ function measureKind({ kind, authorities, clock, alarms }: KindStatus, now: Date
   for (const trust_domain of new Set(peers.map(({ trustDomain }) => trustDomain))) {
     for (const [state, label] of Object.entries(STATES)) {
       const authority = authorities.find((each) => each.state === state);
-      const names = (list: AuthorityReadiness['heldBy'] | undefined) =>
+      const names = (list: AuthorityReadiness['missing'] | AuthorityReadiness['heldBy'] | undefined) =>
         list?.some(({ trustDomain }) => trustDomain === trust_domain) === true;
       const value = names(authority?.heldBy) ? 1 : names(authority?.missing) ? 0 : undefined;
       metrics.set('peer_holds_authority', { trust_domain, kind, state: label }, value);

@@ -19,7 +19,7 @@ const authority = z
     fingerprint: z.string().optional(),
     publishedAt: date.optional(),
     expiresAt: date.optional(),
-    heldBy: z.array(holder),
+    heldBy: z.array(holder.extend({ heldSince: date })),
     missing: z.array(missing),
     unobserved: z.array(z.object({ trustDomain, safeAt: date })),
     ready: z.boolean(),

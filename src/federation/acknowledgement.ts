@@ -21,4 +21,6 @@ export interface Acknowledgement {
   readonly at: Date;
   /** What it said it has applied; undefined: nothing of ours yet, or a version that is not known here. */
   readonly holds: ServedBundle | undefined;
+  /** Since when it has said the same, as far as this process knows; undefined: not noted yet. */
+  readonly since?: Date;
 }

@@ -28,6 +28,11 @@ export interface Holder {
   readonly lastSeenAt: Date;
 }
 
+export interface Holding extends Holder {
+  /** Its SPIRE Server; its agents get it with their next sync. */
+  readonly heldSince: Date;
+}
+
 export interface Missing extends Holder {
   /** Of the newest of our bundles that it has applied; undefined: none that is known here. */
   readonly holdsSequence: bigint | undefined;
@@ -48,7 +53,7 @@ export interface AuthorityReadiness {
   /** Exactly, or when this broker first saw it; undefined: not yet. */
   readonly publishedAt: Date | undefined;
   readonly expiresAt: Date | undefined;
-  readonly heldBy: readonly Holder[];
+  readonly heldBy: readonly Holding[];
   readonly missing: readonly Missing[];
   readonly unobserved: readonly Unobserved[];
   /** Nobody is missing, and who is not observed has had the time. */
@@ -110,13 +115,14 @@ function authorityReadiness(
     kind === 'jwt'
       ? jwtKeyIds.includes(authority.id)
       : root !== undefined && x509Authorities.includes(root.fingerprint);
-  const heldBy: Holder[] = [];
+  const heldBy: Holding[] = [];
   const missing: Missing[] = [];
   const unobserved: Unobserved[] = [];
   for (const trustDomain of [...input.peers].sort()) {
     const told = input.acknowledgements.get(trustDomain);
     if (told === undefined) unobserved.push({ trustDomain, safeAt });
-    else if (told.holds !== undefined && isHeld(told.holds)) heldBy.push({ trustDomain, lastSeenAt: told.at });
+    else if (told.holds !== undefined && isHeld(told.holds))
+      heldBy.push({ trustDomain, lastSeenAt: told.at, heldSince: told.since ?? told.at });
     else missing.push({ trustDomain, lastSeenAt: told.at, holdsSequence: told.holds?.sequenceNumber });
   }
   return {

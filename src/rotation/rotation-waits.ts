@@ -3,7 +3,7 @@ import type { RotationStep, RotationView } from './next-rotation-step.ts';
 import type { AuthorityReadiness } from './readiness.ts';
 
 export type WaitReason =
-  'OtherProcess' | 'BrokerSilent' | 'BrokerLags' | 'PeersMissing' | 'PeersUnobserved' | 'OwnAgents';
+  'OtherProcess' | 'BrokerSilent' | 'BrokerLags' | 'PeersMissing' | 'PeersUnobserved' | 'OwnAgents' | 'PeersAgents';
 
 interface Wait {
   readonly reason: WaitReason;
@@ -35,6 +35,19 @@ const WAITS: readonly Wait[] = [
     holds: ({ publishedAt }, { now, times }) => {
       const until = new Date((publishedAt ?? now).getTime() + times.servedAtLeastSeconds * 1000);
       return now < until ? { until, message: 'our own agents get it with their next sync' } : undefined;
+    },
+  },
+  // A peer tells of its SPIRE Server; its agents ask that every five seconds (measured on SPIRE 1.15.3).
+  {
+    reason: 'PeersAgents',
+    holds: ({ heldBy }, { now, times }) => {
+      const safeMs = ({ heldSince }: AuthorityReadiness['heldBy'][number]) =>
+        heldSince.getTime() + times.servedAtLeastSeconds * 1000;
+      const late = heldBy.filter((holder) => safeMs(holder) > now.getTime());
+      if (late.length === 0) return undefined;
+      const names = late.map(({ trustDomain }) => trustDomain).join(', ');
+      const until = new Date(Math.max(...late.map(safeMs)));
+      return { until, message: `the agents of ${names} get it with their next sync` };
     },
   },
   {

@@ -120,6 +120,18 @@ describe('the next step of a rotation', () => {
     assert.ok(step.step === 'Wait' && step.reason === 'OwnAgents');
   });
 
+  it('lets the agents of a peer sync that has come to hold it late, however often it says so', () => {
+    const heldSince = (seconds: number) => {
+      const west = { at: hour(13), since: new Date(hour(13).getTime() - seconds * 1_000) };
+      return [acknowledgementOf(WEST, BOTH, west), acknowledgementOf(NORTH, BOTH)];
+    };
+    const step = nextRotationStep(view({ record: ADOPTED }, heldSince(14)));
+    assert.ok(step.step === 'Wait' && step.reason === 'PeersAgents');
+    assert.match(step.message, /the agents of west\.example/);
+    assert.deepEqual(step.until, new Date(hour(13).getTime() + 1_000));
+    assert.equal(nextRotationStep(view({ record: ADOPTED }, heldSince(15))).step, 'Activate');
+  });
+
   it('waits while the broker is silent or has not seen the authority', () => {
     const silent = nextRotationStep({ ...view({ record: ADOPTED }), readiness: undefined });
     assert.ok(silent.step === 'Wait' && silent.reason === 'BrokerSilent');

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import type { TrustDomain } from '../../src/bundle/trust-domain.ts';
-import { fingerprint } from '../../src/bundle/bundle.ts';
+import { bundleDigest, fingerprint } from '../../src/bundle/bundle.ts';
 import { startDevSpire, type DevSpire } from '../../src/dev-spire/dev-spire.ts';
 import type { Acknowledgement } from '../../src/federation/acknowledgement.ts';
 import type { AuthorityKind } from '../../src/rotation/authority-times.ts';
@@ -93,13 +93,16 @@ export class RotationWorld {
     const bundle = await this.spire.readOwnBundle();
     const holds = {
       etag: '"x"',
-      digest: 'x',
+      digest: bundleDigest(bundle),
       sequenceNumber: bundle.sequenceNumber,
       x509Authorities: bundle.x509Authorities.map(fingerprint),
       jwtKeyIds: bundle.jwtAuthorities.map(({ keyId }) => keyId),
       servedSince: this.clock.now(),
     };
-    this.acknowledgements.set(trustDomain, { trustDomain, at: this.clock.now(), holds });
+    const at = this.clock.now();
+    const before = this.acknowledgements.get(trustDomain);
+    const since = before?.holds?.digest === holds.digest ? before.since : undefined;
+    this.acknowledgements.set(trustDomain, { trustDomain, at, holds, since: since ?? at });
   }
 
   holds(trustDomain: TrustDomain): readonly string[] {

@@ -65,7 +65,17 @@ export function authorityStates(changes: Partial<LocalAuthorityStates> = {}): Lo
 export function acknowledgementOf(
   trustDomain: TrustDomain,
   roots: readonly Uint8Array[] | undefined,
-  { at = hour(12), sequenceNumber = 41n, jwtKeyIds = [] as readonly string[] } = {},
+  {
+    at = hour(12),
+    since,
+    sequenceNumber = 41n,
+    jwtKeyIds = [],
+  }: {
+    readonly at?: Date;
+    readonly since?: Date;
+    readonly sequenceNumber?: bigint;
+    readonly jwtKeyIds?: readonly string[];
+  } = {},
 ): Acknowledgement {
   const holds = roots && {
     etag: '"x"',
@@ -75,7 +85,7 @@ export function acknowledgementOf(
     jwtKeyIds,
     servedSince: hour(0),
   };
-  return { trustDomain, at, holds };
+  return { trustDomain, at, holds, since: since ?? at };
 }
 
 /** Prepared just now; nobody has said anything yet. */

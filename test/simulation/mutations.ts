@@ -13,13 +13,13 @@ export interface Mutation {
 export const MUTATIONS: readonly Mutation[] = [
   {
     does: 'stores a bundle without X.509 authorities',
-    file: 'src/federation/acceptance.ts',
+    file: 'src/federation/acceptance-rules.ts',
     find: 'bundle.x509Authorities.length === 0\n        ?',
     replace: 'bundle.x509Authorities.length === -1\n        ?',
   },
   {
     does: 'believes a lower sequence number',
-    file: 'src/federation/acceptance.ts',
+    file: 'src/federation/acceptance-rules.ts',
     find: 'bundle.sequenceNumber < held.sequenceNumber',
     replace: 'bundle.sequenceNumber < 0n',
   },

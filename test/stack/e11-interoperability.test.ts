@@ -137,15 +137,9 @@ describe('E11: other implementations', () => {
       files.map((name) => join(folder, name)),
     );
     for (const [index, name] of files.entries()) {
-      const { exitCode, stdout } = await broker.cli([
-        'check',
-        join(folder, name),
-        '--trust-domain',
-        'local',
-        '--output',
-        'json',
-      ]);
-      const ours = exitCode === 0;
+      const { stdout } = await broker.cli(['check', join(folder, name), '--trust-domain', 'local', '--output', 'json']);
+      // Held is well formed: all roots of some have expired.
+      const ours = (JSON.parse(stdout) as { readonly verdict: string }).verdict !== 'refused';
       const theirs = oracle[index]!.ok;
       if (DEPARTURES.has(name)) assert.notEqual(ours, theirs, `${name} is no departure any more`);
       else assert.equal(ours, theirs, `${name}: ${stdout} ${oracle[index]!.error ?? ''}`);
