@@ -52,8 +52,8 @@ export async function runPass({
       noteStored: (trustDomain, bundle) => {
         board.noteStored(trustDomain, bundle);
       },
-      noteUnanswered: (bundle) => {
-        board.noteUnanswered(bundle);
+      noteUnanswered: (trustDomain, bundle) => {
+        board.noteUnanswered(trustDomain, bundle);
       },
       mayWrite,
       isOverruled: (trustDomain) => isDeclaredAnew(trustDomain, facts.declared, board.fact('declared')),
