@@ -18,8 +18,8 @@ export interface ApplyParts {
   readonly noteStored: (trustDomain: TrustDomain, bundle: Bundle | undefined) => void;
   /** Undefined: nothing is recorded. */
   readonly audit: StepAudit | undefined;
-  /** A bundle that was to be stored, and SPIRE did not say that it was: it may be stored all the same, now or later. */
-  readonly noteUnanswered: (bundle: Bundle) => void;
+  /** To be stored, or to be deleted where undefined, and SPIRE did not say that it was: it can be all the same, or later. */
+  readonly noteUnanswered: (trustDomain: TrustDomain, bundle: Bundle | undefined) => void;
   /** Asked before each step; after a no, nothing more is done. */
   readonly mayWrite: () => boolean;
   /**
@@ -86,6 +86,7 @@ async function runBatch(
     await runStep(step, parts);
     return [{ kind: step.kind, trustDomains, error: undefined }];
   } catch (error) {
+    if (step.kind === 'DeleteBundle') parts.noteUnanswered(step.trustDomain, undefined);
     return [{ kind: step.kind, trustDomains, error: codedError(error) }];
   }
 }
@@ -143,7 +144,7 @@ async function storeBundles(
     const error = result === undefined ? missingAnswer() : (errorOf(result) ?? readBackFault(bundle, result));
     // The answer says the same; what was read of the bundle while it was judged is known of this value.
     if (error === undefined) noteStored(bundle.trustDomain, bundle);
-    else noteUnanswered(bundle);
+    else noteUnanswered(bundle.trustDomain, bundle);
     return { kind: 'StoreBundle', trustDomains: [bundle.trustDomain], error };
   });
 }

@@ -163,7 +163,7 @@ export class FactBoard {
     if (!unchanged) this.#hold(held);
     this.#stored = { ...fact, value: this.#heldLast };
     for (const { trustDomain } of replaced) {
-      if (!this.#overwrites.isOurs(held.get(trustDomain))) this.#noteReplaced(trustDomain);
+      if (!this.#overwrites.isOurs(trustDomain, held.get(trustDomain))) this.#noteReplaced(trustDomain);
     }
     if (!unchanged || before.state === 'Unreadable') this.#listener.changed();
   }
@@ -189,9 +189,9 @@ export class FactBoard {
     this.#listener.changed();
   }
 
-  /** We asked SPIRE to store it and do not know whether it did. */
-  noteUnanswered(bundle: Bundle): void {
-    this.#overwrites.noteUnanswered(bundle);
+  /** We asked SPIRE to store it, or to delete it where undefined, and do not know whether it did. */
+  noteUnanswered(trustDomain: TrustDomain, bundle: Bundle | undefined): void {
+    this.#overwrites.noteUnanswered(trustDomain, bundle);
   }
 
   noteFetched(trustDomain: TrustDomain, fact: FetchFact | undefined): void {

@@ -12,7 +12,8 @@ const WINDOW_MS = 10 * 60_000;
 const MAX_UNANSWERED = 8;
 
 interface Unanswered {
-  readonly bundle: Bundle;
+  /** Undefined: it was to be deleted. */
+  readonly bundle: Bundle | undefined;
   readonly at: Date;
 }
 
@@ -25,18 +26,16 @@ export class Overwrites {
     this.#clock = clock;
   }
 
-  /** We asked SPIRE to store it and do not know whether it did: it can, now or later. */
-  noteUnanswered(bundle: Bundle): void {
-    const { trustDomain } = bundle;
+  /** We asked SPIRE to store it, or to delete it, and do not know whether it did: it can, now or later. */
+  noteUnanswered(trustDomain: TrustDomain, bundle: Bundle | undefined): void {
     const recent = (this.#unanswered.get(trustDomain) ?? []).filter(({ at }) => this.#isRecent(at));
     this.#unanswered.set(trustDomain, [...recent, { bundle, at: this.#clock.now() }].slice(-MAX_UNANSWERED));
   }
 
-  /** Whether what SPIRE holds can be our own doing. */
-  isOurs(bundle: Bundle | undefined): boolean {
-    if (bundle === undefined) return false;
-    const unanswered = this.#unanswered.get(bundle.trustDomain) ?? [];
-    return unanswered.some((write) => this.#isRecent(write.at) && storedAlike(write.bundle, bundle));
+  /** Whether what SPIRE holds, or holds no more, can be our own doing. */
+  isOurs(trustDomain: TrustDomain, held: Bundle | undefined): boolean {
+    const unanswered = this.#unanswered.get(trustDomain) ?? [];
+    return unanswered.some(({ bundle, at }) => this.#isRecent(at) && isSame(bundle, held));
   }
 
   noteReplaced(trustDomain: TrustDomain): void {
@@ -53,4 +52,8 @@ export class Overwrites {
   #isRecent(at: Date): boolean {
     return this.#clock.now().getTime() - at.getTime() < WINDOW_MS;
   }
+}
+
+function isSame(asked: Bundle | undefined, held: Bundle | undefined): boolean {
+  return asked === undefined || held === undefined ? asked === held : storedAlike(asked, held);
 }

@@ -59,8 +59,8 @@ export async function runPass({
         board.noteStored(trustDomain, bundle);
       },
       audit: auditor && { auditor, facts, plan },
-      noteUnanswered: (bundle) => {
-        board.noteUnanswered(bundle);
+      noteUnanswered: (trustDomain, bundle) => {
+        board.noteUnanswered(trustDomain, bundle);
       },
       mayWrite,
       isOverruled: (trustDomain) => isDeclaredAnew(trustDomain, facts.declared, board.fact('declared')),

@@ -148,7 +148,8 @@ export const WRITE_INVARIANTS: readonly WriteInvariant[] = [
       const peer = toldOf(replica, trustDomain);
       if (peer?.suspend !== 'Active') return `${trustDomain} is not declared as active`;
       const { managed, bundles } = world.of(replica.trustDomain).spire;
-      return managed.has(trustDomain) || bundles.has(trustDomain) ? undefined : `${trustDomain} is not recorded`;
+      const isRecorded = managed.has(trustDomain) || replica.seen.managed?.has(trustDomain) === true;
+      return isRecorded || bundles.has(trustDomain) ? undefined : `${trustDomain} is not recorded`;
     },
   },
   {

@@ -69,8 +69,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     does: 'writes after its lease is over',
     file: 'src/kubernetes/tenure.ts',
-    find: 'if (this.#clock.now().getTime() >= this.#untilMs) this.end();\n    return !this.signal.aborted;',
-    replace: 'return true;',
+    find: 'this.#cancelDeadline();\n    this.#over.abort();',
+    replace: 'this.#cancelDeadline();',
   },
   {
     does: 'names a document to its peer that was merely seen',
@@ -132,6 +132,12 @@ export const MUTATIONS: readonly Mutation[] = [
     does: 'deletes the bundle of a peer that was declared again meanwhile',
     file: 'src/broker/apply.ts',
     find: "if (first?.kind === 'DeleteBundle' && parts.isOverruled(first.trustDomain)) continue;",
+    replace: '',
+  },
+  {
+    does: 'takes its own late writes for those of somebody else',
+    file: 'src/broker/fact-board.ts',
+    find: 'if (!this.#overwrites.isOurs(trustDomain, held.get(trustDomain)))',
     replace: '',
   },
   {

@@ -2,6 +2,9 @@
 import type { Clock } from '../../src/federation/clock.ts';
 import type { VirtualTime } from './virtual-time.ts';
 
+/** More calls in one instant are a program that never comes to rest: no time passes in which to stop it. */
+const MAX_CALLS_IN_AN_INSTANT = 2_000;
+
 /** A call that shall be the last: it is not done any more, or it is done and nobody learns of it. */
 interface LastCall {
   callsLeft: number;
@@ -13,16 +16,23 @@ export class Process {
   readonly clock: Clock;
   readonly #time: VirtualTime;
   readonly #onKilled: () => void;
+  readonly #onRestless: () => void;
   #isAlive = true;
   #skewMs: number;
   #stoppedUntilMs = 0;
   #lastCall: LastCall | undefined;
+  #callsAtMs = 0;
+  #calls = 0;
 
-  constructor(name: string, parts: { time: VirtualTime; skewMs: number; onKilled: () => void }) {
+  constructor(
+    name: string,
+    parts: { time: VirtualTime; skewMs: number; onKilled: () => void; onRestless: () => void },
+  ) {
     this.name = name;
     this.#time = parts.time;
     this.#skewMs = parts.skewMs;
     this.#onKilled = parts.onKilled;
+    this.#onRestless = parts.onRestless;
     this.clock = {
       now: () => new Date(this.#time.nowMs + this.#skewMs),
       after: (delayMs, task) => {
@@ -88,6 +98,12 @@ export class Process {
   /** Asked once for each call to the outside: what becomes of it. */
   noteCall(): 'Goes on' | 'Killed before' | 'Killed after' {
     if (!this.#isAlive) return 'Killed before';
+    if (this.#callsAtMs !== this.#time.nowMs) this.#calls = 0;
+    this.#callsAtMs = this.#time.nowMs;
+    if (++this.#calls > MAX_CALLS_IN_AN_INSTANT) {
+      this.#onRestless();
+      return 'Killed before';
+    }
     const last = this.#lastCall;
     if (last === undefined || last.callsLeft-- > 0) return 'Goes on';
     this.#lastCall = undefined;

@@ -14,7 +14,7 @@ import { timeText } from './story.ts';
 
 const DEFAULT_RUNS = 10_000;
 /** A mutation that is not found in so many worlds is not found. */
-const MUTATION_RUNS = 5_000;
+const MUTATION_RUNS = 2_000;
 const BROKEN_SHOWN = 10;
 
 const { values } = parseArgs({

@@ -85,7 +85,7 @@ describe('the model of a SPIRE Server', () => {
     entryIds.forEach((id, index) => model.entries.set(id, { ...entryOf(index === 0 ? '/a' : '/b'), id }));
     const modelled = linkSpire({
       ...{ model, time, chance, link: new SpireLink() },
-      process: new Process('test', { time, skewMs: 0, onKilled: () => undefined }),
+      process: new Process('test', { time, skewMs: 0, onKilled: () => undefined, onRestless: () => undefined }),
       seen: {
         bundles: undefined,
         bundlesBefore: undefined,

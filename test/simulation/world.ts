@@ -115,6 +115,9 @@ export class World {
     const process = new Process(name, {
       time,
       skewMs,
+      onRestless: () => {
+        this.#onlooker.fault(replica, new Error('it never comes to rest'));
+      },
       onKilled: () => {
         story.note(name, () => 'dies');
         for (const end of [...endpoint.waiting]) end();
