@@ -284,7 +284,10 @@ export class World {
 }
 
 export function describeBundle(bundle: Bundle, pool: AuthorityPool): string {
-  const roots = bundle.x509Authorities.map((root) => pool.nameOf(root)).join(', ');
+  const roots = bundle.x509Authorities
+    .map((root) => pool.nameOf(root))
+    .sort()
+    .join(', ');
   return `${bundle.trustDomain} ${bundle.sequenceNumber?.toString() ?? 'unnumbered'} [${roots}]`;
 }
 
