@@ -53,11 +53,7 @@ export async function measureSteadyState(kind: EndpointKind): Promise<SteadyStat
   await createEntries(socketPath, peers);
 
   const startMs = performance.now();
-  const broker = await startBroker(
-    cleanup,
-    { trustDomain: OWN, socketPath, folder },
-    { 'log-level': 'warn' },
-  );
+  const broker = await startBroker(cleanup, { trustDomain: OWN, socketPath, folder }, { 'log-level': 'warn' });
   for (const peer of peers) declare(broker, peer);
   await converged(cleanup, socketPath);
   const convergedInSeconds = rounded((performance.now() - startMs) / 1000, 1);
