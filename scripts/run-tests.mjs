@@ -19,17 +19,26 @@ const options = process.argv.slice(2).filter((argument) => argument.startsWith('
 const filters = process.argv.slice(2).filter((argument) => !argument.startsWith('-'));
 const workFolder = mkdtempSync(join(tmpdir(), 'fedbroker-tests-'));
 try {
-  process.exitCode = runTests();
+  process.exitCode = buildProgram() && runTests() ? 0 : 1;
 } finally {
   rmSync(workFolder, { recursive: true, force: true });
 }
 
-/** The exit code. */
+/** Tests of whole commands run the program that is installed. */
+function buildProgram() {
+  const build = spawnSync(process.execPath, ['scripts/build.mjs'], {
+    cwd: root,
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  return build.status === 0;
+}
+
+/** Whether they pass. */
 function runTests() {
   const files = testFiles();
   if (files.length === 0) {
     console.error(`No test file matches ${filters.join(' ')}; the files are test/**/*.test.ts.`);
-    return 1;
+    return false;
   }
   // A part of the tests covers a part of the code: the floor is for all of them.
   const withCoverage = filters.length === 0 && options.length === 0;
@@ -44,7 +53,7 @@ function runTests() {
 
   const isCovered = !withCoverage || checkCoverage();
   console.log(totals(tapFile));
-  return testsPassed && isCovered ? 0 : 1;
+  return testsPassed && isCovered;
 }
 
 /** Paths relative to the project, sorted. */

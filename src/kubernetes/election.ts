@@ -140,7 +140,8 @@ class Election {
     let held = lease;
     for (;;) {
       await sleep(clock, jittered(this.#times.renewMs, JITTER, random()), stop);
-      if (stop.aborted) break;
+      // A process that was stopped and goes on: what it would write is of a time that is over.
+      if (stop.aborted || !tenure.isHeld()) break;
       held = await this.#renew(held, tenure, stop);
     }
     const lost = tenure.signal.aborted;

@@ -72,9 +72,9 @@ describe('a chain of records', () => {
     assert.equal(undetected, 0);
   });
 
-  it('shows each byte of 12 records that is replaced by any other', () => {
-    const { changes, undetected } = changeEachByte(12, allOthers);
-    assert.ok(changes > 800_000);
+  it('shows each byte of 4 records that is replaced by any other', () => {
+    const { changes, undetected } = changeEachByte(4, allOthers);
+    assert.ok(changes > 250_000);
     assert.equal(undetected, 0);
   });
 });

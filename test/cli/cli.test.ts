@@ -1,6 +1,5 @@
 // Do the commands do what an operator types them for, with the exit codes that scripts go by?
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -14,25 +13,9 @@ import { bundleOf, WEST } from '../federation/samples.ts';
 import { makeSvid, makeRoot } from '../fakes/fake-ca.ts';
 import { startEndpoint, type FakeEndpoint } from '../fakes/hostile-endpoint.ts';
 import { startSide, type Side } from '../broker/side.ts';
+import { fedbroker, ROOT } from './fedbroker.ts';
 
-const ROOT = join(import.meta.dirname, '../..');
 const VECTORS = join(ROOT, 'test/vectors/bundle');
-
-interface Result {
-  readonly exitCode: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-function fedbroker(args: readonly string[], input = ''): Promise<Result> {
-  return new Promise((resolve) => {
-    const program = ['--import', 'tsx', join(ROOT, 'src/main.ts'), ...args];
-    const child = execFile(process.execPath, program, { cwd: ROOT }, (error, stdout, stderr) => {
-      resolve({ exitCode: error === null ? 0 : Number(error.code), stdout, stderr });
-    });
-    child.stdin?.end(input);
-  });
-}
 
 describe('fedbroker', { concurrency: 4 }, () => {
   const folder = mkdtempSync(join(tmpdir(), 'fb-cli-'));
@@ -108,15 +91,16 @@ spec:
       assert.match(stdout, /^accepted$/m);
     });
     it('reads standard input, and gives JSON', async () => {
-      const { exitCode, stdout } = await fedbroker(
-        ['check', '-', '--trust-domain', WEST, '--output', 'json'],
-        '{"keys":[]}',
-      );
+      const { exitCode, stdout } = await fedbroker(['check', '-', '--trust-domain', WEST, '--output', 'json'], {
+        input: '{"keys":[]}',
+      });
       const report = JSON.parse(stdout) as { verdict: string; reason: string };
       assert.deepEqual([exitCode, report.verdict, report.reason], [1, 'held', 'EmptyBundle']);
     });
     it('refuses what cannot be read, with the place', async () => {
-      const { exitCode, stdout } = await fedbroker(['check', '-', '--trust-domain', WEST], '{"keys":[],\n "keys":[]}');
+      const { exitCode, stdout } = await fedbroker(['check', '-', '--trust-domain', WEST], {
+        input: '{"keys":[],\n "keys":[]}',
+      });
       assert.equal(exitCode, 1);
       assert.match(stdout, /refused \(DocumentHasDuplicateMember\): line 2, column 2/);
     });

@@ -1,6 +1,5 @@
 // Do the commands that look once read PeerTrustDomain objects as well as files, and say what is wrong with them?
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -20,14 +19,7 @@ import { startEndpoint, type FakeEndpoint } from '../fakes/hostile-endpoint.ts';
 import { bundleOf, EAST, WEST } from '../federation/samples.ts';
 import { specOf } from '../kubernetes/peer-objects.ts';
 import { PEERS, placeOf } from '../kubernetes/west.ts';
-
-const ROOT = join(import.meta.dirname, '../..');
-
-interface Result {
-  readonly exitCode: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
+import { fedbroker, type Result } from './fedbroker.ts';
 
 describe('with --kubernetes kubeconfig', () => {
   let folder: string;
@@ -75,21 +67,16 @@ describe('with --kubernetes kubeconfig', () => {
     fake.store.create(placeOf(name), { metadata: { name }, spec: specOf(`${name}.example`, spec) }, 'kubectl');
   }
 
-  function fedbroker(...args: readonly string[]): Promise<Result> {
+  function withObjects(...args: readonly string[]): Promise<Result> {
     const kubeconfig = join(folder, 'kubeconfig');
     writeFileSync(kubeconfig, kubeconfigOf(fake));
     const settings = ['--spire-socket', side.dev.socketPath, '--kubernetes', 'kubeconfig', '--kubeconfig', kubeconfig];
-    const program = ['--import', 'tsx', join(ROOT, 'src/main.ts'), ...args, ...settings];
-    return new Promise((resolve) => {
-      execFile(process.execPath, program, { cwd: ROOT }, (error, stdout, stderr) => {
-        resolve({ exitCode: error === null ? 0 : Number(error.code), stdout, stderr });
-      });
-    });
+    return fedbroker([...args, ...settings]);
   }
 
   it('plan says what would change for the objects, and changes nothing anywhere', async () => {
     side.dev.record.forget();
-    const { exitCode, stdout, stderr } = await fedbroker('plan');
+    const { exitCode, stdout, stderr } = await withObjects('plan');
     assert.equal(exitCode, 0, stderr);
     assert.match(stdout, /west \(west\.example\): accepted/);
     assert.match(stdout, /store {4}bundle of west\.example, sequence 7\n {11}\+ root [0-9a-f]{64}/);
@@ -103,14 +90,14 @@ describe('with --kubernetes kubeconfig', () => {
     fake.serve(CLUSTER_FEDERATED_TRUST_DOMAINS);
     const web = { resource: CLUSTER_SPIFFE_IDS, namespace: undefined, name: 'web', subresource: undefined };
     fake.store.create(web, { metadata: { name: 'web', labels: { federate: 'west' } }, spec: {} }, 'kubectl');
-    const unset = await fedbroker('plan');
+    const unset = await withObjects('plan');
     assert.match(unset.stdout, /^! controllerManager cannot be read: .*namespace and name of its ConfigMap/m);
     assert.match(unset.stdout, /^nothing to change/m);
 
     const config = { resource: CONFIG_MAPS, namespace: 'spire', name: 'manager', subresource: undefined };
     const data = { 'controller-manager-config.yaml': `trustDomain: ${EAST}\nentryIDPrefix: cluster` };
     fake.store.create(config, { metadata: { name: 'manager' }, data }, 'kubectl');
-    const { exitCode, stdout, stderr } = await fedbroker('plan', '--controller-manager-config', 'spire/manager');
+    const { exitCode, stdout, stderr } = await withObjects('plan', '--controller-manager-config', 'spire/manager');
     assert.equal(exitCode, 0, stderr);
     assert.match(stdout, /update {3}1 ClusterSPIFFEIDs; the entries made of them follow\n {11}web: \+west\.example/);
     assert.match(stdout, /update {3}1 entries/);
@@ -130,7 +117,7 @@ describe('with --kubernetes kubeconfig', () => {
     const data = { 'controller-manager-config.yaml': `trustDomain: ${EAST}\nentryIDPrefix: cluster` };
     fake.store.create(place(CONFIG_MAPS, 'manager'), { metadata: { name: 'manager' }, data }, 'kubectl');
     const plan = (...args: readonly string[]) =>
-      fedbroker('plan', '--controller-manager-config', 'spire/manager', ...args);
+      withObjects('plan', '--controller-manager-config', 'spire/manager', ...args);
     const missing = await plan();
     assert.match(missing.stdout, /^spire-controller-manager \(NotFound\): no Deployment and no StatefulSet /m);
 
@@ -156,21 +143,21 @@ describe('with --kubernetes kubeconfig', () => {
   it('plan knows the bundle that SPIRE begins with where it fetches itself', async () => {
     const inline = readFileSync(westFile, 'utf8');
     declare('north', { mode: 'Delegate', trustDomainBundle: { inline } });
-    const { exitCode, stdout, stderr } = await fedbroker('plan');
+    const { exitCode, stdout, stderr } = await withObjects('plan');
     assert.equal(exitCode, 0, stderr);
     assert.match(stdout, /^create {3}relationship with north\.example/m);
   });
 
   it('run says that it needs a namespace for its Lease, which plan does without', async () => {
     const endpoints = ['--serve-spiffe-address=off', '--admin-address=off'];
-    const { exitCode, stderr } = await fedbroker('run', ...endpoints);
+    const { exitCode, stderr } = await withObjects('run', ...endpoints);
     assert.equal(exitCode, 1);
     assert.match(stderr, /^fedbroker run: KubeConfigInvalid: the namespace of the Lease .* set kubernetesNamespace/);
   });
 
   it('plan names the objects that do not count, plans the others, and exits 1', async () => {
     declare('north', { federatesWith: { entries: [{ spiffeID: 'spiffe://elsewhere.example/**' }] } });
-    const { exitCode, stdout, stderr } = await fedbroker('plan');
+    const { exitCode, stdout, stderr } = await withObjects('plan');
     assert.equal(exitCode, 1);
     assert.match(stderr, /^PeerTrustDomain north: Invalid: .*elsewhere\.example/);
     assert.match(stdout, /west \(west\.example\): accepted/);
@@ -178,7 +165,7 @@ describe('with --kubernetes kubeconfig', () => {
 
   it('plan says which right is missing when the objects may not be read', async () => {
     fake.isAllowed = () => false;
-    const { exitCode, stdout, stderr } = await fedbroker('plan');
+    const { exitCode, stdout, stderr } = await withObjects('plan');
     assert.equal(exitCode, 1);
     assert.match(stderr, /^fedbroker plan: KubeForbidden: .*list.*peertrustdomains/);
     assert.equal(stdout, '');
@@ -186,22 +173,22 @@ describe('with --kubernetes kubeconfig', () => {
 
   it('plan says that the API server does not answer', async () => {
     await fake.stop();
-    const { exitCode, stderr } = await fedbroker('plan');
+    const { exitCode, stderr } = await withObjects('plan');
     assert.equal(exitCode, 1);
     assert.match(stderr, /^fedbroker plan: KubeUnreachable: /);
   });
 
   it('rebootstrap knows the peers of the objects', async () => {
-    const dry = await fedbroker('rebootstrap', 'west', '--bundle', westFile, '--dry-run');
+    const dry = await withObjects('rebootstrap', 'west', '--bundle', westFile, '--dry-run');
     assert.equal(dry.exitCode, 0, dry.stderr);
     assert.equal(await side.spire.getFederatedBundle(WEST), undefined);
-    const done = await fedbroker('rebootstrap', 'west', '--bundle', westFile);
+    const done = await withObjects('rebootstrap', 'west', '--bundle', westFile);
     assert.equal(done.exitCode, 0, done.stderr);
     assert.equal((await side.spire.getFederatedBundle(WEST))?.sequenceNumber, 7n);
   });
 
   it('rebootstrap names the declared ones when there is no such peer', async () => {
-    const { exitCode, stderr } = await fedbroker('rebootstrap', 'south', '--bundle', westFile);
+    const { exitCode, stderr } = await withObjects('rebootstrap', 'south', '--bundle', westFile);
     assert.equal(exitCode, 2);
     assert.match(stderr, /no peer "south" is declared by a PeerTrustDomain object; declared are: west/);
   });

@@ -1,20 +1,18 @@
 // Does the demo show what it says, fail when federation fails, and leave nothing behind?
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { after, before, describe, it } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { UsageError, type CommandContext } from '../../src/cli/command.ts';
 import { demoCommand } from '../../src/cli/demo.ts';
 import { runDemo } from '../../src/cli/demo/run-demo.ts';
 import type { DemoResult } from '../../src/cli/demo/demo-result.ts';
 import type { Pace } from '../../src/cli/demo/pace.ts';
 import { resolveConfig } from '../../src/config.ts';
+import { fedbroker } from '../cli/fedbroker.ts';
 
-const ROOT = join(dirname(fileURLToPath(import.meta.url)), '../..');
 const SAFETY_NET_MS = 60_000;
 
 /** Nothing to read for people. */
@@ -67,17 +65,11 @@ describe('fedbroker demo', { timeout: SAFETY_NET_MS }, () => {
     rmSync(folder, { recursive: true });
   });
 
-  /** tsx keeps its cache there. */
-  const leftBehind = () => readdirSync(folder).filter((name) => !name.startsWith('tsx-'));
+  const leftBehind = () => readdirSync(folder);
 
   it('rotates both CAs without a failed handshake, ends by itself and leaves nothing behind', async () => {
     const startedAtMs = performance.now();
-    const argv = ['--import', 'tsx', 'src/main.ts', 'demo', '--rotations', '2', '--output', 'json'];
-    const child = spawn(process.execPath, argv, { cwd: ROOT, env: process.env });
-    let [stdout, stderr] = ['', ''];
-    child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
-    child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
-    const exitCode = await new Promise((resolve) => child.once('close', resolve));
+    const { exitCode, stdout, stderr } = await fedbroker(['demo', '--rotations', '2', '--output', 'json']);
 
     assert.equal(exitCode, 0, stderr);
     const result = JSON.parse(stdout) as DemoResult;
@@ -155,12 +147,7 @@ describe('fedbroker demo', { timeout: SAFETY_NET_MS }, () => {
     ],
   ] as const) {
     it(`says how to get ${what} when there is none, and exits 2`, async () => {
-      const env = { ...process.env, XDG_CACHE_HOME: folder };
-      const argv = ['--import', 'tsx', 'src/main.ts', 'demo', ...flags];
-      const child = spawn(process.execPath, argv, { cwd: ROOT, env });
-      let stderr = '';
-      child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
-      const exitCode = await new Promise((resolve) => child.once('close', resolve));
+      const { exitCode, stderr } = await fedbroker(['demo', ...flags], { env: { XDG_CACHE_HOME: folder } });
       assert.equal(exitCode, 2, stderr);
       assert.match(stderr, message);
     });

@@ -39,6 +39,16 @@ export class FakeClock implements Clock {
     this.#nowMs = endMs;
   }
 
+  /** As in a process that was stopped for so long: it is late at once, and what a timer starts runs before the next. */
+  async wake(afterMs: number, settle: () => Promise<void>): Promise<void> {
+    this.#nowMs += afterMs;
+    for (const due of [...this.#timers].sort((a, b) => a.dueAtMs - b.dueAtMs)) {
+      if (due.dueAtMs > this.#nowMs || !this.#timers.delete(due)) continue;
+      due.task();
+      await settle();
+    }
+  }
+
   /** How many timers wait. */
   get pending(): number {
     return this.#timers.size;

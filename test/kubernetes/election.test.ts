@@ -194,6 +194,19 @@ describe('a leader that cannot reach the API server', () => {
 });
 
 describe('a leader', () => {
+  it('that was stopped for longer than its time writes nothing when it goes on, and steps back', async () => {
+    const { clock, table, first } = await elect('a');
+    const place = { resource: LEASES, namespace: 'spire', name: 'broker', subresource: undefined };
+    const spec = { holderIdentity: 'b', renewTime: '2030-01-01T00:00:00.000000Z' };
+    table.store.patch(place, 'application/merge-patch+json', { spec }, 'kubectl');
+    const before = table.writesAsked;
+    await clock.wake(60_000, settle);
+    assert.deepEqual([first.leading, table.writesAsked], [false, before]);
+    await pass(clock, 2_500);
+    assert.equal(first.leader, 'b');
+    await first.stop();
+  });
+
   it('stops at once when another holds the Lease', async () => {
     const { clock, table, first } = await elect('a');
     const place = { resource: LEASES, namespace: 'spire', name: 'broker', subresource: undefined };

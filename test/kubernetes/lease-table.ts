@@ -15,6 +15,8 @@ export type Passage = 'Open' | 'RequestLost' | 'AnswerLost' | 'Hangs';
 
 export class LeaseTable {
   readonly store = new FakeApiStore();
+  /** How often a replica asked to write, also in vain. */
+  writesAsked = 0;
 
   get holder(): string | undefined {
     const lease = this.store.list(LEASES, 'spire')[0];
@@ -32,7 +34,10 @@ export class LeaseTable {
       if (way === 'AnswerLost') throw lost();
       return answer;
     };
-    const write = (call: () => unknown) => () => reading(call);
+    const write = (call: () => unknown) => () => {
+      this.writesAsked += 1;
+      return reading(call);
+    };
     return {
       get: (_ref, options) => through(options, () => this.#find()),
       create: (_resource, object, options) =>
