@@ -107,7 +107,7 @@ export class PeerGatherers {
   }
 
   #start(peer: Peer): RunningLoop {
-    const gatherer = new PeerGatherer(peer, { ...this.#parts, isApplied: (content) => this.#isApplied(peer, content) });
+    const gatherer = new PeerGatherer(peer, { isApplied: (content) => this.#isApplied(peer, content), ...this.#parts });
     return { peer, gatherer, ended: gatherer.run() };
   }
 }

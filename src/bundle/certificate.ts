@@ -30,10 +30,9 @@ export type RootSummary = Pick<Certificate, 'fingerprint' | 'subject' | 'notAfte
  *
  * @throws BundleError `CertificateMalformed`
  */
-export const readCertificate = remembered((der: Uint8Array): Certificate => ({
-  ...readByNode(der),
-  ...readByHand(der),
-}));
+export const readCertificate = remembered((der: Uint8Array): Certificate =>
+  Object.assign(readByNode(der), readByHand(der)),
+);
 
 /** What people are shown of a root. */
 export function summarizeRoot(der: Uint8Array): RootSummary {

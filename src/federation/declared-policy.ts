@@ -116,6 +116,6 @@ export const policyField = policy
 /** As a peer has it. */
 export function policyOf(fields: z.output<typeof policyField>): Pick<Peer, 'policy' | 'acceptDigest'> {
   const { acceptDigest, staleAfter, expireAfter, pin: pins = [], ...others } = fields;
-  const read: PeerPolicy = { ...others, pins, staleAfterSeconds: staleAfter, expireAfterSeconds: expireAfter };
+  const read: PeerPolicy = { pins, staleAfterSeconds: staleAfter, expireAfterSeconds: expireAfter, ...others };
   return { policy: read, acceptDigest };
 }
