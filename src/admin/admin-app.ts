@@ -1,4 +1,5 @@
 // Is the broker alive, is it ready, what does it know? /livez /readyz /metrics /status over plain HTTP.
+import { pipeline } from 'node:stream/promises';
 import express, { type Express, type Request, type RequestHandler, type Response } from 'express';
 
 /** One thing that must be true. */
@@ -16,7 +17,7 @@ export interface AdminSources {
   readonly livez: () => readonly Check[];
   /** False answers mean: do not send me traffic yet. */
   readonly readyz: () => readonly Check[];
-  readonly metrics: { readonly contentType: string; readonly metrics: () => Promise<string> };
+  readonly metrics: { readonly contentType: string; readonly metrics: () => AsyncIterable<string> };
   /** Plain data; a bigint becomes text. */
   readonly status: () => unknown;
 }
@@ -41,7 +42,9 @@ export function createAdminApp(sources: AdminSources): Express {
       sendJson(response, 200, sources.status());
     },
     '/metrics': async (_request, response) => {
-      response.type(sources.metrics.contentType).send(await sources.metrics.metrics());
+      response.type(sources.metrics.contentType);
+      // The scraper went away; nobody is left to be told.
+      await pipeline(sources.metrics.metrics(), response).catch(() => undefined);
     },
   };
   for (const [path, handler] of Object.entries(routes)) app.route(path).get(handler).all(refuseMethod);

@@ -1,6 +1,7 @@
 // What do the admin pages say, from the first moment on? Before SPIRE has answered: that it has not, and why.
 import type { Registry } from 'prom-client';
 import type { AdminSources, Check } from '../admin/admin-app.ts';
+import { exposition } from '../admin/exposition.ts';
 import type { Metrics } from '../admin/metrics.ts';
 import { writtenStatus, type BrokerStatus, type UnreadableStatus } from '../broker/status.ts';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
@@ -63,7 +64,7 @@ export class AdminPages implements AdminSources {
       contentType: registry.contentType,
       metrics: () => {
         if (this.#running !== undefined) measure(this.#running.replica, this.#running.endpoint, metrics);
-        return registry.metrics();
+        return exposition(registry);
       },
     };
   }

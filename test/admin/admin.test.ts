@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, it } from 'node:test';
 import { Registry } from 'prom-client';
 import { createAdminApp, type AdminSources, type Check } from '../../src/admin/admin-app.ts';
 import { startAdminServer, type AdminServer } from '../../src/admin/admin-server.ts';
+import { exposition } from '../../src/admin/exposition.ts';
 import { createMetrics } from '../../src/admin/metrics.ts';
 
 const READY: Check = { name: 'own bundle read', ok: true, ageSeconds: 0.2 };
@@ -23,7 +24,7 @@ beforeEach(async () => {
   sources = {
     livez: () => [],
     readyz: () => ready,
-    metrics: registry,
+    metrics: { contentType: registry.contentType, metrics: () => exposition(registry) },
     status: () => ({ trustDomain: 'east.example', sequence: 2n ** 64n - 1n }),
   };
   await start();
@@ -61,6 +62,27 @@ describe('the admin pages', () => {
     const answer = await fetch(`${address}/metrics`);
     assert.match(answer.headers.get('content-type')!, /^text\/plain; version=0\.0\.4/);
     assert.match(await answer.text(), /^fedbroker_passes_total\{result="Succeeded"\} 1$/m);
+  });
+
+  it('go on when a scraper goes away in the middle', async () => {
+    const gone = new AbortController();
+    await server.close();
+    sources = {
+      ...sources,
+      metrics: {
+        contentType: 'text/plain',
+        async *metrics() {
+          yield 'a 1\n';
+          await once(gone.signal, 'abort');
+          yield 'b 1\n';
+        },
+      },
+    };
+    await start();
+    const answer = await fetch(`${address}/metrics`, { signal: gone.signal });
+    gone.abort();
+    await assert.rejects(answer.text());
+    assert.equal((await fetch(`${address}/livez`)).status, 200);
   });
 
   it('give the status as JSON, with 64-bit numbers as text', async () => {
