@@ -32,7 +32,7 @@ export interface MeshFacts {
   readonly shared: readonly SharedMeshConfig[];
   /** By `meshObjectKey`: every CA object that is declared, and every one of ours that is there. */
   readonly gatewayCas: ReadonlyMap<string, Fact<MeshObject | undefined>>;
-  /** By `meshObjectKey`: the CA objects that a Gateway, DestinationRule or BackendTLSPolicy names. */
+  /** By `meshObjectKey`: the CA objects that a Gateway, ListenerSet, DestinationRule or BackendTLSPolicy names. */
   readonly referencedCas: Fact<ReadonlySet<string>>;
   /** DER: what istiod's own certificates end at, beside which mesh config's stand. None where there is no istiod CA. */
   readonly meshRoots: Fact<readonly Uint8Array[]>;
