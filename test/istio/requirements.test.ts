@@ -185,6 +185,7 @@ const REQUIREMENTS: readonly Requirement[] = [
         'lets it in once the peer is declared, and says so after istiod told that it uses it',
       ],
       ['broker/mesh.test.ts', 'believes that workloads of SPIRE accept a peer only when the agent serves its roots'],
+      ['cli/observe-mesh.test.ts', 'goes on while a peer that is accepted waits for its next root'],
     ],
   },
   {
