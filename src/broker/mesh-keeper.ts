@@ -200,6 +200,7 @@ export class MeshKeeper {
       referencedCas: this.#referencedCas(),
       meshRoots: meshRootsOf(this.#follower.fact(meshRoots)),
       barred: review === undefined ? new Map() : barredPeers(peers, review),
+      merged: this.#readBacks.found.merged,
       memory: this.#memory,
       ...objects,
     };

@@ -59,6 +59,10 @@ function meshSettings(config: Config, namespace: string): MeshSettings {
     listIntervalMs: config.istioListIntervalSeconds * 1_000,
     listSchedule: config.istioListSchedule,
     rootIntervalMs: config.istioRootIntervalSeconds * 1_000,
+    canary:
+      config.istioCanaryRevision === undefined
+        ? undefined
+        : { revision: config.istioCanaryRevision, soakMs: config.istioCanarySoakSeconds * 1_000 },
     isStrict: config.istioStrict === 'on',
     rootNamespace: config.istioNamespace,
     maxFlips: MAX_FLIPS,

@@ -15,7 +15,7 @@ export function observeMesh({ log, metrics }: MeshObservationParts): (report: Me
   /** Peers of which something was written that was not read back yet. */
   const writtenAt = new Map<TrustDomain, Date>();
   let toldUnlisted = '';
-  return ({ facts: { now }, outcomes, unlistedCas, standings }) => {
+  return ({ facts: { now }, outcomes, unlistedCas, standings, arrived }) => {
     const unlisted = unlistedCas.map(({ message }) => message).join('; ');
     if (unlisted !== '' && unlisted !== toldUnlisted) {
       log.warn(
@@ -32,10 +32,11 @@ export function observeMesh({ log, metrics }: MeshObservationParts): (report: Me
       if (error !== undefined) continue;
       for (const name of step.trustDomains) if (!writtenAt.has(name)) writtenAt.set(name, now);
     }
-    const arrived = new Set(standings.flatMap(({ trustDomain, status }) => (status === 'True' ? [trustDomain] : [])));
     for (const [name, since] of writtenAt) {
-      if (standings.every(({ trustDomain }) => trustDomain !== name)) writtenAt.delete(name);
-      if (!arrived.has(name)) continue;
+      const standing = standings.find(({ trustDomain }) => trustDomain === name);
+      if (standing === undefined) writtenAt.delete(name);
+      // A peer whose next root is on its way stands well; its root has not arrived.
+      if (standing?.status !== 'True' || !arrived.has(name)) continue;
       metrics.observe('mesh_propagation_seconds', (now.getTime() - since.getTime()) / 1000);
       writtenAt.delete(name);
     }

@@ -117,7 +117,7 @@ export interface MeshSurvey {
   readonly gateways: Fact<readonly MeshGateway[]> | undefined;
   readonly serviceEntries: Fact<readonly MeshServiceEntry[]> | undefined;
   readonly destinationRules: Fact<readonly MeshDestinationRule[]> | undefined;
-  /** Gateways and BackendTLSPolicies; undefined: the API server serves neither. */
+  /** Gateways, sets of listeners and BackendTLSPolicies; undefined: the API server serves none of them. */
   readonly gatewayApi: Fact<readonly CaReferrer[]> | undefined;
 }
 

@@ -16,7 +16,10 @@ export interface CertificateParts {
   readonly version: number;
   /** The octets of the INTEGER. */
   readonly serialNumber: Uint8Array;
+  /** What names the algorithm of the signature: within what is signed, and beside the signature. */
+  readonly signatureAlgorithms: readonly [inner: Uint8Array, outer: Uint8Array];
   /** Each of these is a whole value, with tag and length. */
+  readonly issuer: Uint8Array;
   readonly validity: Uint8Array;
   readonly subject: Uint8Array;
   readonly publicKey: Uint8Array;
@@ -50,19 +53,29 @@ export function certificateParts(certificate: Uint8Array): CertificateParts {
 }
 
 function readParts(certificate: Uint8Array): CertificateParts {
-  const [body] = readDerValues(readDer(certificate, DER_TAG.sequence));
+  const [body, outerAlgorithm] = readDerValues(readDer(certificate, DER_TAG.sequence));
   const values = readDerValues(contentOf(body, DER_TAG.sequence));
   const version = values.find(({ tag }) => tag === TAG.version);
-  const [serialNumber, , , validity, subject, publicKey] = version === undefined ? values : values.slice(1);
+  const [serialNumber, algorithm, issuer, validity, subject, publicKey] =
+    version === undefined ? values : values.slice(1);
   const extensions = values.find(({ tag }) => tag === TAG.extensions);
   return {
-    version: version === undefined ? 1 : (readDer(version.content, DER_TAG.integer)[0] ?? 0) + 1,
+    version: version === undefined ? 1 : readVersion(version.content),
     serialNumber: contentOf(serialNumber, DER_TAG.integer),
+    signatureAlgorithms: [contentOf(algorithm, DER_TAG.sequence), contentOf(outerAlgorithm, DER_TAG.sequence)],
+    issuer: encodeDer(DER_TAG.sequence, contentOf(issuer, DER_TAG.sequence)),
     validity: encodeDer(DER_TAG.sequence, contentOf(validity, DER_TAG.sequence)),
     subject: encodeDer(DER_TAG.sequence, contentOf(subject, DER_TAG.sequence)),
     publicKey: encodeDer(DER_TAG.sequence, contentOf(publicKey, DER_TAG.sequence)),
     extensions: extensions === undefined ? [] : readExtensions(extensions.content),
   };
+}
+
+/** OpenSSL reads more octets than one, and looks at the first. */
+function readVersion(content: Uint8Array): number {
+  const [version = 0, ...others] = readDer(content, DER_TAG.integer);
+  if (others.length > 0) throw new DerError('a version that is none');
+  return version + 1;
 }
 
 /** Extensions := SEQUENCE OF SEQUENCE { extnID, critical DEFAULT FALSE, extnValue }. */

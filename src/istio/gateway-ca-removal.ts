@@ -69,16 +69,16 @@ function ofUnknownBroker({ kind, namespace, name }: MeshObject, trustDomain: Tru
 function whyWait(object: MeshObject, { referencedCas, memory }: MeshFacts): MeshVerdict | undefined {
   const key = meshObjectKey(object);
   if (referencedCas.state === 'Unreadable') {
-    const message = `${key} stays, since it cannot be seen whether a Gateway, DestinationRule or BackendTLSPolicy names it: ${referencedCas.message}`;
+    const message = `${key} stays, since it cannot be seen whether a Gateway, ListenerSet, DestinationRule or BackendTLSPolicy names it: ${referencedCas.message}`;
     return { code: 'Leaving', message };
   }
   if (referencedCas.value.has(key)) {
-    const message = `${key} stays, since a Gateway, DestinationRule or BackendTLSPolicy names it; take the name out there, then it is deleted`;
+    const message = `${key} stays, since a Gateway, ListenerSet, DestinationRule or BackendTLSPolicy names it; take the name out there, then it is deleted`;
     return { code: 'Leaving', message };
   }
   // What was read earlier does not know the Gateways that have come since.
   const since = memory.unaskedSince.get(key);
   if (since !== undefined && referencedCas.at > since) return undefined;
-  const message = `${key} stays until the Gateways, DestinationRules and BackendTLSPolicies have been read again; when none of them names it, it is deleted`;
+  const message = `${key} stays until the Gateways, ListenerSets, DestinationRules and BackendTLSPolicies have been read again; when none of them names it, it is deleted`;
   return { code: 'Leaving', message };
 }

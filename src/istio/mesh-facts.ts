@@ -4,6 +4,7 @@ import type { KnownRoots } from '../bundle/known-roots.ts';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
 import type { Declarations, Fact } from '../federation/facts.ts';
 import type { MeshObject, MeshObjectRef } from '../federation/mesh-objects.ts';
+import type { MergedAnchors } from '../federation/mesh-ports.ts';
 import type { MeshMemory } from './mesh-memory.ts';
 import type { MeshVerdict } from './mesh-verdict.ts';
 
@@ -32,12 +33,14 @@ export interface MeshFacts {
   readonly shared: readonly SharedMeshConfig[];
   /** By `meshObjectKey`: every CA object that is declared, and every one of ours that is there. */
   readonly gatewayCas: ReadonlyMap<string, Fact<MeshObject | undefined>>;
-  /** By `meshObjectKey`: the CA objects that a Gateway, DestinationRule or BackendTLSPolicy names. */
+  /** By `meshObjectKey`: the CA objects that a Gateway, ListenerSet, DestinationRule or BackendTLSPolicy names. */
   readonly referencedCas: Fact<ReadonlySet<string>>;
   /** DER: what istiod's own certificates end at, beside which mesh config's stand. None where there is no istiod CA. */
   readonly meshRoots: Fact<readonly Uint8Array[]>;
   /** Under strict: why a peer that is not on the list yet may not come. */
   readonly barred: ReadonlyMap<TrustDomain, MeshVerdict>;
+  /** What the istiod uses that is asked; undefined: none is. */
+  readonly merged?: Fact<MergedAnchors> | undefined;
   readonly memory: MeshMemory;
 }
 
@@ -56,4 +59,6 @@ export interface MeshLimits {
   /** How often within `flipWindowMs` what others changed in our objects is changed back. */
   readonly maxFlips: number;
   readonly flipWindowMs: number;
+  /** The revision of istiod that gets what is new first, and for how long before the others. */
+  readonly canary?: { readonly revision: string; readonly soakMs: number } | undefined;
 }

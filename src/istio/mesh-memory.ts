@@ -16,6 +16,8 @@ export interface MeshMemory {
   readonly listChangeSince: Date | undefined;
   /** Since when nobody asks for a CA object that is still there, by `meshObjectKey`. */
   readonly unaskedSince: ReadonlyMap<string, Date>;
+  /** Since when the revision that goes first has each name and root; undefined: not looked at, or none goes first. */
+  readonly canaryHolds: ReadonlyMap<string, Date> | undefined;
   /** By `meshObjectKey`. */
   readonly objects: ReadonlyMap<string, ObjectMemory>;
 }
@@ -44,6 +46,7 @@ export interface MeshStepOutcome {
 export const EMPTY_MEMORY: MeshMemory = {
   listChangeSince: undefined,
   unaskedSince: new Map(),
+  canaryHolds: undefined,
   objects: new Map(),
 };
 
@@ -80,6 +83,7 @@ export function rememberMesh(facts: MeshFacts, plan: MeshPlan, outcomes: readonl
   return {
     listChangeSince: listWritten ? undefined : plan.listChangeSince,
     unaskedSince: new Map(plan.unaskedCas.map((key) => [key, facts.memory.unaskedSince.get(key) ?? facts.now])),
+    canaryHolds: plan.canaryHolds,
     objects,
   };
 }

@@ -1,12 +1,11 @@
 // Has a peer arrived in the mesh? What was decided, done and read back, as one judgement; its words are the condition's.
 import { fingerprint } from '../bundle/bundle.ts';
-import { remembered } from '../bundle/remembered.ts';
 import type { Fact, MeshStanding } from '../federation/facts.ts';
 import { no, unknown, yes, type Judgement } from '../federation/judgement.ts';
 import { asksForMeshConfig } from '../federation/mesh-condition.ts';
 import type { MeshSurvey } from '../federation/mesh-survey.ts';
 import type { MergedAnchors, ServedAnchors } from '../federation/mesh-ports.ts';
-import { certificatesIn } from './mesh-content.ts';
+import { mergedPrints } from './merged-anchors.ts';
 import type { MeshFacts } from './mesh-facts.ts';
 import { EMPTY_MEMORY, memoryOf, type MeshStepOutcome } from './mesh-memory.ts';
 import { judgeChecks, reviewNotices, type MeshReview } from './mesh-review.ts';
@@ -122,7 +121,7 @@ function judgeMerged(plan: MeshPeerPlan, { merged, facts }: StandingInput): Judg
   if (merged.state === 'Unreadable')
     return unknown(merged.reason, `istiod does not tell what it uses: ${merged.message}`);
   const { trustDomain } = plan.peer;
-  const inForce = printsOf(merged.value);
+  const inForce = mergedPrints(merged.value);
   const wanted = facts.shared.flatMap(({ object }) => {
     const published = object.state === 'Known' && object.value !== undefined ? readPublished(object.value) : undefined;
     return published?.anchors.get(trustDomain)?.map(fingerprint) ?? [];
@@ -136,12 +135,6 @@ function judgeMerged(plan: MeshPeerPlan, { merged, facts }: StandingInput): Judg
     'istiod does not use it yet; when this stays so, look whether its SHARED_MESH_CONFIG names our ConfigMap and whether its own mesh config sets caCertificates',
   );
 }
-
-/** Read once an answer, not once a peer. */
-const printsOf = remembered(
-  ({ pems }: MergedAnchors): ReadonlySet<string> =>
-    new Set(pems.flatMap((pem) => certificatesIn(pem).map(fingerprint))),
-);
 
 /** Istiod merges within a second, and is asked every two. */
 const UNDER_WAY_MS = 5_000;

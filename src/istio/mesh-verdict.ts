@@ -5,7 +5,7 @@ export const MESH_CODES = {
   /** The mesh has, or gets by this plan, all that is declared of the peer. */
   Accepted: ['AcceptedFromSpire', 'AcceptedConstrained', 'AcceptedFlat', 'AcceptedAtGateways', 'NotAskedFor'],
   /** Nothing is wrong; it takes time, or something else must come first. */
-  Waiting: ['WaitsForRoots', 'WaitsForRootInterval', 'WaitsForListWindow', 'Leaving'],
+  Waiting: ['WaitsForRoots', 'WaitsForRootInterval', 'WaitsForListWindow', 'WaitsForCanary', 'Leaving'],
   /** An operator must do something; what was published before stays. */
   Refused: [
     'RootCollision',
@@ -41,7 +41,8 @@ export interface MeshVerdict {
 
 /** The peer is accepted all the same. */
 export interface MeshWarning {
-  readonly code: 'FlatRisk' | 'GatewayCaInUse' | 'ConnectionsLiveOn' | 'BaseUnreadable' | 'BudgetNear';
+  readonly code:
+    'FlatRisk' | 'GatewayCaInUse' | 'ConnectionsLiveOn' | 'BaseUnreadable' | 'BudgetNear' | 'CanaryMissing';
   readonly message: string;
 }
 

@@ -2,6 +2,7 @@
 import type { TrustDomain } from '../bundle/trust-domain.ts';
 import type { MeshObject, MeshObjectContent, MeshObjectRef } from '../federation/mesh-objects.ts';
 import { aliasesOf, baseWarnings, hidesOurs, isAlias } from './base-mesh.ts';
+import type { Canary, Following } from './canary.ts';
 import { BASE_SETS, objectionTo } from './candidate.ts';
 import { CONFIG_TARGETS, NO_PLACE, type ConfigTarget } from './config-target.ts';
 import { concernsConfig, verdictIn } from './config-verdict.ts';
@@ -44,6 +45,8 @@ interface ConfigInput {
   /** One object, and every revision that reads it. */
   readonly shared: readonly SharedMeshConfig[];
   readonly peers: readonly Wanted[];
+  /** Of another object, which gets what is new first. */
+  readonly canary: Canary | undefined;
   readonly facts: MeshFacts;
   readonly limits: MeshLimits;
 }
@@ -86,7 +89,7 @@ const NO_RECORD: MeshVerdict = {
   message: `the annotation ${RECORD_ANNOTATION} is gone, which says whose the certificates are; they are written anew when declarations and SPIRE's bundles can be read`,
 };
 
-function planPlace(place: Place, { shared, peers, facts, limits }: ConfigInput): MeshConfigPlan {
+function planPlace(place: Place, { shared, peers, canary, facts, limits }: ConfigInput): MeshConfigPlan {
   const { before, guarded, found, ref, isRestored } = place;
   const bases = shared.map(({ base }) => base);
   const aliases = aliasesOf(limits.target === 'PatchBase' ? [place.fact] : bases);
@@ -96,7 +99,12 @@ function planPlace(place: Place, { shared, peers, facts, limits }: ConfigInput):
     return before.listed.has(trustDomain) ? undefined : facts.barred.get(trustDomain);
   };
   const undeclared = undeclaredOf(before, peers, facts);
-  const allowed = peers.map((wanted) => (barrierOf(wanted) === undefined ? wanted : asItIs(wanted)));
+  const following = peers.map((each): Following => {
+    const wanted = barrierOf(each) === undefined ? each : asItIs(each);
+    return canary?.follow(wanted, before) ?? { wanted, waits: undefined };
+  });
+  const allowed = following.map(({ wanted }) => wanted);
+  const waiting = new Map(following.flatMap(({ wanted, waits }) => (waits ? [[wanted.trustDomain, waits]] : [])));
   const { composed, objection } = composeUnobjected({ place, wanted: allowed, undeclared, shared, facts });
 
   const timing = timeChanges({
@@ -119,9 +127,14 @@ function planPlace(place: Place, { shared, peers, facts, limits }: ConfigInput):
     verdictOf: (wanted) =>
       (concernsConfig(wanted) ? barrierOf(wanted) : undefined) ??
       composed.refused.get(wanted.trustDomain) ??
+      waiting.get(wanted.trustDomain) ??
       verdictIn(wanted, timing, objection, limits),
     isListChanging: timing.listDueAt !== undefined || timing.changesList,
-    lookAgainAt: [lookForList(timing, facts, limits), timing.rootsDueAt].flatMap((time) => time ?? []),
+    lookAgainAt: [
+      lookForList(timing, facts, limits),
+      timing.rootsDueAt,
+      ...[...waiting.values()].map(({ until }) => until),
+    ].flatMap((time) => time ?? []),
     undisturbed: !isRestored && found !== undefined && guarded.content === found ? found : undefined,
   };
 }

@@ -2,6 +2,7 @@
 import type { TrustDomain } from '../bundle/trust-domain.ts';
 import { asksForMeshConfig } from '../federation/mesh-condition.ts';
 import { meshObjectKey, type MeshObjectContent } from '../federation/mesh-objects.ts';
+import { canaryOf, canaryWarnings } from './canary.ts';
 import { planGatewayCas, type GatewayCaPlan } from './gateway-ca.ts';
 import { planGatewayCaRemovals } from './gateway-ca-removal.ts';
 import type { MeshFacts, MeshLimits, SharedMeshConfig } from './mesh-facts.ts';
@@ -37,6 +38,8 @@ export interface MeshPlan {
   readonly nextLookAt: Date | undefined;
   /** For the memory: since when a change of the list waits. */
   readonly listChangeSince: Date | undefined;
+  /** For the memory: see `MeshMemory.canaryHolds`. */
+  readonly canaryHolds: ReadonlyMap<string, Date> | undefined;
   /** For the memory: CA objects that no peer asks for, by `meshObjectKey`. */
   readonly unaskedCas: readonly string[];
   /** For the memory: objects as they were found and are right, by `meshObjectKey`. */
@@ -49,19 +52,24 @@ export interface MeshPlan {
  */
 export function planMesh(facts: MeshFacts, limits: MeshLimits): MeshPlan {
   const peers = wantedPeers(facts);
-  const configs = sharedObjects(facts.shared).map((shared) => planMeshConfig({ shared, peers, facts, limits }));
+  const canary = canaryOf(facts, limits);
+  const configs = sharedObjects(facts.shared).map((shared) => {
+    const goesFirst = shared.some(({ revision }) => revision === limits.canary?.revision);
+    return planMeshConfig({ shared, peers, canary: goesFirst ? undefined : canary, facts, limits });
+  });
   const asked = planGatewayCas(peers, facts, limits);
   const unasked = planGatewayCaRemovals(new Set(asked.map(({ ref }) => meshObjectKey(ref))), facts, limits);
   const gateways = [...asked, ...unasked];
   const times = [...configs, ...gateways].flatMap(({ lookAgainAt }) => lookAgainAt ?? []);
   return {
     steps: [...configs.flatMap(({ steps }) => steps), ...gateways.flatMap(({ step }) => step ?? [])],
-    peers: peers.map((wanted) => peerPlan(wanted, configs, asked, unasked)),
+    peers: peers.map((wanted) => peerPlan(wanted, configs, asked, unasked, canaryWarnings(facts, limits))),
     removals: removalsOf(peers, configs, unasked),
     nextLookAt: nextOf(times, facts.now),
     listChangeSince: configs.some(({ isListChanging }) => isListChanging)
       ? (facts.memory.listChangeSince ?? facts.now)
       : undefined,
+    canaryHolds: canary?.holds,
     unaskedCas: unasked.map(({ ref }) => meshObjectKey(ref)),
     undisturbed: new Map([...configs, ...gateways].flatMap((plan) => undisturbedIn(plan))),
   };
@@ -86,6 +94,7 @@ function peerPlan(
   configs: readonly MeshConfigPlan[],
   asked: readonly GatewayCaPlan[],
   unasked: readonly GatewayCaPlan[],
+  ofAll: readonly MeshWarning[],
 ): MeshPeerPlan {
   const { peer, trustDomain, mesh } = wanted;
   const isOfPeer = (plan: GatewayCaPlan) => plan.trustDomain === trustDomain;
@@ -103,6 +112,7 @@ function peerPlan(
       ...wanted.warnings,
       ...unasked.filter(isOfPeer).flatMap(gatewayCaWarnings),
       ...configs.flatMap(({ warnings }) => warnings),
+      ...ofAll,
     ],
     isListed: published.length > 0 && published.every(({ listed }) => listed.has(trustDomain)),
     anchors: counts.length === 0 ? 0 : Math.min(...counts),

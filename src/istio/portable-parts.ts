@@ -1,5 +1,13 @@
 // Do istiod and Envoy both read what is copied from this root? (Go's crypto/x509 and BoringSSL; OpenSSL, which judged it before, reads more)
-import { contentOf, DER_TAG, DerError, readDer, readDerValues, readObjectIdentifier } from '../bundle/der.ts';
+import {
+  contentOf,
+  DER_TAG,
+  DerError,
+  readDer,
+  readDerValues,
+  readObjectIdentifier,
+  type DerValue,
+} from '../bundle/der.ts';
 import type { CertificateParts, Extension } from './certificate-parts.ts';
 import { encodeObjectIdentifier } from './write-der.ts';
 
@@ -47,8 +55,6 @@ function holds(question: () => boolean): boolean {
   }
 }
 
-type DerValue = ReturnType<typeof readDerValues>[number];
-
 const UTC_TIME = 0x17;
 const GENERALIZED_TIME = 0x18;
 
@@ -68,10 +74,12 @@ const TEXT_KINDS: ReadonlyMap<number, RegExp> = new Map([
   [0x16, /^\p{ASCII}*$/u],
 ]);
 
-/** Name := SEQUENCE OF SET OF SEQUENCE { type, value }. */
-function isName(subject: Uint8Array): boolean {
-  const sets = readDerValues(readDer(subject, DER_TAG.sequence));
-  return sets.length > 0 && sets.every(({ content }) => readDerValues(content).every(isAttribute));
+const SET = 0x31;
+
+/** Name := SEQUENCE OF SET OF SEQUENCE { type, value }; may throw DerError. */
+export function isName(name: Uint8Array): boolean {
+  const sets = readDerValues(readDer(name, DER_TAG.sequence));
+  return sets.length > 0 && sets.every((set) => readDerValues(contentOf(set, SET)).every(isAttribute));
 }
 
 function isAttribute(attribute: DerValue): boolean {

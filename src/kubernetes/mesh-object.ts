@@ -3,7 +3,13 @@ import type { TrustDomain } from '../bundle/trust-domain.ts';
 import type { MeshObject, MeshObjectContent, MeshObjectRef } from '../federation/mesh-objects.ts';
 import { FIELD_MANAGER } from './api-server.ts';
 import { CONFIG_MAPS, SECRETS } from './core-resources.ts';
-import type { KubeObject, ObjectBody, ObjectRef, Resource } from './kube-object.ts';
+import {
+  VERSION_OF_NO_OBJECT,
+  type KubeObject,
+  type ObjectBody,
+  type ObjectRef,
+  type Resource,
+} from './kube-object.ts';
 import { brokerOf, isManagedByUs, ownMarks } from './managed-by.ts';
 import { fieldsOf, textOf } from './object-fields.ts';
 
@@ -40,18 +46,22 @@ export function meshObjectOf(kind: Kind, { metadata, ...object }: KubeObject, ow
   };
 }
 
-/** What is applied: our marks, the data and the annotations, and nothing else, so that nothing else is ours. */
+/**
+ * What is applied: our marks, the data and the annotations, and nothing else, so that nothing else is ours. Over
+ * anything else than `existing` it is a `KubeConflict`.
+ */
 export function bodyOf(
   { kind, namespace, name }: MeshObjectRef,
   { data, annotations }: MeshObjectContent,
-  { uid, own }: { readonly uid: string | undefined; readonly own: TrustDomain },
+  { existing, own }: { readonly existing: MeshObject | undefined; readonly own: TrustDomain },
 ): ObjectBody {
   const marks = ownMarks(own);
   return {
     metadata: {
       name,
       namespace,
-      ...(uid !== undefined && { uid }),
+      ...(existing !== undefined && { uid: existing.uid }),
+      resourceVersion: existing?.resourceVersion ?? VERSION_OF_NO_OBJECT,
       labels: marks.labels,
       annotations: { ...annotations, ...marks.annotations },
     },

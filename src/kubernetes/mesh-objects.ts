@@ -12,6 +12,9 @@ import type { CallOptions } from './requester.ts';
 import { watchObject } from './watch-object.ts';
 import type { ResourceParts } from './watch-resource.ts';
 
+/** Whoever loses once against another broker finds the object to be that one's at its second look. */
+const MAX_ATTEMPTS = 3;
+
 export interface MeshResourcesParts extends ResourceParts {
   /** What we make says that it is of the broker of this one. */
   readonly ownTrustDomain: TrustDomain;
@@ -55,17 +58,28 @@ export class MeshResources implements MeshObjects {
     content: MeshObjectContent,
     { takeBack = false, signal }: { readonly takeBack?: boolean; readonly signal?: AbortSignal | undefined } = {},
   ): Promise<MeshObject> {
-    const { api, ownTrustDomain: own } = this.#parts;
-    const existing = await this.#ours(ref, signal);
-    // What appears there after we looked may be somebody else's.
-    const options: ApplyOptions = { takeBack: takeBack && existing !== undefined, signal };
-    const { resource } = objectRefOf(ref);
-    const body = bodyOf(ref, content, { uid: existing?.uid, own });
-    const applied = this.#read(ref.kind, await api.apply(resource, body, options));
+    const applied = await this.#applyToNewest(ref, content, { takeBack, signal });
     const foreignKeys = Object.keys(applied.data).filter((key) => !(key in content.data));
     if (foreignKeys.length === 0) return applied;
     if (!takeBack) throw foreignKeysConflict(applied, foreignKeys);
     return this.#patch(applied, foreignKeys.map(removalOf), signal);
+  }
+
+  /**
+   * Only over what was looked at: every broker writes as the same manager, so that between two of them the API server
+   * sees no conflict of fields.
+   */
+  async #applyToNewest(ref: MeshObjectRef, content: MeshObjectContent, options: ApplyOptions): Promise<MeshObject> {
+    const { api, ownTrustDomain: own } = this.#parts;
+    for (let attempt = 1; ; attempt++) {
+      const existing = await this.#ours(ref, options.signal);
+      const body = bodyOf(ref, content, { existing, own });
+      try {
+        return this.#read(ref.kind, await api.apply(resourceOf(ref.kind), body, options));
+      } catch (error) {
+        if (!isKubeError(error, 'KubeConflict') || attempt === MAX_ATTEMPTS) throw error;
+      }
+    }
   }
 
   replaceKey(

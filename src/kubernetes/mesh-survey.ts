@@ -2,15 +2,10 @@
 // while it is read.
 import { sleep, type Clock } from '../federation/clock.ts';
 import { known, unreadable, type Fact } from '../federation/facts.ts';
-import type { MeshPlace, MeshSurvey, MeshSurveys, SpireAgentSds } from '../federation/mesh-survey.ts';
+import type { CaReferrer, MeshPlace, MeshSurvey, MeshSurveys, SpireAgentSds } from '../federation/mesh-survey.ts';
 import type { ApiServer } from './api-server.ts';
 import { CONFIG_MAPS } from './core-resources.ts';
-import {
-  BACKEND_TLS_POLICIES,
-  GATEWAY_API_GATEWAYS,
-  gatewayReferrerOf,
-  policyReferrerOf,
-} from './gateway-api-resources.ts';
+import { CA_REFERRER_KINDS, type CaReferrerKind } from './gateway-api-resources.ts';
 import {
   AUTHORIZATION_POLICIES,
   authorizationPolicyOf,
@@ -112,17 +107,20 @@ export class MeshSurveyReader implements MeshSurveys {
 
   /** Whether an object is named nowhere is known only when all were read. */
   async #readGatewayApi(signal: AbortSignal): Promise<MeshSurvey['gatewayApi']> {
-    const gateways = await this.#readServed(GATEWAY_API_GATEWAYS, gatewayReferrerOf, signal);
-    const policies = await this.#readPolicies(signal);
-    if (gateways?.state !== 'Known') return gateways ?? policies;
-    return policies?.state === 'Known'
-      ? known([...gateways.value, ...policies.value], gateways.at)
-      : (policies ?? gateways);
+    const referrers: CaReferrer[] = [];
+    let since: Date | undefined;
+    for (const kind of CA_REFERRER_KINDS) {
+      const found = await this.#readNewest(kind, signal);
+      if (found?.state === 'Unreadable') return found;
+      referrers.push(...(found?.value ?? []));
+      since ??= found?.at;
+    }
+    return since && known(referrers, since);
   }
 
-  async #readPolicies(signal: AbortSignal): Promise<MeshSurvey['gatewayApi']> {
-    for (const resource of BACKEND_TLS_POLICIES) {
-      const found = await this.#readServed(resource, policyReferrerOf, signal);
+  async #readNewest({ versions, referrerOf }: CaReferrerKind, signal: AbortSignal): Promise<MeshSurvey['gatewayApi']> {
+    for (const resource of versions) {
+      const found = await this.#readServed(resource, referrerOf, signal);
       if (found !== undefined) return found;
     }
     return undefined;

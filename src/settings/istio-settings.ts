@@ -44,6 +44,16 @@ export const istioRows = {
     wholeNumber({ min: 0, max: 3600 }),
     'Roots are written no more often than this, except to withdraw them: at each change every proxy asks istiod for a new certificate.',
   ),
+  istioCanaryRevision: row(
+    'none',
+    or('none', objectName),
+    'The revision of istiod that gets new names and roots first; the others follow when its istiod uses them (`istiodDebugUrl`, which must then be that of this revision) and `istioCanarySoakSeconds` have passed. What is withdrawn goes everywhere at once.',
+  ),
+  istioCanarySoakSeconds: row(
+    '300',
+    wholeNumber({ min: 0, max: 86_400 }),
+    'How long the revision that goes first has what is new before the others get it.',
+  ),
   istioStrict: row(
     'off',
     oneOf('off', 'on'),

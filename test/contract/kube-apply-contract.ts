@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { FIELD_MANAGER } from '../../src/kubernetes/api-server.ts';
+import { VERSION_OF_NO_OBJECT } from '../../src/kubernetes/kube-object.ts';
 import { BEACONS, beacon, beaconRef, freshName, kubeError, versionOf, type Subject } from './kube-subject.ts';
 
 const OTHER_UID = '11111111-1111-4111-8111-111111111111';
@@ -102,6 +103,19 @@ export function describeApplies(subject: () => Subject): void {
     await assert.rejects(apply({ resourceVersion: metadata.resourceVersion }), kubeError('KubeConflict', 'modified'));
     await assert.rejects(apply({ uid: OTHER_UID }), kubeError('KubeInvalid', 'metadata.uid: Invalid value'));
     assert.deepEqual((await apply({ uid: metadata.uid }))['spec'], { colour: 'red', height: 4 });
+  });
+
+  it('with the version of no object makes one, and is refused where there is one', async () => {
+    const { api } = subject();
+    const object = beacon(freshName(), {}, { resourceVersion: VERSION_OF_NO_OBJECT });
+    const made = await api.apply(BEACONS, object);
+    for (const takeBack of [false, true]) {
+      await assert.rejects(api.apply(BEACONS, object, { takeBack }), kubeError('KubeConflict', 'modified'));
+    }
+    const again = beacon(freshName(), {}, { resourceVersion: VERSION_OF_NO_OBJECT });
+    const tried = await Promise.allSettled(Array.from({ length: 5 }, () => api.apply(BEACONS, again)));
+    assert.equal(tried.filter(({ status }) => status === 'fulfilled').length, 1);
+    assert.notEqual(made.metadata.resourceVersion, VERSION_OF_NO_OBJECT);
   });
 
   it('is refused when its schema does not allow it', async () => {

@@ -64,6 +64,8 @@ export const KEEPING_ROWS: readonly KeepingRow[] = [
   ),
   ...keeping({ file: SURVEY, resource: 'destinationrules' }, 'a CA object that nobody asks for is deleted', ['list']),
   ...keeping({ file: GATEWAY_API, resource: 'gateways' }, 'a CA object that nobody asks for is deleted', ['list']),
+  ...keeping({ file: GATEWAY_API, resource: 'listenersets' }, 'a CA object that nobody asks for is deleted', ['list']),
+  ...keeping({ file: GATEWAY_API, resource: 'xlistenersets' }, 'a CA object that nobody asks for is deleted', ['list']),
   ...keeping({ file: GATEWAY_API, resource: 'backendtlspolicies' }, 'a CA object that nobody asks for is deleted', [
     'list',
   ]),

@@ -36,7 +36,8 @@ const ALLOWED_FOR_ISTIO: Readonly<Record<string, string>> = {
     'configmaps.(istio): list watch; configmaps.(istio-ca-root-cert): list watch; configmaps.(istio-federation): create get list patch watch',
   'ClusterRole spire-federation-broker-mesh-survey':
     'authorizationpolicies.security.istio.io(*): list; gateways+serviceentries+destinationrules.networking.istio.io(*): list; pods+namespaces.(*): list',
-  'ClusterRole spire-federation-broker-gateway-api': 'gateways+backendtlspolicies.gateway.networking.k8s.io(*): list',
+  'ClusterRole spire-federation-broker-gateway-api':
+    'gateways+listenersets+backendtlspolicies.gateway.networking.k8s.io(*): list; xlistenersets.gateway.networking.x-k8s.io(*): list',
   'Role spire-federation-broker-istiod': 'deployments.apps(*): list',
   'Role spire-federation-broker-patch-base':
     'configmaps.(istio): list patch watch; configmaps.(istio-ca-root-cert): list watch',

@@ -47,6 +47,8 @@ export class MeshWorld {
   revoked: readonly TrustDomain[] = [];
   barred: MeshFacts['barred'] = new Map();
   limits = LIMITS;
+  /** Of istiod. */
+  revisions: readonly string[] = ['default'];
   memory: MeshMemory = EMPTY_MEMORY;
   readonly objects = new Map<string, MeshObject>();
   /** By key, of the objects that are declared but not there. */
@@ -77,7 +79,11 @@ export class MeshWorld {
   }
 
   get content() {
-    return parseMeshContent(this.text ?? '').content;
+    return this.contentOf('default');
+  }
+
+  contentOf(revision: string) {
+    return parseMeshContent(this.objects.get(meshObjectKey(this.refOf(revision)))?.data['mesh'] ?? '').content;
   }
 
   get text(): string | undefined {
@@ -156,9 +162,10 @@ export class MeshWorld {
       knownRoots: new RootIndexer().index(bundleOf(EAST), this.stored),
       revoked: new Set(this.revoked),
       barred: this.barred,
-      shared: [
-        { revision: 'default', ref: this.#target(), object: this.fact(this.#target()), base: this.fact(BASE_REF) },
-      ],
+      shared: this.revisions.map((revision) => {
+        const ref = this.refOf(revision);
+        return { revision, ref, object: this.fact(ref), base: this.fact(ofRevision(BASE_REF, revision)) };
+      }),
       gatewayCas: new Map([...this.gatewayRefs, ...cas].map((ref) => [meshObjectKey(ref), this.fact(ref)])),
       referencedCas: known(new Set(this.referenced), now),
       meshRoots: known(this.meshRoots, now),
@@ -167,7 +174,11 @@ export class MeshWorld {
     };
   }
 
-  #target(): MeshObjectRef {
-    return this.limits.target === 'PatchBase' ? BASE_REF : REF;
+  refOf(revision: string): MeshObjectRef {
+    return ofRevision(this.limits.target === 'PatchBase' ? BASE_REF : REF, revision);
   }
+}
+
+function ofRevision(ref: MeshObjectRef, revision: string): MeshObjectRef {
+  return revision === 'default' ? ref : { ...ref, name: `${ref.name}-${revision}` };
 }

@@ -132,6 +132,7 @@ const REQUIREMENTS: readonly Requirement[] = [
         'istio/plan-mesh-property.test.ts',
         'never writes what may not be, and ends with what is declared, without another write',
       ],
+      ['stack/istio-two-brokers.test.ts', 'let the first have it, and the other says whose it is and changes nothing'],
     ],
   },
   {
@@ -184,6 +185,7 @@ const REQUIREMENTS: readonly Requirement[] = [
         'lets it in once the peer is declared, and says so after istiod told that it uses it',
       ],
       ['broker/mesh.test.ts', 'believes that workloads of SPIRE accept a peer only when the agent serves its roots'],
+      ['cli/observe-mesh.test.ts', 'goes on while a peer that is accepted waits for its next root'],
     ],
   },
   {
@@ -241,6 +243,10 @@ const REQUIREMENTS: readonly Requirement[] = [
         'stay while a Gateway names them, though their peers are removed, and let nobody in any more',
       ],
       ['stack/istio-broker-edge.test.ts', 'go when no Gateway names them any more'],
+      [
+        'kubernetes/mesh-survey.test.ts',
+        'reads what CAs the listeners of a ${sets.kind} have, beside their certificates too',
+      ],
     ],
   },
   {
@@ -248,6 +254,11 @@ const REQUIREMENTS: readonly Requirement[] = [
     sentence: 'Every revision of istiod is served and judged by itself.',
     tests: [
       ['stack/istio-broker-revisions.test.ts', 'are each restored by themselves'],
+      [
+        'stack/istio-broker-canary.test.ts',
+        'has a new peer before the others, and the condition says what these wait for',
+      ],
+      ['stack/istio-broker-canary.test.ts', 'keeps a root from the others while its istiod does not use it'],
       ['istio/preflight.test.ts', 'judges each revision of istiod by itself'],
     ],
   },
@@ -266,6 +277,10 @@ const REQUIREMENTS: readonly Requirement[] = [
     sentence: 'With what is written istiod starts.',
     tests: [
       ['istio/root-gate.test.ts', 'agrees with the simulation of istiod about what keeps it from starting'],
+      [
+        'stack/istio-roots-oracle.test.ts',
+        'reads what is written as ${form} of ${MUTATIONS} mutated roots (again with FUZZ_SEED=${SEED})',
+      ],
       [
         'stack/istio-plane2.test.ts',
         'hears the same from an istiod that starts anew, and so does a sidecar that comes after',

@@ -1,6 +1,7 @@
 // Do the mesh's objects say what we want, are they taken back when asked, and is nobody else's touched?
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
+import { parseTrustDomain } from '../../src/bundle/trust-domain.ts';
 import { systemClock } from '../../src/federation/clock.ts';
 import type { MeshObject, MeshObjectRef } from '../../src/federation/mesh-objects.ts';
 import type { CodedError } from '../../src/federation/ports.ts';
@@ -153,8 +154,81 @@ describe('MeshResources', () => {
       ownTrustDomain: EAST,
     };
     const late = new MeshResources(parts).apply(SHARED, CONTENT, { takeBack: true });
-    await assert.rejects(late, kubeError('KubeApplyConflict'));
+    await assert.rejects(late, kubeError('KubeAlreadyExists'));
     assert.equal(writes(), 1);
+  });
+
+  describe('where a broker of another trust domain writes the same object at once', () => {
+    const ofWest = () => new MeshResources({ ...parts, ownTrustDomain: WEST });
+    const THEIRS = { data: { mesh: 'caCertificates:\n  - trustDomains: [north.example]\n' }, annotations: {} };
+
+    /** Ours, where `west` writes between our look and our write. */
+    const overtaken = (west: () => Promise<unknown>) => {
+      const apply: ApiServer['apply'] = async (...call) => {
+        if (writes() < 2) await west();
+        return api.apply(...call);
+      };
+      return new MeshResources({ ...parts, api: { ...api, apply } });
+    };
+
+    it('loses what the other was first to make, and changes nothing of it', async () => {
+      const late = overtaken(() => ofWest().apply(SHARED, THEIRS)).apply(SHARED, CONTENT, { takeBack: true });
+      await assert.rejects(late, kubeError('KubeAlreadyExists', 'broker-of: west.example'));
+      assert.deepEqual([(await stored(SHARED))?.['data'], writes()], [THEIRS.data, 1]);
+    });
+
+    it('loses what the other was first to take over from an earlier version', async () => {
+      const metadata = { name: SHARED.name, namespace: SHARED.namespace, labels: MANAGED_BY };
+      await api.apply(CONFIG_MAPS, { metadata, data: CONTENT.data });
+      const late = overtaken(() => ofWest().apply(SHARED, THEIRS)).apply(SHARED, CONTENT, { takeBack: true });
+      await assert.rejects(late, kubeError('KubeAlreadyExists', 'broker-of: west.example'));
+      assert.deepEqual([(await stored(SHARED))?.['data'], writes()], [THEIRS.data, 2]);
+    });
+
+    it('has it as one of many that begin together, and each of the others is told whose it is', async () => {
+      const brokers = ['a', 'b', 'c', 'd', 'e'].map((name) => parseTrustDomain(`${name}.example`));
+      const tried = await Promise.allSettled(
+        brokers.map((own) => {
+          const content = { data: { mesh: `caCertificates: [] # ${own}\n` }, annotations: {} };
+          return new MeshResources({ ...parts, ownTrustDomain: own }).apply(SHARED, content);
+        }),
+      );
+      const winners = tried.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
+      const refusals = tried.flatMap((each) => (each.status === 'rejected' ? [each.reason as CodedError] : []));
+      assert.deepEqual([winners.length, writes()], [1, 1]);
+      for (const { code, message } of refusals) {
+        assert.equal(code, 'KubeAlreadyExists');
+        assert.match(message, new RegExp(`broker-of: ${winners[0]?.brokerOf}`));
+      }
+      assert.deepEqual((await stored(SHARED))?.['data'], winners[0]?.data);
+    });
+  });
+
+  it('looks again when its object changes between its look and its write', async () => {
+    await objects.apply(SHARED, CONTENT);
+    let edits = 0;
+    const apply: ApiServer['apply'] = (...call) => {
+      edits += 1;
+      if (edits === 1) edit(SHARED, { metadata: { labels: { team: 'mesh' } } });
+      return api.apply(...call);
+    };
+    const newer = { ...CONTENT, data: { mesh: 'caCertificates: [] # newer\n' } };
+    const applied = await new MeshResources({ ...parts, api: { ...api, apply } }).apply(SHARED, newer);
+    assert.deepEqual([applied.data, edits], [newer.data, 2]);
+  });
+
+  it('gives up when its object changes again and again', async () => {
+    await objects.apply(SHARED, CONTENT);
+    let edits = 0;
+    const apply: ApiServer['apply'] = (...call) => {
+      edits += 1;
+      edit(SHARED, { metadata: { labels: { edit: String(edits) } } });
+      return api.apply(...call);
+    };
+    const newer = { ...CONTENT, data: { mesh: 'caCertificates: [] # newer\n' } };
+    const late = new MeshResources({ ...parts, api: { ...api, apply } }).apply(SHARED, newer);
+    await assert.rejects(late, kubeError('KubeConflict'));
+    assert.equal(edits, 3);
   });
 
   it('replaces one key of an object of others, and nothing beside it', async () => {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { systemClock } from '../../src/federation/clock.ts';
 import { meshObjectKey } from '../../src/federation/mesh-objects.ts';
-import { BACKEND_TLS_POLICIES, GATEWAY_API_GATEWAYS } from '../../src/kubernetes/gateway-api-resources.ts';
+import { CA_REFERRER_KINDS } from '../../src/kubernetes/gateway-api-resources.ts';
 import type { MeshSurvey } from '../../src/federation/mesh-survey.ts';
 import { openApiServer, type ApiServer } from '../../src/kubernetes/api-server.ts';
 import { CONFIG_MAPS } from '../../src/kubernetes/core-resources.ts';
@@ -26,6 +26,10 @@ function reasons(survey: MeshSurvey): Readonly<Record<string, string>> {
       ([part, fact]) => (fact?.state === 'Known' ? [] : [[part, fact?.reason ?? 'absent']]),
     ),
   );
+}
+
+function caKeys({ gatewayApi }: MeshSurvey): readonly string[] {
+  return valueOf(gatewayApi).flatMap(({ caObjects }) => caObjects.map(meshObjectKey));
 }
 
 describe('MeshSurveyReader', () => {
@@ -91,21 +95,42 @@ describe('MeshSurveyReader', () => {
     },
   };
 
-  for (const policies of BACKEND_TLS_POLICIES) {
+  const [[GATEWAYS_V1], [LISTENER_SETS], [X_LISTENER_SETS], POLICIES] = CA_REFERRER_KINDS.map(
+    ({ versions }) => versions,
+  ) as unknown as readonly [readonly [Resource], readonly [Resource], readonly [Resource], readonly Resource[]];
+  const metadata = { name: 'edge', namespace: 'shop' };
+
+  for (const policies of POLICIES) {
     it(`reads what CAs the Gateway API names, where BackendTLSPolicy is ${policies.version}`, async () => {
-      const { started, opened } = await start([GATEWAY_API_GATEWAYS, policies]);
-      const metadata = { name: 'edge', namespace: 'shop' };
-      await opened.create(GATEWAY_API_GATEWAYS, { metadata, spec: GATEWAY });
+      const { started, opened } = await start([GATEWAYS_V1, policies]);
+      await opened.create(GATEWAYS_V1, { metadata, spec: GATEWAY });
       await opened.create(policies, { metadata, spec: { validation: { caCertificateRefs: [CA('f')] } } });
-      const found = valueOf((await readSurvey(opened)).gatewayApi);
-      assert.deepEqual(
-        found.flatMap(({ caObjects }) => caObjects.map(meshObjectKey)),
-        ['ConfigMap/shop/a', 'ConfigMap/spire/b', 'Secret/shop/c', 'ConfigMap/shop/d', 'ConfigMap/shop/f'],
-      );
+      assert.deepEqual(caKeys(await readSurvey(opened)), [
+        ...['ConfigMap/shop/a', 'ConfigMap/spire/b', 'Secret/shop/c', 'ConfigMap/shop/d', 'ConfigMap/shop/f'],
+      ]);
       for (const unread of ['gateways', 'backendtlspolicies']) {
         started.isAllowed = ({ resource }) => resource !== unread;
         assert.equal(reasons(await readSurvey(opened))['gatewayApi'], 'KubeForbidden');
       }
+      opened.close();
+      await started.close();
+    });
+  }
+
+  for (const sets of [LISTENER_SETS, X_LISTENER_SETS]) {
+    it(`reads what CAs the listeners of a ${sets.kind} have, beside their certificates too`, async () => {
+      const { started, opened } = await start([GATEWAYS_V1, sets]);
+      const certificateRefs = [{ name: 'west' }, { kind: 'Secret', group: '', name: 'north', namespace: 'edge' }];
+      const options = { 'gateway.istio.io/tls-terminate-mode': 'MUTUAL' };
+      const foreign = { certificateRefs: [{ group: 'x.test', kind: 'Certificate', name: 'south' }] };
+      await opened.create(GATEWAYS_V1, { metadata, spec: { listeners: [{ tls: { certificateRefs, options } }] } });
+      const validated = { frontendValidation: { caCertificateRefs: [CA('a')] }, certificateRefs: [{ name: 'east' }] };
+      await opened.create(sets, { metadata, spec: { listeners: [{ tls: validated }, { tls: foreign }, {}] } });
+      assert.deepEqual(caKeys(await readSurvey(opened)), [
+        ...['Secret/shop/west', 'Secret/edge/north', 'ConfigMap/shop/a', 'Secret/shop/east'],
+      ]);
+      started.isAllowed = ({ resource }) => resource !== sets.plural;
+      assert.equal(reasons(await readSurvey(opened))['gatewayApi'], 'KubeForbidden');
       opened.close();
       await started.close();
     });

@@ -32,6 +32,9 @@ const CONSTRAINED = { istio: { anchors: 'Constrained' } };
 const TOKEN_LIFETIME_SECONDS = 3_600;
 const ACCOUNT = { namespace: 'spire-server', name: 'broker' };
 
+/** Istiod is asked every two seconds. */
+const PROPAGATED_WITHIN_SECONDS = 5;
+
 describe('a broker between SPIRE and a mesh', () => {
   const cleanup = new Cleanup();
   let east: MeshSide;
@@ -103,6 +106,10 @@ describe('a broker between SPIRE and a mesh', () => {
       [WEST],
     );
     await orders.waitUntilAccepted(await ofWest());
+    const [count, sum] = await Promise.all(
+      ['count', 'sum'].map((each) => east.broker.metric(`fedbroker_mesh_propagation_seconds_${each}`)),
+    );
+    assert.ok(count === 1 && sum !== undefined && sum > 0 && sum < PROPAGATED_WITHIN_SECONDS, `${count}, ${sum} s`);
   });
 
   it('refuses a forged identity of a peer’s CA, while that peer’s own workloads are accepted', async () => {

@@ -8,7 +8,7 @@ import type { MeshObject, MeshObjectRef } from '../../src/federation/mesh-object
 import type { CodedError } from '../../src/federation/ports.ts';
 import { FIELD_MANAGER, openApiServer, type ApiServer } from '../../src/kubernetes/api-server.ts';
 import { CONFIG_MAPS } from '../../src/kubernetes/core-resources.ts';
-import { MeshResources } from '../../src/kubernetes/mesh-objects.ts';
+import { MeshResources, type MeshResourcesParts } from '../../src/kubernetes/mesh-objects.ts';
 import { gatewayCaContent } from '../../src/istio/gateway-ca-content.ts';
 import { NORTH, ROOTS } from '../federation/samples.ts';
 import { freshName, kubeError, NAMESPACE } from '../contract/kube-subject.ts';
@@ -45,6 +45,7 @@ describe('the objects of the mesh on a real API server', () => {
   const cleanup = new Cleanup();
   let server: KubeApiServer;
   let api: ApiServer;
+  let parts: Omit<MeshResourcesParts, 'ownTrustDomain'>;
   let objects: MeshResources;
   let ofWest: MeshResources;
 
@@ -57,7 +58,7 @@ describe('the objects of the mesh on a real API server', () => {
     const onFault = (error: unknown) => {
       throw error;
     };
-    const parts = { api, clock: systemClock, random: () => 0.1, onFault };
+    parts = { api, clock: systemClock, random: () => 0.1, onFault };
     objects = new MeshResources({ ...parts, ownTrustDomain: EAST });
     ofWest = new MeshResources({ ...parts, ownTrustDomain: WEST });
   });
@@ -203,6 +204,23 @@ describe('the objects of the mesh on a real API server', () => {
       await assert.rejects(by.delete({ ...other, uid: before.metadata.uid }), kubeError('KubeAlreadyExists'));
       assert.deepEqual(await shown(other), before);
     }
+  });
+
+  it('are of the first where brokers of many trust domains make one at once, and the others change nothing', async () => {
+    const ref = fresh();
+    const brokers = Array.from({ length: 8 }, (_, number) => parseTrustDomain(`side${number}.test`));
+    const tried = await Promise.allSettled(
+      brokers.map((ownTrustDomain) => {
+        const content = { data: { mesh: `caCertificates: [] # ${ownTrustDomain}\n` }, annotations: {} };
+        return new MeshResources({ ...parts, ownTrustDomain }).apply(ref, content, { takeBack: true });
+      }),
+    );
+    const [winner, ...others] = tried.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
+    assert.deepEqual(others, []);
+    const refusals = tried.flatMap((each) => (each.status === 'rejected' ? [each.reason as CodedError] : []));
+    assert.deepEqual([...new Set(refusals.map(({ code }) => code))], ['KubeAlreadyExists']);
+    const { metadata, data } = await api.get({ ...ref, resource: CONFIG_MAPS }).then((found) => found!);
+    assert.deepEqual([data, metadata.resourceVersion], [winner?.data, winner?.resourceVersion]);
   });
 
   it('takes over an object that an earlier version made, which did not say for whom', async () => {

@@ -68,6 +68,17 @@ export async function oracleVerifyJwt(
   return JSON.parse(await oracle(args)) as OracleSvid;
 }
 
+export interface OracleCertificate {
+  readonly ok: boolean;
+  readonly error?: string;
+}
+
+/** x509.ParseCertificate and CertPool.AppendCertsFromPEM of each text of a file that holds a JSON array of PEM texts. */
+export async function oracleCertificates(file: string): Promise<readonly OracleCertificate[]> {
+  const lines = (await oracle(['certificates', file])).trimEnd().split('\n');
+  return lines.map((line) => JSON.parse(line) as OracleCertificate);
+}
+
 function oracle(args: readonly string[]): Promise<string> {
   return outputOf(programPath('oracle', 'oracle'), args);
 }

@@ -13,17 +13,18 @@ import (
 )
 
 var commands = map[string]func(args []string) error{
-	"fetch":       fetch,
-	"parse":       parse,
-	"verify-x509": verifyX509,
-	"verify-jwt":  verifyJWT,
-	"bench-parse": benchParse,
-	"bench-fetch": benchFetch,
+	"fetch":        fetch,
+	"parse":        parse,
+	"certificates": certificates,
+	"verify-x509":  verifyX509,
+	"verify-jwt":   verifyJWT,
+	"bench-parse":  benchParse,
+	"bench-fetch":  benchFetch,
 }
 
 func main() {
 	if len(os.Args) < 2 || commands[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "usage: oracle fetch | parse | verify-x509 | verify-jwt | bench-parse | bench-fetch, each with -h")
+		fmt.Fprintln(os.Stderr, "usage: oracle fetch | parse | certificates | verify-x509 | verify-jwt | bench-parse | bench-fetch, each with -h")
 		os.Exit(2)
 	}
 	if err := commands[os.Args[1]](os.Args[2:]); err != nil {
