@@ -19,7 +19,7 @@ import { evidenceOfPeer, type EvidenceOfPeer } from './evidence-status.ts';
 import type { MeshReport } from './mesh-keeper.ts';
 import { meshStatus, type MeshStatus } from './mesh-status.ts';
 import type { PassResult } from './pass.ts';
-import type { RotationStatus } from './rotation-status.ts';
+import { holdingCondition, type RotationStatus } from './rotation-status.ts';
 
 export interface BrokerStatus {
   readonly trustDomain: TrustDomain;
@@ -39,7 +39,7 @@ export interface BrokerStatus {
   readonly mesh?: MeshStatus;
   /** Absent where nothing is recorded. */
   readonly audit?: AuditStatus;
-  /** Absent where the authorities are not looked at, and before they were. */
+  /** Absent where the authorities are not looked at. */
   readonly rotation?: RotationStatus;
 }
 
@@ -140,14 +140,24 @@ export function liveStatus(input: StatusInput): LiveStatus {
   };
 }
 
-function* peerStatuses({ facts, lastPass, auditor, nextFetchAt, evidenceOf }: StatusInput): Generator<PeerStatus> {
+function* peerStatuses({
+  facts,
+  lastPass,
+  auditor,
+  rotation,
+  nextFetchAt,
+  evidenceOf,
+}: StatusInput): Generator<PeerStatus> {
   const entries = facts.entries.state === 'Known' ? indexEntries(facts.entries.value) : undefined;
   for (const peerPlan of lastPass?.plan.peers ?? []) {
     const next = nextFetchAt(peerPlan.peer.trustDomain);
     const head = auditor?.peer(peerPlan.peer.trustDomain)?.head;
     const entriesFederated = entries?.naming(peerPlan.peer.trustDomain).size ?? 0;
+    const status = peerStatus(peerPlan, facts, lastPass, entriesFederated, evidenceOf(peerPlan.peer.trustDomain));
+    const holding = holdingCondition(rotation, peerPlan.peer.trustDomain);
     yield {
-      ...peerStatus(peerPlan, facts, lastPass, entriesFederated, evidenceOf(peerPlan.peer.trustDomain)),
+      ...status,
+      ...(holding !== undefined && { conditions: status.conditions.toSpliced(-1, 0, holding) }),
       ...(next !== undefined && { nextFetch: next.toISOString() }),
       ...(head !== undefined && { audit: head }),
     };
