@@ -79,7 +79,10 @@ export interface PeerStatus extends EvidenceOfPeer {
 }
 
 export interface HoldingStatus {
+  /** When it asked last. */
   readonly at: string;
+  /** Since when it has said the same, as far as this process knows. */
+  readonly since: string;
   /** The version of our bundle that it has applied; absent: none, or one that is not known here. */
   readonly bundle?: {
     readonly digest: string;
@@ -169,11 +172,16 @@ export function writtenStatus(live: LiveStatus): BrokerStatus {
   return { ...live, peers: [...live.peers] };
 }
 
-/** Of a replica that looks at nothing but our own bundle. */
-export function standbyStatus(trustDomain: TrustDomain, facts: Facts): LiveStatus {
+/** Of a replica that looks at nothing but our own bundle. `leader`: its identity; undefined: not known. */
+export function standbyStatus(trustDomain: TrustDomain, facts: Facts, leader: string | undefined): LiveStatus {
   const ownBundle = ownBundleStatus(facts);
   const nothing = { unreadable: [], peers: [], heldRemovals: [], waitingRemovals: [] };
-  return { trustDomain, now: facts.now.toISOString(), ownBundle, ...nothing };
+  const who = leader === undefined ? 'none does now' : `ask ${leader}`;
+  const rotation = {
+    reason: 'StandsBy',
+    message: `this replica stands by, and only the one that leads knows the peers and who holds what: ${who}`,
+  };
+  return { trustDomain, now: facts.now.toISOString(), ownBundle, ...nothing, rotation };
 }
 
 function ownBundleStatus({ ownBundle }: Facts): BrokerStatus['ownBundle'] {
@@ -219,8 +227,9 @@ function verdictStatus(verdict: Verdict): NonNullable<PeerStatus['verdict']> {
 function holdingStatus({ acknowledgements, ownBundle }: Facts, trustDomain: TrustDomain): Pick<PeerStatus, 'holding'> {
   const acknowledgement = acknowledgements.get(trustDomain);
   if (acknowledgement === undefined) return {};
-  const { at, holds } = acknowledgement;
-  if (holds === undefined) return { holding: { at: at.toISOString() } };
+  const { at, since = at, holds } = acknowledgement;
+  const times = { at: at.toISOString(), since: since.toISOString() };
+  if (holds === undefined) return { holding: times };
   const { digest, sequenceNumber, x509Authorities: roots, jwtKeyIds } = holds;
   const bundle = {
     digest,
@@ -228,7 +237,7 @@ function holdingStatus({ acknowledgements, ownBundle }: Facts, trustDomain: Trus
     ...{ roots, jwtKeyIds },
     isNewest: ownBundle.state === 'Known' && bundleDigest(ownBundle.value) === digest,
   };
-  return { holding: { at: at.toISOString(), bundle } };
+  return { holding: { ...times, bundle } };
 }
 
 function fetchStatus(fetch: FetchFact | undefined): Pick<PeerStatus, 'lastFetch' | 'lastSuccess'> {

@@ -90,7 +90,10 @@ class KubernetesReplica implements Replica {
     this.#terms = new Terms({
       elect: (lead, signal) => this.#elect(lead, signal),
       makeBroker: (role, mayWrite) => this.#makeBroker(role, mayWrite),
-      standby: new Standby({ trustDomain, spire, clock: systemClock, onOwnBundle: endpoint.publish }),
+      standby: new Standby({
+        ...{ trustDomain, spire, clock: systemClock, onOwnBundle: endpoint.publish },
+        leader: () => this.#leader,
+      }),
       standbyPeers: new StandbyPeers({
         ...{ spire, clock: systemClock },
         peers: () => this.#resources.objects().flatMap((each) => peerInForce(each) ?? []),

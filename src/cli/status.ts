@@ -34,24 +34,48 @@ export function statusText(status: BrokerStatus | StartingStatus): string {
     ...status.heldRemovals.map((name) => `! ${name} is not declared any more but kept: ${status.heldBecause ?? ''}`),
     '',
     ...table(
-      ['PEER', 'TRUST DOMAIN', 'READY', 'REASON', 'SEQUENCE', 'ROOTS', 'ENTRIES', 'LAST FETCH', 'NEXT FETCH'],
+      [
+        'PEER',
+        'TRUST DOMAIN',
+        'READY',
+        'REASON',
+        'SEQUENCE',
+        'ROOTS',
+        'ENTRIES',
+        'HOLDS OURS',
+        'LAST FETCH',
+        'NEXT FETCH',
+      ],
       status.peers.map(peerRow),
     ),
   ];
   const problems = status.peers.flatMap(({ name, conditions }) =>
-    conditions
-      .filter((condition) => condition.status !== 'True' && condition.type !== 'Ready')
-      .map(({ type, reason, message }) => `  ${name} ${type} (${reason}): ${message}`),
+    problemsOf(conditions).map(({ type, reason, message }) => `  ${name} ${type} (${reason}): ${message}`),
   );
   const manager = status.controllerManager === undefined ? [] : [controllerManagerLine(status.controllerManager)];
   const mesh = status.mesh === undefined ? [] : meshStatusLines(status.mesh);
-  if (status.peers.length === 0)
-    lines.push(status.unreadable.length === 0 ? 'no peer is declared' : 'no peer is known');
+  if (status.peers.length === 0) lines.push(noPeerLine(status));
   const reminders = status.peers.flatMap(({ name, reminders: each }) =>
     each.map(({ id, message }) => `  ${name} reminder (${id}): ${message}`),
   );
   const notes = [...problems, ...reminders, ...manager, ...mesh];
   return [...lines, ...(notes.length > 0 ? ['', ...notes] : [])].join('\n') + '\n';
+}
+
+/** A peer that an operator has stopped fails at every step after that: one line says why. */
+function problemsOf(conditions: PeerStatus['conditions']): PeerStatus['conditions'] {
+  const accepted = conditions.find(({ type }) => type === 'Accepted');
+  if (accepted?.status === 'False') return [accepted];
+  return conditions.filter(({ type, status, reason }) => {
+    // Most peers only fetch, and the table says it.
+    if (type === 'HoldsOurAuthorities' && reason === 'NotObserved') return false;
+    return status !== 'True' && type !== 'Ready';
+  });
+}
+
+function noPeerLine({ unreadable, rotation }: Pick<BrokerStatus, 'unreadable' | 'rotation'>): string {
+  if (rotation !== undefined && 'reason' in rotation && rotation.reason === 'StandsBy') return rotation.message;
+  return unreadable.length === 0 ? 'no peer is declared' : 'no peer is known';
 }
 
 function auditLines({ audit }: Pick<BrokerStatus, 'audit'>): string[] {
@@ -70,9 +94,18 @@ function peerRow(peer: PeerStatus): string[] {
     peer.bundle?.sequence ?? '-',
     String(peer.bundle?.roots.length ?? '-'),
     String(peer.entriesFederated),
+    holdsText(peer),
     peer.lastFetch === undefined ? '-' : `${peer.lastFetch.at} ${peer.lastFetch.result}`,
     peer.nextFetch ?? 'under way',
   ];
+}
+
+/** Which version of our bundle its broker has told that it has applied, and since when it says so. */
+function holdsText({ holding }: PeerStatus): string {
+  if (holding === undefined) return 'not observed';
+  const { bundle, since } = holding;
+  if (bundle === undefined) return `none known, ${since}`;
+  return `${bundle.isNewest ? 'newest' : `sequence ${bundle.sequence ?? 'unknown'}`} since ${since}`;
 }
 
 function isReady({ conditions }: PeerStatus): boolean {

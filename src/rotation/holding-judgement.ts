@@ -62,7 +62,7 @@ function judgementOf(raised: Raised, trustDomain: TrustDomain): Judgement {
 }
 
 function named({ kind, alarm }: Raised): string {
-  return `our ${kind.kind === 'x509' ? 'X.509' : 'JWT'} authority ${alarm.id}`;
+  return `${kind.kind === 'x509' ? 'X.509' : 'JWT'} authority ${alarm.id}`;
 }
 
 function activation({ kind: { clock } }: Raised): string {

@@ -43,7 +43,7 @@ describe('acknowledgements to a replica that does not lead, on real SPIRE and a 
     assert.equal(status?.writer === undefined, false);
   });
 
-  it('are a condition and an event of the object, when SPIRE signs with what the peer does not hold', async (context) => {
+  it('are a condition and an event of the object, when SPIRE signs with what the peer does not hold', async () => {
     const waitFor = (status: string, reason: string) =>
       side.waitForObject('west', (object) => {
         const condition = conditionOf(object, 'HoldsOurAuthorities');
@@ -59,7 +59,6 @@ describe('acknowledgements to a replica that does not lead, on real SPIRE and a 
     } finally {
       process.kill(west.pid(), 'SIGCONT');
     }
-    context.diagnostic(await side.kube.kubectl(['describe', 'ptd', 'west']));
     await waitFor('True', 'Held');
   });
 
