@@ -7,6 +7,7 @@ import { Standby } from '../broker/standby.ts';
 import { writtenStatus } from '../broker/status.ts';
 import { StandbyPeers } from '../broker/standby-peers.ts';
 import { Terms, type Role, type WorkingBroker } from '../broker/terms.ts';
+import { newestAcknowledgements, type Acknowledgement } from '../federation/acknowledgement.ts';
 import { systemClock } from '../federation/clock.ts';
 import type { Peer } from '../federation/relationship.ts';
 import type { ApiServer } from '../kubernetes/api-server.ts';
@@ -142,6 +143,8 @@ class KubernetesReplica implements Replica {
       this.#terms.noteAcknowledged(acknowledgement);
       this.#holdings.note(acknowledgement);
     },
+    // Also of a replica that stands by: peers ask it too, and meet the same SVID.
+    acknowledged: () => newestAcknowledgements(this.#toldAcknowledgements()),
   };
 
   declarationFaults: Replica['declarationFaults'] = () => {
@@ -262,8 +265,12 @@ class KubernetesReplica implements Replica {
 
   /** What this replica has seen, and what the others have told. */
   #tellHoldings(to: Pick<Terms, 'noteAcknowledged'>): void {
-    const told = this.#resources.objects().flatMap(({ object }) => toldHolding(object) ?? []);
-    for (const acknowledgement of [...told, ...this.#holdings.seen()]) to.noteAcknowledged(acknowledgement);
+    for (const acknowledgement of this.#toldAcknowledgements()) to.noteAcknowledged(acknowledgement);
+  }
+
+  #toldAcknowledgements(): readonly Acknowledgement[] {
+    const inForce = this.#resources.objects().filter((each) => peerInForce(each)?.suspend !== 'Revoke');
+    return [...inForce.flatMap(({ object }) => toldHolding(object) ?? []), ...this.#holdings.seen()];
   }
 
   #readBootstrap(peer: Peer) {
