@@ -144,7 +144,11 @@ class KubernetesReplica implements Replica {
       this.#holdings.note(acknowledgement);
     },
     // Also of a replica that stands by: peers ask it too, and meet the same SVID.
-    acknowledged: () => newestAcknowledgements(this.#toldAcknowledgements()),
+    acknowledged: () => {
+      const peers = this.#resources.objects().flatMap((each) => peerInForce(each) ?? []);
+      const cut = new Set(peers.flatMap(({ suspend, trustDomain }) => (suspend === 'Revoke' ? [trustDomain] : [])));
+      return newestAcknowledgements(this.#toldAcknowledgements().filter(({ trustDomain }) => !cut.has(trustDomain)));
+    },
   };
 
   declarationFaults: Replica['declarationFaults'] = () => {
@@ -269,8 +273,8 @@ class KubernetesReplica implements Replica {
   }
 
   #toldAcknowledgements(): readonly Acknowledgement[] {
-    const inForce = this.#resources.objects().filter((each) => peerInForce(each)?.suspend !== 'Revoke');
-    return [...inForce.flatMap(({ object }) => toldHolding(object) ?? []), ...this.#holdings.seen()];
+    const told = this.#resources.objects().flatMap(({ object }) => toldHolding(object) ?? []);
+    return [...told, ...this.#holdings.seen()];
   }
 
   #readBootstrap(peer: Peer) {
