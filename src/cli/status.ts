@@ -1,5 +1,6 @@
 // How are the peers of the running broker? Asks its /status and prints it for people.
 import type { BrokerStatus, PeerStatus } from '../broker/status.ts';
+import { ALARM_CODES } from '../rotation/alarms.ts';
 import type { StartingStatus } from './admin-pages.ts';
 import { askStatus, parseStatus } from './ask-broker.ts';
 import { wantsJson, type Command } from './command.ts';
@@ -62,13 +63,15 @@ export function statusText(status: BrokerStatus | StartingStatus): string {
   return [...lines, ...(notes.length > 0 ? ['', ...notes] : [])].join('\n') + '\n';
 }
 
+const ALARMS: ReadonlySet<string> = new Set(ALARM_CODES);
+
 /** A peer that an operator has stopped fails at every step after that: one line says why. */
 function problemsOf(conditions: PeerStatus['conditions']): PeerStatus['conditions'] {
   const accepted = conditions.find(({ type }) => type === 'Accepted');
   if (accepted?.status === 'False') return [accepted];
   return conditions.filter(({ type, status, reason }) => {
-    // Most peers only fetch, and the table says it.
-    if (type === 'HoldsOurAuthorities' && reason === 'NotObserved') return false;
+    // That a peer only fetches, or that SPIRE cannot tell, is so of most or of all: the table says it.
+    if (type === 'HoldsOurAuthorities') return ALARMS.has(reason);
     return status !== 'True' && type !== 'Ready';
   });
 }
