@@ -3,7 +3,7 @@ import type { TrustDomain } from '../bundle/trust-domain.ts';
 import type { Condition } from '../federation/conditions.ts';
 import type { Facts } from '../federation/facts.ts';
 import { rotationAlarms, type RotationAlarm } from '../rotation/alarms.ts';
-import { holdingJudgement } from '../rotation/holding-judgement.ts';
+import { judgeHoldings } from '../rotation/holding-judgement.ts';
 import { rotationReadiness, type KindReadiness } from '../rotation/readiness.ts';
 import type { UnreadableStatus } from './status.ts';
 
@@ -46,14 +46,16 @@ export function rotationStatus(facts: Facts, ground: RotationGround): RotationSt
   return { kinds: kinds.map((kind) => ({ ...kind, alarms: rotationAlarms(kind, now, ground.refreshHintSeconds) })) };
 }
 
-/** Undefined where the authorities are not looked at, and for a peer that is to hold nothing of ours. */
-export function holdingCondition(
+/** Of each peer; undefined where the authorities are not looked at, and for one that is to hold nothing of ours. */
+export function holdingConditions(
   rotation: RotationStatus | undefined,
-  trustDomain: TrustDomain,
-): Condition | undefined {
-  if (rotation === undefined) return undefined;
+): (trustDomain: TrustDomain) => Condition | undefined {
+  if (rotation === undefined) return () => undefined;
   const type = 'HoldsOurAuthorities';
-  if ('reason' in rotation) return { type, status: 'Unknown', ...rotation };
-  const judgement = holdingJudgement(rotation.kinds, trustDomain);
-  return judgement && { type, ...judgement };
+  if ('reason' in rotation) return () => ({ type, status: 'Unknown', ...rotation });
+  const judge = judgeHoldings(rotation.kinds);
+  return (trustDomain) => {
+    const judgement = judge(trustDomain);
+    return judgement && { type, ...judgement };
+  };
 }

@@ -19,7 +19,7 @@ import { evidenceOfPeer, type EvidenceOfPeer } from './evidence-status.ts';
 import type { MeshReport } from './mesh-keeper.ts';
 import { meshStatus, type MeshStatus } from './mesh-status.ts';
 import type { PassResult } from './pass.ts';
-import { holdingCondition, type RotationStatus } from './rotation-status.ts';
+import { holdingConditions, type RotationStatus } from './rotation-status.ts';
 
 export interface BrokerStatus {
   readonly trustDomain: TrustDomain;
@@ -152,12 +152,13 @@ function* peerStatuses({
   evidenceOf,
 }: StatusInput): Generator<PeerStatus> {
   const entries = facts.entries.state === 'Known' ? indexEntries(facts.entries.value) : undefined;
+  const holdingOf = holdingConditions(rotation);
   for (const peerPlan of lastPass?.plan.peers ?? []) {
     const next = nextFetchAt(peerPlan.peer.trustDomain);
     const head = auditor?.peer(peerPlan.peer.trustDomain)?.head;
     const entriesFederated = entries?.naming(peerPlan.peer.trustDomain).size ?? 0;
     const status = peerStatus(peerPlan, facts, lastPass, entriesFederated, evidenceOf(peerPlan.peer.trustDomain));
-    const holding = holdingCondition(rotation, peerPlan.peer.trustDomain);
+    const holding = holdingOf(peerPlan.peer.trustDomain);
     yield {
       ...status,
       ...(holding !== undefined && { conditions: status.conditions.toSpliced(-1, 0, holding) }),

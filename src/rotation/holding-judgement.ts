@@ -2,7 +2,7 @@
 import type { TrustDomain } from '../bundle/trust-domain.ts';
 import { no, unknown, yes, type Judgement } from '../federation/judgement.ts';
 import { ALARM_CODES, type RotationAlarm, type RotationAlarmCode } from './alarms.ts';
-import type { AuthorityReadiness, KindReadiness } from './readiness.ts';
+import type { KindReadiness } from './readiness.ts';
 
 /** With the alarms about it. */
 export type JudgedKind = KindReadiness & { readonly alarms: readonly RotationAlarm[] };
@@ -10,6 +10,8 @@ export type JudgedKind = KindReadiness & { readonly alarms: readonly RotationAla
 interface Raised {
   readonly kind: JudgedKind;
   readonly alarm: RotationAlarm;
+  /** Empty: it is about all peers. */
+  readonly concerns: ReadonlySet<TrustDomain>;
 }
 
 /** What each alarm says to whoever looks at one peer. Without times that move: an object would be written for them. */
@@ -24,33 +26,35 @@ const MESSAGES: Readonly<Record<RotationAlarmCode, (raised: Raised, holds: strin
     `${named(raised)}, which comes next, has under a sixth of its life left when SPIRE activates it at ${activation(raised)}: the one after it signs before any peer has seen it; run "fedbroker rotate" before`,
 };
 
-/** Undefined: it is none of the peers that are to hold anything of ours. */
-export function holdingJudgement(kinds: readonly JudgedKind[], trustDomain: TrustDomain): Judgement | undefined {
+/** Of each peer; undefined: it is none of those that are to hold anything of ours. Indexed once: there may be thousands. */
+export function judgeHoldings(kinds: readonly JudgedKind[]): (trustDomain: TrustDomain) => Judgement | undefined {
   const signing = kinds.flatMap(({ authorities }) => authorities.filter(({ state }) => state === 'Active'));
-  const isUnobserved = signing.some(({ unobserved }) => names(unobserved, trustDomain));
-  const isObserved = signing.some((each) => names(each.heldBy, trustDomain) || names(each.missing, trustDomain));
-  if (!isUnobserved && !isObserved) return undefined;
-  const raised = worstAlarm(kinds, trustDomain);
-  if (raised !== undefined) return judgementOf(raised, trustDomain);
-  return isUnobserved
-    ? unknown('NotObserved', 'its broker does not tell what it holds: it only fetches, as SPIRE itself does')
-    : yes('Held', 'its broker has told that it holds what signs for us');
+  const unobserved = namesOf(signing.flatMap((each) => each.unobserved));
+  const observed = namesOf(signing.flatMap((each) => [...each.heldBy, ...each.missing]));
+  const alarms = alarmsOf(kinds);
+  return (trustDomain) => {
+    if (!unobserved.has(trustDomain) && !observed.has(trustDomain)) return undefined;
+    const worst = alarms.find(({ concerns }) => concerns.size === 0 || concerns.has(trustDomain));
+    if (worst !== undefined) return judgementOf(worst, trustDomain);
+    return unobserved.has(trustDomain)
+      ? unknown('NotObserved', 'its broker does not tell what it holds: it only fetches, as SPIRE itself does')
+      : yes('Held', 'its broker has told that it holds what signs for us');
+  };
 }
 
-/** In the order of `ALARM_CODES`; those that name no peer are about all of them. */
-function worstAlarm(kinds: readonly JudgedKind[], trustDomain: TrustDomain): Raised | undefined {
-  const all = kinds.flatMap((kind) => kind.alarms.map((alarm) => ({ kind, alarm })));
-  const concerning = all.filter(
-    ({ alarm: { trustDomains } }) => trustDomains.length === 0 || trustDomains.includes(trustDomain),
+/** In the order of `ALARM_CODES`: the worst first. */
+function alarmsOf(kinds: readonly JudgedKind[]): readonly Raised[] {
+  const all = kinds.flatMap((kind) =>
+    kind.alarms.map((alarm) => ({ kind, alarm, concerns: new Set(alarm.trustDomains) })),
   );
-  return ALARM_CODES.flatMap((code) => concerning.filter(({ alarm }) => alarm.code === code))[0];
+  return ALARM_CODES.flatMap((code) => all.filter(({ alarm }) => alarm.code === code));
 }
 
 /** False only by its own word: that it has told of nothing known may be its first contact, or our restart. */
 function judgementOf(raised: Raised, trustDomain: TrustDomain): Judgement {
-  const { kind, alarm } = raised;
+  const { kind, alarm, concerns } = raised;
   const { missing = [] } = kind.authorities.find(({ id }) => id === alarm.id) ?? {};
-  const sequence = alarm.trustDomains.includes(trustDomain)
+  const sequence = concerns.has(trustDomain)
     ? missing.find((each) => each.trustDomain === trustDomain)?.holdsSequence
     : undefined;
   const holds =
@@ -69,9 +73,6 @@ function activation({ kind: { clock } }: Raised): string {
   return clock?.activatesAt.toISOString() ?? 'a time that is not known';
 }
 
-function names(
-  list: readonly Pick<AuthorityReadiness['missing'][number], 'trustDomain'>[],
-  name: TrustDomain,
-): boolean {
-  return list.some(({ trustDomain }) => trustDomain === name);
+function namesOf(peers: readonly { readonly trustDomain: TrustDomain }[]): ReadonlySet<TrustDomain> {
+  return new Set(peers.map(({ trustDomain }) => trustDomain));
 }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { rotationAlarms } from '../../src/rotation/alarms.ts';
-import { holdingJudgement } from '../../src/rotation/holding-judgement.ts';
+import { judgeHoldings } from '../../src/rotation/holding-judgement.ts';
 import { rotationReadiness, type ReadinessInput } from '../../src/rotation/readiness.ts';
 import {
   ACTIVE_ID,
@@ -36,7 +36,7 @@ function judge(input: ReadinessInput) {
     ...kind,
     alarms: rotationAlarms(kind, input.now, input.refreshHintSeconds),
   }));
-  return holdingJudgement(kinds, WEST);
+  return judgeHoldings(kinds)(WEST);
 }
 
 const CASES: readonly (readonly [sentence: string, input: ReadinessInput, said: string])[] = [
