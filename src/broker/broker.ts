@@ -8,7 +8,7 @@ import type { Acknowledgement } from '../federation/acknowledgement.ts';
 import { systemClock, type Clock } from '../federation/clock.ts';
 import { known, unreadable, type Declarations } from '../federation/facts.ts';
 import { asksForMesh } from '../federation/mesh-condition.ts';
-import { peerBrokerOf, type PeerBroker, type PeerBrokers } from '../federation/peer-broker.ts';
+import { peerBrokerOf, type PeerBroker, type PeerBrokers, type PeerHoldings } from '../federation/peer-broker.ts';
 import type { PlanLimits } from '../federation/plan.ts';
 import type { BundleSource, CodedError, PeerSource, SpireServer } from '../federation/ports.ts';
 import type { RefreshLimits } from '../federation/refresh-schedule.ts';
@@ -98,7 +98,7 @@ const FOLLOWED_ENTRIES_POLL_MS = 3_000;
 /** A declared bundle is read for every client that names a peer of which nothing is held. */
 const KEEP_BOOTSTRAP_MS = 5_000;
 
-export class Broker implements PeerBrokers {
+export class Broker implements PeerBrokers, PeerHoldings {
   readonly #parts: BrokerParts;
   readonly #clock: Clock;
   readonly #board: FactBoard;
@@ -230,6 +230,12 @@ export class Broker implements PeerBrokers {
 
   noteAcknowledged(acknowledgement: Acknowledgement): void {
     this.#board.noteAcknowledged(acknowledgement);
+  }
+
+  acknowledged(): readonly Acknowledgement[] {
+    return [...this.#board.acknowledgements.values()].filter(
+      ({ trustDomain }) => this.#declaredPeer(trustDomain)?.suspend !== 'Revoke',
+    );
   }
 
   status(): LiveStatus {

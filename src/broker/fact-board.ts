@@ -223,6 +223,10 @@ export class FactBoard {
     if (before === undefined || before.holds?.etag !== holds?.etag) this.#listener.changed();
   }
 
+  get acknowledgements(): ReadonlyMap<TrustDomain, Acknowledgement> {
+    return this.#acknowledgements.snapshot();
+  }
+
   /** A peer that is declared anew later has to show itself anew. */
   keepAcknowledgementsOf(declared: ReadonlySet<TrustDomain>): void {
     for (const trustDomain of this.#acknowledgements.snapshot().keys()) {

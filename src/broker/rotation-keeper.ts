@@ -48,13 +48,11 @@ export class RotationKeeper {
   run(signal: AbortSignal): Promise<void> {
     return repeat({ clock: this.#clock, intervalMs: TICK_MS, signal }, async () => {
       if (!(await this.#tick(signal)) || signal.aborted) return;
-      const status = this.status(this.#board.snapshot());
-      if (status !== undefined) this.#observer.rotationLooked(status);
+      this.#observer.rotationLooked(this.status(this.#board.snapshot()));
     });
   }
 
-  /** Undefined before the authorities were looked at. */
-  status(facts: Facts): RotationStatus | undefined {
+  status(facts: Facts): RotationStatus {
     const { refreshHintSeconds } = this.#parts;
     return rotationStatus(facts, {
       refreshHintSeconds,

@@ -1,6 +1,9 @@
 // Who holds which of our authorities, as /status says it? Behind `fedbroker rotation` and `fedbroker rotate`.
+import type { TrustDomain } from '../bundle/trust-domain.ts';
+import type { Condition } from '../federation/conditions.ts';
 import type { Facts } from '../federation/facts.ts';
 import { rotationAlarms, type RotationAlarm } from '../rotation/alarms.ts';
+import { judgeHoldings } from '../rotation/holding-judgement.ts';
 import { rotationReadiness, type KindReadiness } from '../rotation/readiness.ts';
 import type { UnreadableStatus } from './status.ts';
 
@@ -18,14 +21,20 @@ export interface KindStatus extends KindReadiness {
 /** Dates as ISO 8601 text and 64-bit numbers as text, once it is written. */
 export type RotationStatus = { readonly kinds: readonly KindStatus[] } | UnreadableStatus;
 
-/** Undefined while the authorities are not looked at, or were not yet. */
-export function rotationStatus(facts: Facts, ground: RotationGround): RotationStatus | undefined {
+const NOT_LOOKED_YET: UnreadableStatus = {
+  reason: 'AuthoritiesNotLookedYet',
+  message: 'the authorities that sign for us were not looked at yet',
+};
+
+export function rotationStatus(facts: Facts, ground: RotationGround): RotationStatus {
   const { now, localAuthorities, ownBundle, declared, acknowledgements } = facts;
-  if (localAuthorities === undefined) return undefined;
+  if (localAuthorities === undefined) return NOT_LOOKED_YET;
   for (const fact of [localAuthorities, ownBundle, declared]) {
     if (fact.state === 'Unreadable') return { reason: fact.reason, message: fact.message };
   }
-  if (localAuthorities.state !== 'Known' || ownBundle.state !== 'Known' || declared.state !== 'Known') return undefined;
+  if (localAuthorities.state !== 'Known' || ownBundle.state !== 'Known' || declared.state !== 'Known') {
+    return NOT_LOOKED_YET;
+  }
   const kinds = rotationReadiness({
     ...ground,
     now,
@@ -35,4 +44,18 @@ export function rotationStatus(facts: Facts, ground: RotationGround): RotationSt
     acknowledgements,
   });
   return { kinds: kinds.map((kind) => ({ ...kind, alarms: rotationAlarms(kind, now, ground.refreshHintSeconds) })) };
+}
+
+/** Of each peer; undefined where the authorities are not looked at, and for one that is to hold nothing of ours. */
+export function holdingConditions(
+  rotation: RotationStatus | undefined,
+): (trustDomain: TrustDomain) => Condition | undefined {
+  if (rotation === undefined) return () => undefined;
+  const type = 'HoldsOurAuthorities';
+  if ('reason' in rotation) return () => ({ type, status: 'Unknown', ...rotation });
+  const judge = judgeHoldings(rotation.kinds);
+  return (trustDomain) => {
+    const judgement = judge(trustDomain);
+    return judgement && { type, ...judgement };
+  };
 }

@@ -12,6 +12,8 @@ export interface StandbyParts {
   readonly trustDomain: TrustDomain;
   readonly spire: SpireServer;
   readonly clock: Clock;
+  /** Who leads; undefined: not known, as where it is absent. */
+  readonly leader?: () => string | undefined;
   /** Our own bundle was read for the first time, or changed. */
   readonly onOwnBundle: (bundle: Bundle) => void;
 }
@@ -38,6 +40,6 @@ export class Standby {
   }
 
   status(): LiveStatus {
-    return standbyStatus(this.#parts.trustDomain, this.#board.snapshot());
+    return standbyStatus(this.#parts.trustDomain, this.#board.snapshot(), this.#parts.leader?.());
   }
 }

@@ -19,7 +19,7 @@ import { evidenceOfPeer, type EvidenceOfPeer } from './evidence-status.ts';
 import type { MeshReport } from './mesh-keeper.ts';
 import { meshStatus, type MeshStatus } from './mesh-status.ts';
 import type { PassResult } from './pass.ts';
-import type { RotationStatus } from './rotation-status.ts';
+import { holdingConditions, type RotationStatus } from './rotation-status.ts';
 
 export interface BrokerStatus {
   readonly trustDomain: TrustDomain;
@@ -39,7 +39,7 @@ export interface BrokerStatus {
   readonly mesh?: MeshStatus;
   /** Absent where nothing is recorded. */
   readonly audit?: AuditStatus;
-  /** Absent where the authorities are not looked at, and before they were. */
+  /** Absent where the authorities are not looked at. */
   readonly rotation?: RotationStatus;
 }
 
@@ -79,7 +79,10 @@ export interface PeerStatus extends EvidenceOfPeer {
 }
 
 export interface HoldingStatus {
+  /** When it asked last. */
   readonly at: string;
+  /** Since when it has said the same, as far as this process knows. */
+  readonly since: string;
   /** The version of our bundle that it has applied; absent: none, or one that is not known here. */
   readonly bundle?: {
     readonly digest: string;
@@ -140,14 +143,25 @@ export function liveStatus(input: StatusInput): LiveStatus {
   };
 }
 
-function* peerStatuses({ facts, lastPass, auditor, nextFetchAt, evidenceOf }: StatusInput): Generator<PeerStatus> {
+function* peerStatuses({
+  facts,
+  lastPass,
+  auditor,
+  rotation,
+  nextFetchAt,
+  evidenceOf,
+}: StatusInput): Generator<PeerStatus> {
   const entries = facts.entries.state === 'Known' ? indexEntries(facts.entries.value) : undefined;
+  const holdingOf = holdingConditions(rotation);
   for (const peerPlan of lastPass?.plan.peers ?? []) {
     const next = nextFetchAt(peerPlan.peer.trustDomain);
     const head = auditor?.peer(peerPlan.peer.trustDomain)?.head;
     const entriesFederated = entries?.naming(peerPlan.peer.trustDomain).size ?? 0;
+    const status = peerStatus(peerPlan, facts, lastPass, entriesFederated, evidenceOf(peerPlan.peer.trustDomain));
+    const holding = holdingOf(peerPlan.peer.trustDomain);
     yield {
-      ...peerStatus(peerPlan, facts, lastPass, entriesFederated, evidenceOf(peerPlan.peer.trustDomain)),
+      ...status,
+      ...(holding !== undefined && { conditions: status.conditions.toSpliced(-1, 0, holding) }),
       ...(next !== undefined && { nextFetch: next.toISOString() }),
       ...(head !== undefined && { audit: head }),
     };
@@ -159,11 +173,16 @@ export function writtenStatus(live: LiveStatus): BrokerStatus {
   return { ...live, peers: [...live.peers] };
 }
 
-/** Of a replica that looks at nothing but our own bundle. */
-export function standbyStatus(trustDomain: TrustDomain, facts: Facts): LiveStatus {
+/** Of a replica that looks at nothing but our own bundle. `leader`: its identity; undefined: not known. */
+export function standbyStatus(trustDomain: TrustDomain, facts: Facts, leader: string | undefined): LiveStatus {
   const ownBundle = ownBundleStatus(facts);
   const nothing = { unreadable: [], peers: [], heldRemovals: [], waitingRemovals: [] };
-  return { trustDomain, now: facts.now.toISOString(), ownBundle, ...nothing };
+  const who = leader === undefined ? 'none does now' : `ask ${leader}`;
+  const rotation = {
+    reason: 'StandsBy',
+    message: `this replica stands by, and only the one that leads knows the peers and who holds what: ${who}`,
+  };
+  return { trustDomain, now: facts.now.toISOString(), ownBundle, ...nothing, rotation };
 }
 
 function ownBundleStatus({ ownBundle }: Facts): BrokerStatus['ownBundle'] {
@@ -209,8 +228,9 @@ function verdictStatus(verdict: Verdict): NonNullable<PeerStatus['verdict']> {
 function holdingStatus({ acknowledgements, ownBundle }: Facts, trustDomain: TrustDomain): Pick<PeerStatus, 'holding'> {
   const acknowledgement = acknowledgements.get(trustDomain);
   if (acknowledgement === undefined) return {};
-  const { at, holds } = acknowledgement;
-  if (holds === undefined) return { holding: { at: at.toISOString() } };
+  const { at, since = at, holds } = acknowledgement;
+  const times = { at: at.toISOString(), since: since.toISOString() };
+  if (holds === undefined) return { holding: times };
   const { digest, sequenceNumber, x509Authorities: roots, jwtKeyIds } = holds;
   const bundle = {
     digest,
@@ -218,7 +238,7 @@ function holdingStatus({ acknowledgements, ownBundle }: Facts, trustDomain: Trus
     ...{ roots, jwtKeyIds },
     isNewest: ownBundle.state === 'Known' && bundleDigest(ownBundle.value) === digest,
   };
-  return { holding: { at: at.toISOString(), bundle } };
+  return { holding: { ...times, bundle } };
 }
 
 function fetchStatus(fetch: FetchFact | undefined): Pick<PeerStatus, 'lastFetch' | 'lastSuccess'> {

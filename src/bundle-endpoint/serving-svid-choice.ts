@@ -3,12 +3,15 @@
 /**
  * Prepare and activate within one polling interval, and a consumer that polls meets a certificate signed by a root it
  * never saw: then it can never fetch again (measured on SPIRE 1.15.3, whose own endpoint does this). So a new root signs
- * for us only after it was served for a whole refresh hint, as long as an older SVID can still stand in.
+ * for us only after it was served for a whole refresh hint, and not while a peer that tells what it holds lacks it: that
+ * one could not fetch what it is late with. All this as long as an older SVID can still stand in.
  */
 export interface ServingCandidate {
   readonly notAfter: Date;
   /** When the root that signed it was first served; undefined when the served bundle does not have that root. */
   readonly rootServedSince: Date | undefined;
+  /** The broker of a peer has told that it holds a bundle of ours without that root. Absent: none has. */
+  readonly isRootMissed?: boolean;
 }
 
 export interface ServingChoiceInput {
@@ -24,7 +27,7 @@ export type ServingChoice =
       readonly use: 'Minted';
       readonly reason: 'FirstSvid' | 'RootServedLongEnough' | 'CurrentExpires' | 'CurrentRootGone';
     }
-  | { readonly use: 'Current'; readonly reason: 'RootTooNew' | 'NothingNewer' }
+  | { readonly use: 'Current'; readonly reason: 'RootTooNew' | 'RootMissed' | 'NothingNewer' }
   /** Nothing that verifies against the served bundle. */
   | { readonly use: 'None'; readonly reason: 'NoUsableSvid' };
 
@@ -45,11 +48,18 @@ export function chooseServingSvid({ now, current, minted, refreshHintSeconds }: 
     return { use: 'Minted', reason: current.rootServedSince === undefined ? 'CurrentRootGone' : 'CurrentExpires' };
   }
   const servedMs = now.getTime() - usableMinted.rootServedSince.getTime();
-  if (servedMs >= refreshHintSeconds * 1000) return { use: 'Minted', reason: 'RootServedLongEnough' };
-  // Both signed by the same root: nobody can tell them apart.
-  if (usableCurrent.rootServedSince?.getTime() === usableMinted.rootServedSince.getTime()) {
-    return { use: 'Minted', reason: 'RootServedLongEnough' };
-  }
+  const isTooNew = servedMs < refreshHintSeconds * 1000;
+  if (!isTooNew && usableMinted.isRootMissed !== true) return { use: 'Minted', reason: 'RootServedLongEnough' };
+  if (areAlike(usableCurrent, usableMinted)) return { use: 'Minted', reason: 'RootServedLongEnough' };
   const expires = usableCurrent.notAfter.getTime() - now.getTime() <= GIVE_UP_BEFORE_MS;
-  return expires ? { use: 'Minted', reason: 'CurrentExpires' } : { use: 'Current', reason: 'RootTooNew' };
+  if (expires) return { use: 'Minted', reason: 'CurrentExpires' };
+  return { use: 'Current', reason: isTooNew ? 'RootTooNew' : 'RootMissed' };
+}
+
+/** Signed by the same root, or by two that nobody can tell apart. */
+function areAlike(a: ServingCandidate, b: ServingCandidate): boolean {
+  return (
+    a.rootServedSince?.getTime() === b.rootServedSince?.getTime() &&
+    (a.isRootMissed === true) === (b.isRootMissed === true)
+  );
 }

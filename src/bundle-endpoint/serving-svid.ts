@@ -20,6 +20,8 @@ export interface ServingSvidParts {
   /** Asked for; SPIRE caps it to what its CA has left. */
   readonly ttlSeconds: number;
   readonly refreshHintSeconds: number;
+  /** Whether the broker of a peer has told that it holds a bundle of ours without the root of this fingerprint. */
+  readonly isRootMissed: (root: string) => boolean;
   readonly use: (identity: TlsIdentity) => void;
   readonly onFailure: (error: unknown) => void;
 }
@@ -30,7 +32,7 @@ export interface ServingSvidStatus {
   readonly signedBy: string;
   readonly notAfter: Date;
   readonly reason: ServingChoice['reason'];
-  /** Set while a newer SVID waits because its root was served for too short a time. */
+  /** Set while a newer SVID waits because its root was served for too short a time, or a peer does not hold it. */
   readonly pendingRoot: string | undefined;
 }
 
@@ -172,7 +174,11 @@ export class ServingSvid {
   #candidate(svid: Svid | undefined): ServingCandidate | undefined {
     if (svid === undefined) return undefined;
     const root = this.#rootOf(svid);
-    return { notAfter: svid.notAfter, rootServedSince: root === undefined ? undefined : this.#servedSince.get(root) };
+    return {
+      notAfter: svid.notAfter,
+      rootServedSince: root === undefined ? undefined : this.#servedSince.get(root),
+      isRootMissed: root !== undefined && this.#parts.isRootMissed(root),
+    };
   }
 }
 

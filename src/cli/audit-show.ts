@@ -19,7 +19,7 @@ export async function showAudit({ print, explain }: CommandContext, request: Sho
   /** Also the trust domains that a declaration of this name ever had. */
   const names = new Set(request.peer === undefined ? [] : [request.peer]);
   let shown = 0;
-  const { fault } = await verifyChain({
+  const { fault, open } = await verifyChain({
     path: request.path,
     anyBeginning: true,
     onRecord: (record) => {
@@ -31,6 +31,12 @@ export async function showAudit({ print, explain }: CommandContext, request: Sho
     },
   });
   if (shown === 0) explain('no such record\n');
+  for (const { record, change, trustDomains, writer } of open) {
+    if (names.size > 0 && !trustDomains.some((name) => names.has(name))) continue;
+    explain(
+      `the outcome of record ${record} (${change}) is not known: ${writer} is at it, or ended before it could record it\n`,
+    );
+  }
   if (fault === undefined) return 0;
   explain(
     `the records end here, NOT WHOLE (${fault.code}): ${fault.file}, line ${fault.line ?? ''}: ${fault.message}\n`,

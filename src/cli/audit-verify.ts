@@ -44,8 +44,8 @@ function verifyText({ files, records, first, head, fault, open }: ChainReport, e
     `${records} records in ${files.join(', ')}${first === undefined ? '' : `, from ${first} to ${head?.record ?? first}`}`,
     ...(head === undefined ? [] : [`head ${head.hash}`]),
     ...open.map(
-      ({ record, change, trustDomains }) =>
-        `record ${record}: ${change} ${trustDomains.join(', ')} was begun; its outcome is not recorded`,
+      ({ record, change, trustDomains, writer }) =>
+        `record ${record}: ${change} ${trustDomains.join(', ')} was begun; its outcome is not known, which is no damage: ${writer} is at it, or ended before it could record it`,
     ),
     fault === undefined
       ? records === 0

@@ -39,17 +39,23 @@ export async function openBrokerAudit(config: Config, log: Logger, metrics: Metr
   return auditor;
 }
 
+export interface CommandAudit {
+  readonly auditor: Auditor;
+  /** What an earlier run was killed in has no known outcome: that is recorded, with what is found now. Never rejects. */
+  readonly closeEarlier: (found: () => Promise<string>) => Promise<void>;
+}
+
 /** Of a command; it says so once when it is not recorded. */
 export function openCommandAudit(
   config: Config,
   command: string,
   explain: (text: string) => void,
-): Auditor | undefined {
+): CommandAudit | undefined {
   const trail = auditFileOf(config, `${command}@${hostname()}`);
   if (trail === undefined) return undefined;
   const isRequired = config.auditRequired === 'on';
   let told: string | undefined;
-  return new Auditor({
+  const auditor = new Auditor({
     trail,
     isRequired,
     clock: systemClock,
@@ -61,6 +67,7 @@ export function openCommandAudit(
       told = undefined;
     },
   });
+  return { auditor, closeEarlier: (found) => auditor.attend(() => trail.closeOwnChanges(found)) };
 }
 
 /** `user@host`. */

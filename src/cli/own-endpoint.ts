@@ -11,7 +11,8 @@ import type { ClientRefusal } from '../bundle-endpoint/verify-client.ts';
 import { followWebIdentity } from '../bundle-endpoint/web-identity.ts';
 import type { Config } from '../config.ts';
 import { systemClock } from '../federation/clock.ts';
-import type { PeerBrokers } from '../federation/peer-broker.ts';
+import { isRootMissed } from '../federation/acknowledgement.ts';
+import type { PeerBrokers, PeerHoldings } from '../federation/peer-broker.ts';
 import type { SpireServer } from '../federation/ports.ts';
 
 export interface OwnEndpointParts {
@@ -35,7 +36,7 @@ export interface OwnEndpoint {
   /** What we prove ourselves with to the endpoints of peers; undefined while there is nothing that can. */
   readonly clientIdentity: () => Promise<TlsIdentity | undefined>;
   /** From now on peers are known by the certificates of their brokers. */
-  readonly acknowledgeTo: (brokers: PeerBrokers) => void;
+  readonly acknowledgeTo: (brokers: PeerBrokers & PeerHoldings) => void;
   readonly publish: (bundle: Bundle) => void;
   readonly close: () => Promise<void>;
 }
@@ -75,10 +76,12 @@ export async function openOwnEndpoint(parts: OwnEndpointParts): Promise<OwnEndpo
   };
 
   let spiffeListener: BundleListener | undefined;
+  let holdings: PeerHoldings | undefined;
   const svid = new ServingSvid({
     ...{ spire, trustDomain, clock: systemClock },
     ttlSeconds: config.svidTtlSeconds,
     refreshHintSeconds: config.refreshHintSeconds,
+    isRootMissed: (root) => isRootMissed(root, holdings?.acknowledged() ?? []),
     use: (identity) => spiffeListener?.setIdentity(identity),
     onFailure: (error) => {
       onIdentityFailure('https_spiffe', error);
@@ -118,6 +121,7 @@ export async function openOwnEndpoint(parts: OwnEndpointParts): Promise<OwnEndpo
     hasWebIdentity: () => hasWebIdentity,
     clientIdentity: () => svid.identity(),
     acknowledgeTo: (brokers) => {
+      holdings = brokers;
       acknowledgements.tell(brokers);
     },
     publish: (bundle) => {

@@ -45,7 +45,7 @@ export const rebootstrapCommand: Command = {
       if (context.flags['dry-run'] === true) return 0;
       const by = whoAsks();
       const request = { cause: 'Command', why: `fedbroker rebootstrap ${peer.name} --bundle ${path}`, by } as const;
-      const auditor = openCommandAudit(context.config, 'rebootstrap', context.explain);
+      const auditor = openCommandAudit(context.config, 'rebootstrap', context.explain)?.auditor;
       await storeRebootstrap(check, { ...parts, auditor, request });
       context.print(
         `stored; the running broker sees it within ${context.config.storedPollSeconds} s and fetches anew\n`,

@@ -7,6 +7,7 @@ import { Standby } from '../broker/standby.ts';
 import { writtenStatus } from '../broker/status.ts';
 import { StandbyPeers } from '../broker/standby-peers.ts';
 import { Terms, type Role, type WorkingBroker } from '../broker/terms.ts';
+import { newestAcknowledgements, type Acknowledgement } from '../federation/acknowledgement.ts';
 import { systemClock } from '../federation/clock.ts';
 import type { Peer } from '../federation/relationship.ts';
 import type { ApiServer } from '../kubernetes/api-server.ts';
@@ -90,7 +91,10 @@ class KubernetesReplica implements Replica {
     this.#terms = new Terms({
       elect: (lead, signal) => this.#elect(lead, signal),
       makeBroker: (role, mayWrite) => this.#makeBroker(role, mayWrite),
-      standby: new Standby({ trustDomain, spire, clock: systemClock, onOwnBundle: endpoint.publish }),
+      standby: new Standby({
+        ...{ trustDomain, spire, clock: systemClock, onOwnBundle: endpoint.publish },
+        leader: () => this.#leader,
+      }),
       standbyPeers: new StandbyPeers({
         ...{ spire, clock: systemClock },
         peers: () => this.#resources.objects().flatMap((each) => peerInForce(each) ?? []),
@@ -138,6 +142,12 @@ class KubernetesReplica implements Replica {
     noteAcknowledged: (acknowledgement) => {
       this.#terms.noteAcknowledged(acknowledgement);
       this.#holdings.note(acknowledgement);
+    },
+    // Also of a replica that stands by: peers ask it too, and meet the same SVID.
+    acknowledged: () => {
+      const peers = this.#resources.objects().flatMap((each) => peerInForce(each) ?? []);
+      const cut = new Set(peers.flatMap(({ suspend, trustDomain }) => (suspend === 'Revoke' ? [trustDomain] : [])));
+      return newestAcknowledgements(this.#toldAcknowledgements().filter(({ trustDomain }) => !cut.has(trustDomain)));
     },
   };
 
@@ -259,8 +269,12 @@ class KubernetesReplica implements Replica {
 
   /** What this replica has seen, and what the others have told. */
   #tellHoldings(to: Pick<Terms, 'noteAcknowledged'>): void {
+    for (const acknowledgement of this.#toldAcknowledgements()) to.noteAcknowledged(acknowledgement);
+  }
+
+  #toldAcknowledgements(): readonly Acknowledgement[] {
     const told = this.#resources.objects().flatMap(({ object }) => toldHolding(object) ?? []);
-    for (const acknowledgement of [...told, ...this.#holdings.seen()]) to.noteAcknowledged(acknowledgement);
+    return [...told, ...this.#holdings.seen()];
   }
 
   #readBootstrap(peer: Peer) {

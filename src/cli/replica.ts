@@ -1,7 +1,7 @@
 // What does a running broker offer to its pages and signals, wherever its peers are declared?
 import type { LiveStatus } from '../broker/status.ts';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
-import type { PeerBrokers } from '../federation/peer-broker.ts';
+import type { PeerBrokers, PeerHoldings } from '../federation/peer-broker.ts';
 
 export interface Replica {
   /** Resolves when everything runs. */
@@ -16,5 +16,5 @@ export interface Replica {
   readonly refresh: (peer: TrustDomain) => void;
   readonly refreshAll: () => void;
   /** Who may tell our endpoint which bundle it holds, and where that is noted. */
-  readonly peerBrokers: PeerBrokers;
+  readonly peerBrokers: PeerBrokers & PeerHoldings;
 }

@@ -43,11 +43,11 @@ export const rotateCommand: Command = {
     const timeoutMs = durationSeconds(context, 'timeout', DEFAULT_TIMEOUT) * 1000;
     const { trustDomain, spire } = await connectSpire(context.config, context.signal);
     try {
-      const auditor = openCommandAudit(context.config, 'rotate', context.explain);
+      const { auditor, closeEarlier } = openCommandAudit(context.config, 'rotate', context.explain) ?? {};
       const request = { cause: 'Command', why: commandLine(context), by: whoAsks() } as const;
       const recorded = recordedRotation(
         { authorities: spire.localAuthorities, records: spire.rotation.records },
-        { auditor, trustDomain, request },
+        { auditor, closeEarlier, trustDomain, request },
       );
       if (context.flags['abandon'] === true) return await abandon(context, recorded.records);
       const ports = { ...spire.rotation, ...recorded, askBroker: brokerQuestion(context) };
@@ -66,6 +66,7 @@ export const rotateCommand: Command = {
           progress.note(step, view);
         },
       });
+      if (end.end === 'Done') await recorded.closeEarlier();
       return await told(end, context);
     } finally {
       spire.close();

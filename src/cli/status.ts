@@ -1,5 +1,6 @@
 // How are the peers of the running broker? Asks its /status and prints it for people.
 import type { BrokerStatus, PeerStatus } from '../broker/status.ts';
+import { ALARM_CODES } from '../rotation/alarms.ts';
 import type { StartingStatus } from './admin-pages.ts';
 import { askStatus, parseStatus } from './ask-broker.ts';
 import { wantsJson, type Command } from './command.ts';
@@ -34,24 +35,53 @@ export function statusText(status: BrokerStatus | StartingStatus): string {
     ...status.heldRemovals.map((name) => `! ${name} is not declared any more but kept: ${status.heldBecause ?? ''}`),
     '',
     ...table(
-      ['PEER', 'TRUST DOMAIN', 'READY', 'REASON', 'SEQUENCE', 'ROOTS', 'ENTRIES', 'LAST FETCH', 'NEXT FETCH'],
-      status.peers.map(peerRow),
+      COLUMNS.map(([head]) => head),
+      status.peers.map((peer) => COLUMNS.map(([, cell]) => cell(peer))),
     ),
   ];
   const problems = status.peers.flatMap(({ name, conditions }) =>
-    conditions
-      .filter((condition) => condition.status !== 'True' && condition.type !== 'Ready')
-      .map(({ type, reason, message }) => `  ${name} ${type} (${reason}): ${message}`),
+    problemsOf(conditions).map(({ type, reason, message }) => `  ${name} ${type} (${reason}): ${message}`),
   );
   const manager = status.controllerManager === undefined ? [] : [controllerManagerLine(status.controllerManager)];
   const mesh = status.mesh === undefined ? [] : meshStatusLines(status.mesh);
-  if (status.peers.length === 0)
-    lines.push(status.unreadable.length === 0 ? 'no peer is declared' : 'no peer is known');
+  if (status.peers.length === 0) lines.push(noPeerLine(status));
   const reminders = status.peers.flatMap(({ name, reminders: each }) =>
     each.map(({ id, message }) => `  ${name} reminder (${id}): ${message}`),
   );
   const notes = [...problems, ...reminders, ...manager, ...mesh];
   return [...lines, ...(notes.length > 0 ? ['', ...notes] : [])].join('\n') + '\n';
+}
+
+const COLUMNS: readonly (readonly [head: string, cell: (peer: PeerStatus) => string])[] = [
+  ['PEER', ({ name }) => name],
+  ['TRUST DOMAIN', ({ trustDomain }) => trustDomain],
+  ['READY', (peer) => readyOf(peer)?.status ?? 'Unknown'],
+  ['REASON', (peer) => readyOf(peer)?.reason ?? ''],
+  ['SEQUENCE', ({ bundle }) => bundle?.sequence ?? '-'],
+  ['ROOTS', ({ bundle }) => String(bundle?.roots.length ?? '-')],
+  ['ENTRIES', ({ entriesFederated }) => String(entriesFederated)],
+  ['HOLDS OURS', holdsText],
+  ['LAST FETCH', ({ lastFetch }) => (lastFetch === undefined ? '-' : `${lastFetch.at} ${lastFetch.result}`)],
+  ['NEXT FETCH', ({ nextFetch }) => nextFetch ?? 'under way'],
+];
+
+const STOPPED: ReadonlySet<string> = new Set(['Suspended', 'Quarantined', 'Revoked']);
+const ALARMS: ReadonlySet<string> = new Set(ALARM_CODES);
+
+/** A peer that an operator has stopped fails at every step after that: one line says why. */
+function problemsOf(conditions: PeerStatus['conditions']): PeerStatus['conditions'] {
+  const accepted = conditions.find(({ type }) => type === 'Accepted');
+  if (accepted?.status === 'False' && STOPPED.has(accepted.reason)) return [accepted];
+  return conditions.filter(({ type, status, reason }) => {
+    // That a peer only fetches, or that SPIRE cannot tell, is so of most or of all: the table says it.
+    if (type === 'HoldsOurAuthorities') return ALARMS.has(reason);
+    return status !== 'True' && type !== 'Ready';
+  });
+}
+
+function noPeerLine({ unreadable, rotation }: Pick<BrokerStatus, 'unreadable' | 'rotation'>): string {
+  if (rotation !== undefined && 'reason' in rotation && rotation.reason === 'StandsBy') return rotation.message;
+  return unreadable.length === 0 ? 'no peer is declared' : 'no peer is known';
 }
 
 function auditLines({ audit }: Pick<BrokerStatus, 'audit'>): string[] {
@@ -60,21 +90,18 @@ function auditLines({ audit }: Pick<BrokerStatus, 'audit'>): string[] {
   return [`! changes of trust cannot be recorded since ${since} (${reason}): ${message}`];
 }
 
-function peerRow(peer: PeerStatus): string[] {
-  const ready = peer.conditions.find(({ type }) => type === 'Ready');
-  return [
-    peer.name,
-    peer.trustDomain,
-    ready?.status ?? 'Unknown',
-    ready?.reason ?? '',
-    peer.bundle?.sequence ?? '-',
-    String(peer.bundle?.roots.length ?? '-'),
-    String(peer.entriesFederated),
-    peer.lastFetch === undefined ? '-' : `${peer.lastFetch.at} ${peer.lastFetch.result}`,
-    peer.nextFetch ?? 'under way',
-  ];
+/** Which version of our bundle its broker has told that it has applied, and since when it says so. */
+function holdsText({ holding }: PeerStatus): string {
+  if (holding === undefined) return 'not observed';
+  const { bundle, since } = holding;
+  if (bundle === undefined) return `none known, ${since}`;
+  return `${bundle.isNewest ? 'newest' : `sequence ${bundle.sequence ?? 'unknown'}`} since ${since}`;
 }
 
-function isReady({ conditions }: PeerStatus): boolean {
-  return conditions.some(({ type, status }) => type === 'Ready' && status === 'True');
+function readyOf({ conditions }: PeerStatus): PeerStatus['conditions'][number] | undefined {
+  return conditions.find(({ type }) => type === 'Ready');
+}
+
+function isReady(peer: PeerStatus): boolean {
+  return readyOf(peer)?.status === 'True';
 }

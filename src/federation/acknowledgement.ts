@@ -24,3 +24,18 @@ export interface Acknowledgement {
   /** Since when it has said the same, as far as this process knows; undefined: not noted yet. */
   readonly since?: Date;
 }
+
+/** Whether a peer holds a version of our bundle without this root. One that has told of no known version says nothing. */
+export function isRootMissed(fingerprint: string, acknowledgements: readonly Acknowledgement[]): boolean {
+  return acknowledgements.some(({ holds }) => holds !== undefined && !holds.x509Authorities.includes(fingerprint));
+}
+
+/** Of each peer the newest: several replicas tell what each has seen. */
+export function newestAcknowledgements(all: readonly Acknowledgement[]): readonly Acknowledgement[] {
+  const newest = new Map<TrustDomain, Acknowledgement>();
+  for (const each of all) {
+    const other = newest.get(each.trustDomain);
+    if (other === undefined || other.at <= each.at) newest.set(each.trustDomain, each);
+  }
+  return [...newest.values()];
+}

@@ -22,6 +22,8 @@ export type ConditionType =
   | 'EntriesFederated'
   | 'MeshInjected'
   | 'SingleWriter'
+  /** Of what comes from us: no step of the flow, and no part of `Ready`. */
+  | 'HoldsOurAuthorities'
   | 'Ready';
 
 export interface ConditionInput {
@@ -34,7 +36,7 @@ export interface ConditionInput {
 }
 
 interface ConditionRow {
-  readonly type: Exclude<ConditionType, 'Ready'>;
+  readonly type: Exclude<ConditionType, 'HoldsOurAuthorities' | 'Ready'>;
   readonly judge: (input: ConditionInput) => Judgement;
 }
 

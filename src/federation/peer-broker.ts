@@ -19,6 +19,12 @@ export interface PeerBrokers {
   noteAcknowledged(acknowledgement: Acknowledgement): void;
 }
 
+/** What they have told so far. */
+export interface PeerHoldings {
+  /** The newest of each peer that may verify our SVIDs. */
+  acknowledged(): readonly Acknowledgement[];
+}
+
 /** How every broker of this program is named in its trust domain. */
 export function brokerSpiffeId(trustDomain: TrustDomain): SpiffeId {
   return parseSpiffeId(`spiffe://${trustDomain}/federation-broker`);

@@ -53,7 +53,7 @@ const NAME_CHARACTERS = 1_024;
 const LISTED = 64;
 
 /** Reported by a broker that has just begun to lead: no sign that anything changed since the one before it looked. */
-const NOT_LOOKED_YET: ReadonlySet<string> = new Set(['NotFetchedYet', 'NothingFetched']);
+const NOT_LOOKED_YET: ReadonlySet<string> = new Set(['NotFetchedYet', 'NothingFetched', 'AuthoritiesNotLookedYet']);
 const REFUSALS: ReadonlySet<string> = new Set(['Invalid', 'Conflict', 'OwnTrustDomain']);
 
 /** A condition and the `metadata.generation` that it is about. */

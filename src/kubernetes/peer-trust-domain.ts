@@ -22,7 +22,9 @@ const condition = z
       .string()
       .max(316)
       .regex(/^[A-Z][A-Za-z]*$/)
-      .describe('The step of the flow; Ready is the conjunction of all others.'),
+      .describe(
+        'The step of the flow; Ready is the conjunction of all others but HoldsOurAuthorities, which is about what the peer has of us.',
+      ),
     status: z.enum(['True', 'False', 'Unknown']).describe('Whether the step is done; Unknown: nobody could look yet.'),
     observedGeneration: z.int().min(0).optional().describe('metadata.generation that this condition is about.'),
     lastTransitionTime: time.describe('When status changed last.'),
@@ -99,7 +101,7 @@ export const peerTrustDomainStatus = z
       .array(condition)
       .meta({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['type'] })
       .optional()
-      .describe('Where the peer is in the flow, one condition a step.'),
+      .describe('Where the peer is in the flow, one condition a step, and whether it holds what signs for us.'),
     bundle: bundle.optional(),
     evidence: z
       .array(evidence)

@@ -16,6 +16,7 @@ const OURS: Readonly<Record<Condition['type'], true>> = {
   BundleStored: true,
   EntriesFederated: true,
   MeshInjected: true,
+  HoldsOurAuthorities: true,
   Ready: true,
 };
 

@@ -11,6 +11,7 @@ const STEPS = [
   { type: 'Accepted', action: 'JudgeDeclaration' },
   { type: 'SingleWriter', action: 'LookForOtherWriters' },
   { type: 'BundleVerified', action: 'JudgeBundle' },
+  { type: 'HoldsOurAuthorities', action: 'WatchRotation' },
 ] as const;
 
 /** What became true between two statuses of one object; `before` is undefined when it had none. */

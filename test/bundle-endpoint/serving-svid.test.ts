@@ -24,6 +24,21 @@ describe('chooseServingSvid', () => {
     ['keeps the old one while the new root is served for less than a hint', { now: at(299) }, 'Current RootTooNew'],
     ['takes the new one when its root was served for a hint', { now: at(300) }, 'Minted RootServedLongEnough'],
     [
+      'keeps the old one while a peer has told that it does not hold the new root',
+      { now: at(900), minted: { ...fresh, isRootMissed: true } },
+      'Current RootMissed',
+    ],
+    [
+      'takes the new one shortly before the old one ends, whoever lacks its root',
+      { now: at(996), minted: { ...fresh, isRootMissed: true } },
+      'Minted CurrentExpires',
+    ],
+    [
+      'takes the new one at once when the old root is gone, whoever lacks its root',
+      { current: { ...old, rootServedSince: undefined }, minted: { ...fresh, isRootMissed: true } },
+      'Minted CurrentRootGone',
+    ],
+    [
       'takes the new one shortly before the old one ends',
       { current: { ...old, notAfter: at(14) } },
       'Minted CurrentExpires',
@@ -43,6 +58,14 @@ describe('chooseServingSvid', () => {
       'takes a renewed one of the same root at once',
       { current: { ...old, rootServedSince: at(0) } },
       'Minted RootServedLongEnough',
+    ],
+    [
+      'keeps the old one when both roots were in our first bundle and a peer lacks the new one',
+      {
+        current: { ...old, rootServedSince: at(-9999) },
+        minted: { ...fresh, rootServedSince: at(-9999), isRootMissed: true },
+      },
+      'Current RootMissed',
     ],
     [
       'has nothing when neither verifies',
@@ -74,6 +97,7 @@ describe('the serving SVID', () => {
   let failures: unknown[];
   let mintFails: boolean;
   let ttlSeconds: number;
+  let missed: Set<string>;
   let serving: ServingSvid;
   let stop: AbortController;
 
@@ -102,6 +126,7 @@ describe('the serving SVID', () => {
     clock = new FakeClock();
     [first, second] = await Promise.all([makeRoot('west.example'), makeRoot('west.example')]);
     [signer, presented, failures, mintFails, ttlSeconds] = [first, [], [], false, 3600];
+    missed = new Set();
     stop = new AbortController();
     serving = new ServingSvid({
       spire: { mintX509Svid },
@@ -109,6 +134,7 @@ describe('the serving SVID', () => {
       clock,
       ttlSeconds: 3600,
       refreshHintSeconds: 300,
+      isRootMissed: (root) => missed.has(root),
       use: ({ chainPem }) => presented.push(new X509Certificate(chainPem).issuer),
       onFailure: (error) => failures.push(error),
     });
@@ -172,6 +198,24 @@ describe('the serving SVID', () => {
     await settle();
     assert.deepEqual(presented, [subjectOf(first)]);
     clock.advance(2_000);
+    await settle();
+    assert.deepEqual(presented, [subjectOf(first), subjectOf(second)]);
+    await ends(running);
+  });
+
+  it('stays signed by the old root while a peer lacks the new one, and changes as soon as it has it', async () => {
+    const running = start();
+    await settle();
+    signer = second;
+    missed.add(fingerprint(second.der));
+    serving.ownBundle(bundle(first, second));
+    await settle();
+    clock.advance(900_000);
+    await settle();
+    assert.deepEqual(presented, [subjectOf(first)]);
+    assert.equal(serving.status()?.reason, 'RootMissed');
+    missed.clear();
+    clock.advance(1_000);
     await settle();
     assert.deepEqual(presented, [subjectOf(first), subjectOf(second)]);
     await ends(running);

@@ -56,7 +56,10 @@ describe('fedbroker audit', () => {
     const { exitCode, printed } = await run('verify');
     assert.equal(exitCode, 0);
     assert.match(printed, /^5 records in audit\.jsonl, from 1 to 5\nhead [0-9a-f]{64}\n/);
-    assert.match(printed, /record 5: StoreBundle north\.example was begun; its outcome is not recorded/);
+    assert.match(
+      printed,
+      /record 5: StoreBundle north\.example was begun; its outcome is not known, which is no damage/,
+    );
     assert.match(printed, /no head was compared/);
   });
 
@@ -87,6 +90,18 @@ describe('fedbroker audit', () => {
       assert.equal(lines.length, 3);
       assert.match(lines[1]!, /StoreBundle none → [0-9a-f]{12}: first is published \[Peer\] {2}\(broker@test\)$/);
       assert.match(lines[2]!, /of 3: Done/);
+    }
+  });
+
+  it('says of which change the outcome is not known, beside the records and only for its peer', async () => {
+    const said = 'the outcome of record 5 (StoreBundle) is not known: broker@test is at it';
+    for (const [args, isSaid] of [
+      [['show'], true],
+      [['show', '--peer', 'north.example'], true],
+      [['show', '--peer', 'west'], false],
+    ] as const) {
+      const { exitCode, explained } = await run(...args);
+      assert.deepEqual([exitCode, explained.includes(said)], [0, isSaid], explained);
     }
   });
 

@@ -1,10 +1,11 @@
 // Do the commands about rotation say what is, refuse what would harm, and never call done what nobody observed?
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { after, before, describe, it } from 'node:test';
+import { AuditFile } from '../../src/audit/audit-file.ts';
 import type { KindStatus } from '../../src/broker/rotation-status.ts';
 import { auditCommand } from '../../src/cli/audit.ts';
 import type { Command } from '../../src/cli/command.ts';
@@ -156,6 +157,29 @@ describe('the commands about rotation', () => {
       assert.match(lines[2 * index + 1] ?? '', /ChangeEnded {2}east\.example {2}of \d+: Done {2}\(rotate@/);
     }
     assert.equal((await run(auditCommand, ['verify', ...audited], '127.0.0.1:1')).exitCode, 0);
+  });
+
+  it('write down of what an earlier run was killed in what they find now, before anything else', async () => {
+    const auditFile = join(folder, 'killed.jsonl');
+    const killed = new AuditFile({ path: auditFile, maxBytes: 2 ** 20, writer: `rotate@${hostname()}` });
+    const why = 'fedbroker rotate';
+    await killed.append([
+      { kind: 'ChangeIntended', change: 'PrepareAuthority', trustDomains: [EAST], cause: 'Command', why },
+    ]);
+    const audited = ['--audit-file', auditFile];
+    assert.match(
+      (await run(auditCommand, ['show', ...audited])).stderr,
+      /outcome of record 2 \(PrepareAuthority\) is not/,
+    );
+    const found = `x509 active ${dev.x509.activeId}, prepared ${(await preparedId()) ?? 'none'}, old none; jwt active `;
+    await run(rotateCommand, ['--timeout', '1s', ...audited]);
+    await run(rotateCommand, ['--abandon', ...audited]);
+    const { stdout, stderr } = await run(auditCommand, ['show', ...audited]);
+    const lines = stdout.trim().split('\n');
+    assert.match(lines[2] ?? '', /ChangeEnded {2}east\.example {2}of 2: Unknown, the process ended before/);
+    assert.ok(lines[2]?.includes(`found by the next one: ${found}`), lines[2]);
+    assert.match(lines[3] ?? '', /ChangeIntended {2}east\.example {2}BeginRotation/);
+    assert.equal(stderr, '');
   });
 
   it('change nothing, not even the record, when it must be written down and cannot be', async () => {

@@ -178,6 +178,15 @@ describe('the events of an object', () => {
     ]);
   });
 
+  it('tell that a peer does not hold what signs for us, though it is ready', async () => {
+    const held = { type: 'HoldsOurAuthorities', status: 'True', reason: 'Held', message: 'held' } as const;
+    const late = { ...held, status: 'False', reason: 'ActivatesUnheld', message: 'it is late' } as const;
+    const withHolding = (holding: Condition) => reported({ conditions: [...conditions(), holding] });
+    await update([withHolding(held)]);
+    assert.deepEqual(await update([withHolding(late)]), ['Warning ActivatesUnheld: HoldsOurAuthorities: it is late']);
+    assert.deepEqual(await update([withHolding(held)]), []);
+  });
+
   it('tell of another writer and of a refused object', async () => {
     await update([reported()]);
     const written = failing('SingleWriter', 'Conflict', 'SPIRE has a relationship');

@@ -136,6 +136,15 @@ describe('the status of an object', () => {
     assert.deepEqual(status, present);
   });
 
+  it('keeps whether the peer holds what signs for us, until a new leader has asked SPIRE', () => {
+    const type = 'HoldsOurAuthorities';
+    const late = { type, status: 'False', reason: 'ActiveNotHeld', message: 'late' } as const;
+    const present = statusOf({ reported: reported({ conditions: [...conditions(), late] }) });
+    const asking = { type, status: 'Unknown', reason: 'AuthoritiesNotLookedYet', message: 'wait' } as const;
+    const restarted = reported({ conditions: [...conditions(), asking] });
+    assert.deepEqual(statusOf({ present, reported: restarted, now: LATER }), present);
+  });
+
   it('does not keep what was found of other content of the object', () => {
     const first = { type: 'BundleFetched', status: 'Unknown', reason: 'NotFetchedYet', message: 'wait' } as const;
     const changed = declared({ generation: 3 });

@@ -84,7 +84,7 @@ describe('a broker with auditRequired beside SPIRE', () => {
     await killed;
     const open = await broker.cli(['audit', 'verify']);
     assert.equal(open.exitCode, 0, open.stdout);
-    assert.match(open.stdout, /StoreBundle east\.test was begun; its outcome is not recorded/);
+    assert.match(open.stdout, /StoreBundle east\.test was begun; its outcome is not known/);
     await broker.restart();
     await inStep();
     await broker.waitForPeer('east.test');
@@ -92,7 +92,7 @@ describe('a broker with auditRequired beside SPIRE', () => {
     assert.ok(after.some((record) => record.kind === 'ChangeEnded' && record.result === 'Unknown'));
     const { exitCode, stdout } = await broker.cli(['audit', 'verify']);
     assert.equal(exitCode, 0, stdout);
-    assert.doesNotMatch(stdout, /outcome is not recorded/);
+    assert.doesNotMatch(stdout, /outcome is not known/);
     const shown = await broker.cli(['audit', 'show', '--peer', 'east']);
     assert.equal(shown.exitCode, 0);
     assert.match(shown.stdout, /DeclarationTakenUp {2}east\.test/);

@@ -1,10 +1,10 @@
-// Does the leader know what a peer holds when the peer's broker asked another replica?
+// Does the leader know what a peer holds when the peer's broker asked another replica, and does the peer's object say it?
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { PeerStatus } from '../../src/broker/status.ts';
 import { declarationOf, startBroker, type Broker } from './harness/broker.ts';
 import { Cleanup } from './harness/cleanup.ts';
-import { startKubeSide, type KubeSide } from './harness/kube-side.ts';
+import { conditionOf, startKubeSide, type KubeSide } from './harness/kube-side.ts';
 import { startSpireServer } from './harness/spire-server.ts';
 import { openApi } from './harness/stored-roots.ts';
 
@@ -41,6 +41,25 @@ describe('acknowledgements to a replica that does not lead, on real SPIRE and a 
     context.diagnostic(`from prepare to the leader, through the other replica: ${Date.now() - startedAt} ms`);
     const { status } = (await side.object('west'))!;
     assert.equal(status?.writer === undefined, false);
+  });
+
+  it('are a condition and an event of the object, when SPIRE signs with what the peer does not hold', async () => {
+    const waitFor = (status: string, reason: string) =>
+      side.waitForObject('west', (object) => {
+        const condition = conditionOf(object, 'HoldsOurAuthorities');
+        return condition?.status === status && condition.reason === reason;
+      });
+    await waitFor('True', 'Held');
+    process.kill(west.pid(), 'SIGSTOP');
+    try {
+      const { x509 } = openApi(cleanup, side.server).localAuthorities;
+      await x509.activate((await x509.prepare()).id);
+      const object = await waitFor('False', 'ActiveNotHeld');
+      assert.equal(conditionOf(object, 'Ready')?.status, 'True', 'what comes from the peer is as before');
+    } finally {
+      process.kill(west.pid(), 'SIGCONT');
+    }
+    await waitFor('True', 'Held');
   });
 
   it('is still known when the replica that was asked leads', async () => {

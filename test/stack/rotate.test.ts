@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
+import type { BrokerStatus } from '../../src/broker/status.ts';
+import type { ServingSvidStatus } from '../../src/bundle-endpoint/serving-svid.ts';
 import { isReady } from './harness/broker.ts';
 import { Cleanup } from './harness/cleanup.ts';
 import { eventually } from './harness/eventually.ts';
@@ -91,7 +93,7 @@ describe('the same rotation by SPIRE’s clock', () => {
   let west: FederatedSide;
   before(async () => {
     [east, west] = await startFederatedPair(cleanup, ['east.test', 'west.test'], {
-      server: { caTtl: '2m', x509SvidTtl: '1m' },
+      server: { caTtl: '4m', x509SvidTtl: '1m' },
       flags: FLAGS,
     });
     await eventually('the workloads meet', async () => (await refusals(east, west)).length === 0);
@@ -102,14 +104,21 @@ describe('the same rotation by SPIRE’s clock', () => {
   });
   after(() => cleanup.run());
 
+  /** The root of the SVID that east's endpoint presents. */
+  async function signerOfOurs(): Promise<string | undefined> {
+    const status = (await east.broker.status()) as BrokerStatus & { readonly servingSvid?: ServingSvidStatus };
+    return status.servingSvid?.signedBy;
+  }
+
   it(
-    'is announced by the alarm while there is time, and fails for the peer that is late',
-    { timeout: 300_000 },
-    async () => {
+    'is announced by the alarm while there is time, fails for the peer that is late, and that one comes back by itself',
+    { timeout: 400_000 },
+    async (context) => {
+      const [rootBefore] = await ownRoots(openApi(cleanup, east.server));
       process.kill(west.broker.pid(), 'SIGSTOP');
       const alarm = () => east.broker.metric('fedbroker_rotation_alarm{kind="x509",reason="ActivatesUnheld"}');
       const { active } = await localAuthority(east.server, 'x509').show();
-      await eventually('the alarm is raised', async () => (await alarm()) === 1, { timeoutMs: 120_000 });
+      await eventually('the alarm is raised', async () => (await alarm()) === 1, { timeoutMs: 200_000 });
       assert.ok((await east.broker.metric('fedbroker_rotation_lead_seconds{kind="x509"}'))! > 0);
       assert.equal((await localAuthority(east.server, 'x509').show()).active?.authorityId, active?.authorityId);
       assert.deepEqual(await refusals(east, west), []);
@@ -119,7 +128,13 @@ describe('the same rotation by SPIRE’s clock', () => {
         return now.stdout.includes('! ActiveNotHeld: west.test') ? now : undefined;
       });
       assert.equal(status.exitCode, 1);
+      // Our endpoint still proves itself by what west holds: an SVID of the authority before, which has not ended yet.
+      assert.equal(await signerOfOurs(), rootBefore);
       process.kill(west.broker.pid(), 'SIGCONT');
+      const resumedAt = performance.now();
+      await eventually('the workloads meet', async () => (await refusals(east, west)).length === 0);
+      context.diagnostic(`west came back ${((performance.now() - resumedAt) / 1000).toFixed(1)} s after it went on`);
+      await eventually('our endpoint proves itself by the new root', async () => (await signerOfOurs()) !== rootBefore);
     },
   );
 });

@@ -18,8 +18,10 @@ export interface HeldTrustDomain {
   readonly declaration: Readonly<Record<string, unknown>>;
   /** A leaf with this SPIFFE ID, whosever it is. */
   leaf(spiffeId: string, options?: CertificateOptions): Promise<ClientCertificate>;
-  /** From now on the endpoint serves a newer bundle with these roots, in DER, or with its own root alone. */
-  publish(roots?: Bundle['x509Authorities']): void;
+  /** From now on the endpoint serves a newer bundle with these roots, in DER, or with its own root alone: this document. */
+  publish(roots?: Bundle['x509Authorities']): Buffer;
+  /** From now on the endpoint proves itself by an SVID of this root; default: its own. */
+  present(issuer?: Issued): Promise<void>;
   /** From now on the endpoint answers like this. */
   answer(handler: RequestListener): void;
 }
@@ -57,7 +59,12 @@ export async function startHeldTrustDomain(cleanup: Cleanup, trustDomain: TrustD
       return { chainPem: pem, keyPem };
     },
     publish: (roots) => {
-      handle = serving(nextDocument(roots));
+      const document = nextDocument(roots);
+      handle = serving(document);
+      return document;
+    },
+    present: async (issuer = root) => {
+      endpoint.setIdentity(await makeSvid(issuer, endpointSPIFFEID));
     },
     answer: (handler) => {
       handle = handler;

@@ -35,6 +35,7 @@ export interface PeerObject {
     readonly resourceVersion: string;
     readonly finalizers?: readonly string[];
     readonly deletionTimestamp?: string;
+    readonly annotations?: Readonly<Record<string, string>>;
   };
   readonly status?: {
     readonly observedGeneration?: number;
@@ -48,6 +49,8 @@ export interface PeerObject {
     readonly entriesFederated?: number;
     readonly writer?: string;
     readonly lastHandledRefresh?: string;
+    readonly lastHandledRebootstrap?: string;
+    readonly evidence?: readonly { readonly verdict: string; readonly reason: string; readonly digest?: string }[];
   };
 }
 
