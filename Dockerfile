@@ -24,5 +24,5 @@ USER 1000:1000
 # The bundle endpoint, and /livez /readyz /metrics /status.
 EXPOSE 8443 9402
 # Young objects are few: a small space for them costs some collections and saves megabytes.
-ENTRYPOINT ["node", "--max-semi-space-size=1", "--heap-growing-percent=15", "--optimize-for-size", "/fedbroker.mjs"]
+ENTRYPOINT ["node", "--heap-growing-percent=15", "--optimize-for-size", "/fedbroker.mjs"]
 CMD ["run"]

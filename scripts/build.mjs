@@ -12,7 +12,8 @@ const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 // A thousand peers live in 32 MiB of V8's heap. By its defaults V8 would let it grow to several times as much before it
 // looks for garbage, and the C library would give each thread a heap of its own (mallopt(3)). Linux before 5.1 reads 127
 // bytes of this line.
-const options = '--max-semi-space-size=1 --heap-growing-percent=15 --optimize-for-size';
+// `--optimize-for-size` also makes the space for young objects small.
+const options = '--heap-growing-percent=15 --optimize-for-size';
 const interpreter = `/usr/bin/env -S MALLOC_ARENA_MAX=1 node ${options}`;
 
 // Express and grpc-js are CommonJS: they call require, which an ES module does not have.

@@ -115,9 +115,9 @@ const rows = {
     'How long a peer’s broker is asked to hold its answer until its bundle changes (`Prefer: wait`).',
   ),
   maxHeldRequests: row(
-    '50',
+    '32',
     wholeNumber({ min: 0, max: 100_000 }),
-    'How many peers’ brokers are asked to hold their answers at once; the others are fetched from by their refresh hint. Each is an open TLS connection of 100 to 150 KB.',
+    'How many peers’ brokers are asked to hold their answers at once; the others are fetched from by their refresh hint. Each is an open TLS connection of 150 to 200 KB.',
   ),
   fetchTimeoutMs: row(
     '10000',

@@ -34,7 +34,6 @@ describe('the image', () => {
   it('starts the program itself, without a shell, with a small space for young objects', () => {
     assert.deepEqual(commandOf(image), [
       'node',
-      '--max-semi-space-size=1',
       '--heap-growing-percent=15',
       '--optimize-for-size',
       '/fedbroker.mjs',
