@@ -1,4 +1,4 @@
-# The broker as an image: dist/fedbroker.mjs and its demo as "npm run build" makes them, Node, and nothing else that is ours.
+# The broker as an image: dist/fedbroker.mjs and the files beside it as "npm run build" makes them, Node, and nothing else that is ours.
 # It runs with a read-only root file system, any user and no capability, and starts no shell.
 FROM node:22-slim AS build
 WORKDIR /build
@@ -15,14 +15,15 @@ LABEL org.opencontainers.image.title="spire-federation-broker" \
       org.opencontainers.image.description="Keeps SPIFFE trust domains federated: exchanges trust bundles beside spire-server" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.licenses="Apache-2.0"
-ENV NODE_ENV=production
+# The program's own first line, which a container does not start it by, sets the same and says why.
+ENV NODE_ENV=production MALLOC_ARENA_MAX=1 MALLOC_MMAP_THRESHOLD_=16384
 # The licences of the packages inside go with each file.
 COPY --from=build /build/dist/fedbroker.mjs /build/dist/fedbroker.mjs.LEGAL.txt /
+COPY --from=build /build/dist/fedbroker-kubeconfig.mjs /build/dist/fedbroker-kubeconfig.mjs.LEGAL.txt /
 COPY --from=build /build/dist/fedbroker-demo.mjs /build/dist/fedbroker-demo.mjs.LEGAL.txt /
 # A number, so that runAsNonRoot can be checked; the user of spire-server's own image, whose socket is for that user.
 USER 1000:1000
 # The bundle endpoint, and /livez /readyz /metrics /status.
 EXPOSE 8443 9402
-# Young objects are few: a small space for them costs some collections and saves megabytes.
 ENTRYPOINT ["node", "--heap-growing-percent=15", "--optimize-for-size", "/fedbroker.mjs"]
 CMD ["run"]

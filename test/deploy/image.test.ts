@@ -11,8 +11,8 @@ const image = stages.at(-1)!;
 const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { readonly version: string };
 
 describe('the image', () => {
-  it('holds the program, its demo, their licences and nothing else of ours', () => {
-    const files = ['/build/dist/fedbroker.mjs', '/build/dist/fedbroker-demo.mjs'];
+  it('holds the program, what it loads when asked to, their licences and nothing else of ours', () => {
+    const files = ['fedbroker', 'fedbroker-kubeconfig', 'fedbroker-demo'].map((name) => `/build/dist/${name}.mjs`);
     assert.deepEqual(
       valuesOf(image, 'COPY'),
       files.map((file) => `--from=build ${file} ${file}.LEGAL.txt /`),
@@ -31,14 +31,15 @@ describe('the image', () => {
     assert.deepEqual(valuesOf(image, 'USER'), ['1000:1000']);
   });
 
-  it('starts the program itself, without a shell, with a small space for young objects', () => {
-    assert.deepEqual(commandOf(image), [
-      'node',
-      '--heap-growing-percent=15',
-      '--optimize-for-size',
-      '/fedbroker.mjs',
-      'run',
-    ]);
+  it('starts the program itself, without a shell, as its own first line does', () => {
+    const [line] = readFileSync(join(ROOT, 'dist/fedbroker.mjs'), 'utf8').split('\n', 1);
+    const { variables, command } = /^#!\/usr\/bin\/env -S (?<variables>(?:\S+=\S+ )*)(?<command>node .*)$/.exec(
+      line!,
+    )!.groups!;
+    assert.deepEqual(commandOf(image), [...command!.split(' '), '/fedbroker.mjs', 'run']);
+    assert.deepEqual(valuesOf(image, 'ENV'), [`NODE_ENV=production ${variables!.trim()}`]);
+    // What Linux before 5.1 reads of it.
+    assert.ok(line!.length <= 127, `${line!.length} bytes`);
   });
 
   it('is of a Node that the program supports, in both stages', () => {
