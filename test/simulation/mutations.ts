@@ -129,9 +129,9 @@ export const MUTATIONS: readonly Mutation[] = [
     replace: 'if (',
   },
   {
-    does: 'deletes the bundle of a peer that was declared again meanwhile',
+    does: 'carries out its plan whatever is declared meanwhile',
     file: 'src/broker/apply.ts',
-    find: "if (first?.kind === 'DeleteBundle' && parts.isOverruled(first.trustDomain)) continue;",
+    find: '...[...names].filter(parts.isOverruled)',
     replace: '',
   },
   {

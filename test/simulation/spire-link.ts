@@ -33,6 +33,9 @@ export interface SeenOfSpire {
   own: Bundle | undefined;
   entries: ReadonlyMap<string, readonly TrustDomain[]>;
   managed: ReadonlyMap<TrustDomain, 'Own' | 'Delegate'> | undefined;
+  /** Until when it was told the newest, at `managedAtMs`. */
+  managedBefore: ReadonlyMap<TrustDomain, 'Own' | 'Delegate'> | undefined;
+  managedAtMs: number;
 }
 
 /** The network between a SPIRE and all brokers beside it. */
@@ -160,7 +163,11 @@ export function linkSpire(parts: SpireLinkParts): SpireServer {
       read(
         signal,
         () => model.managed,
-        (managed) => (seen.managed = managed),
+        (managed) => {
+          seen.managedBefore = seen.managed;
+          seen.managedAtMs = parts.time.nowMs;
+          seen.managed = managed;
+        },
       ),
     writeManagedPeers: (managed, signal) =>
       write(signal, [{ kind: 'WriteManaged', managed }], () => {

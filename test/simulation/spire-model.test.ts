@@ -93,6 +93,8 @@ describe('the model of a SPIRE Server', () => {
         own: undefined,
         entries: new Map(),
         managed: undefined,
+        managedBefore: undefined,
+        managedAtMs: 0,
       },
       onWrite: () => undefined,
       onChanged: () => undefined,

@@ -137,6 +137,8 @@ export class World {
       own: undefined,
       entries: new Map(),
       managed: undefined,
+      managedBefore: undefined,
+      managedAtMs: 0,
     };
     const replica: Replica = new Replica({
       ...{ trustDomain, process, chance, operator, seen, lease },
