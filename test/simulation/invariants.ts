@@ -22,7 +22,7 @@ export interface RequestSight {
   readonly request: BundleRequest;
 }
 
-interface Promised {
+export interface Promised {
   readonly id: string;
   /** Of docs/simulation.md: which rule it stands for. */
   readonly rule: string;

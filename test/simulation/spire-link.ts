@@ -48,12 +48,15 @@ export class SpireLink {
   readonly writeFaults: CallFault[] = [];
 }
 
-export interface SpireLinkParts {
-  readonly model: SpireModel;
+export interface CallParts {
   readonly link: SpireLink;
   readonly process: Process;
   readonly time: VirtualTime;
   readonly chance: Chance;
+}
+
+export interface SpireLinkParts extends CallParts {
+  readonly model: SpireModel;
   readonly seen: SeenOfSpire;
   /** Before it is done. */
   readonly onWrite: (write: SpireWrite) => void;
@@ -68,7 +71,7 @@ const LATE_FROM_MS = 1_000;
 export function linkSpire(parts: SpireLinkParts): SpireServer {
   const { model, seen } = parts;
   const read = <T>(signal: AbortSignal | undefined, effect: () => T, answered: (value: T) => void = () => undefined) =>
-    call(parts, { effect, answered, signal });
+    callSpire(parts, { effect, answered, signal });
   const write = <T>(
     signal: AbortSignal | undefined,
     writes: readonly SpireWrite[],
@@ -81,7 +84,7 @@ export function linkSpire(parts: SpireLinkParts): SpireServer {
       for (const each of writes) parts.onChanged(each, { isLate });
       return value;
     };
-    return call(parts, { effect: noted, answered, signal, isWrite: true });
+    return callSpire(parts, { effect: noted, answered, signal, isWrite: true });
   };
   const noteBundles = (bundles: ReadonlyMap<TrustDomain, Bundle>) => {
     seen.bundlesBefore = seen.bundles;
@@ -184,7 +187,8 @@ interface Call<T> {
   readonly isWrite?: boolean;
 }
 
-function call<T>(parts: SpireLinkParts, { effect, answered, signal, isWrite = false }: Call<T>): Promise<T> {
+/** What becomes of one call, by the link's faults and the process's last hour. */
+export function callSpire<T>(parts: CallParts, { effect, answered, signal, isWrite = false }: Call<T>): Promise<T> {
   const { process, link, time, chance } = parts;
   if (signal?.aborted === true) return Promise.reject(cancelled());
   const fate = process.noteCall();
