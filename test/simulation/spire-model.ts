@@ -149,11 +149,9 @@ export class SpireModel {
 
   get authorityState(): AuthorityState {
     const { active, beside } = this.slots;
-    return {
-      active,
-      prepared: beside?.status === 'PREPARED' ? beside.authority : undefined,
-      old: beside?.status === 'OLD' ? beside.authority : undefined,
-    };
+    const told = ({ id, expiresAt }: CertificateAuthority) => ({ id, expiresAt });
+    const of = (status: 'PREPARED' | 'OLD') => (beside?.status === status ? told(beside.authority) : undefined);
+    return { active: told(active), prepared: of('PREPARED'), old: of('OLD') };
   }
 
   /** X.509 authorities of the own bundle. */

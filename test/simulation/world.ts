@@ -46,7 +46,7 @@ export const PARTNER = parseTrustDomain('partner.example');
 
 const RESPAWN_WITHIN_MS = 20_000;
 /** In so many of a hundred worlds the operators of one trust domain lead a rotation. */
-const LED_PERCENT = 20;
+const LED_PERCENT = 15;
 
 export class World {
   readonly time: VirtualTime;
