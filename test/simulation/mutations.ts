@@ -82,7 +82,7 @@ export const MUTATIONS: readonly Mutation[] = [
     does: 'goes on believing an old document when somebody sets the bundle by hand',
     file: 'src/broker/fact-board.ts',
     find: 'this.#fetched.set(trustDomain, { ...fetch, document: undefined });',
-    replace: '',
+    replace: 'void fetch;',
   },
   {
     does: 'forgets to ask again after a failed fetch',
@@ -151,5 +151,41 @@ export const MUTATIONS: readonly Mutation[] = [
     file: 'src/broker/exclusive.ts',
     find: 'const result = this.#last.then(task, task);',
     replace: 'const result = task();',
+  },
+  {
+    does: 'activates an authority that a peer does not hold',
+    file: 'src/rotation/rotation-waits.ts',
+    find: 'if (missing.length === 0) return undefined;',
+    replace: 'if (missing.length >= 0) return undefined;',
+  },
+  {
+    does: 'gives a peer that is not observed no time to fetch a new authority',
+    file: 'src/rotation/rotation-waits.ts',
+    find: 'unobserved.filter(({ safeAt }) => safeAt > now)',
+    replace: 'unobserved.filter(({ safeAt }) => safeAt.getTime() > Infinity)',
+  },
+  {
+    does: 'rotates without a peer whose declaration cannot be read',
+    file: 'src/broker/rotation-status.ts',
+    find: "incompleteBecause !== undefined && managed.state === 'Known' ? [...managed.value.keys()] : []",
+    replace: '[]',
+  },
+  {
+    does: 'prepares anew at once when SPIRE does not answer',
+    file: 'src/rotation/next-rotation-step.ts',
+    find: '(askedAt === undefined || askedAt < record.askedAt)',
+    replace: 'record.askedAt <= now',
+  },
+  {
+    does: 'prepares anew at once when the process that did so is killed',
+    file: 'src/rotation/next-rotation-step.ts',
+    find: 'if (now >= until) return',
+    replace: 'if (record.run !== run || now >= until) return',
+  },
+  {
+    does: 'taints what its own agents still use',
+    file: 'src/rotation/next-rotation-step.ts',
+    find: 'moved < agentExpiries.length)',
+    replace: 'moved < 0)',
   },
 ];
