@@ -20,6 +20,9 @@ export interface AuthorityLinkParts extends CallParts {
   readonly onDone: (write: RotationWrite) => void;
 }
 
+/** SPIRE ends a call soon after its caller's deadline. */
+const LATE_WITHIN_MS = 12_000;
+
 export function linkAuthorities(parts: AuthorityLinkParts): LocalAuthorities {
   const { model } = parts;
   const write = async (signal: AbortSignal | undefined, asked: RotationWrite, effect: () => void) => {
@@ -94,5 +97,6 @@ function writeTo(
     effect();
     parts.onDone(write);
   };
-  return callSpire(parts, { effect: done, answered: () => undefined, signal, isWrite: true });
+  const posthumousMs = parts.chance.percent(50) ? parts.chance.between(1_000, LATE_WITHIN_MS) : 0;
+  return callSpire(parts, { effect: done, answered: () => undefined, signal, isWrite: true, posthumousMs });
 }

@@ -177,12 +177,6 @@ export const MUTATIONS: readonly Mutation[] = [
     replace: 'record.askedAt <= now',
   },
   {
-    does: 'prepares anew at once when the process that did so is killed',
-    file: 'src/rotation/next-rotation-step.ts',
-    find: 'if (now >= until) return',
-    replace: 'if (record.run !== run || now >= until) return',
-  },
-  {
     does: 'taints what its own agents still use',
     file: 'src/rotation/next-rotation-step.ts',
     find: 'moved < agentExpiries.length)',

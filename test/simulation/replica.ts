@@ -110,7 +110,7 @@ export class Replica implements PeerBrokers {
   }
 
   status(): LiveStatus | undefined {
-    return this.#broker?.status();
+    return (this.#terms ?? this.#broker)?.status();
   }
 
   start(): void {

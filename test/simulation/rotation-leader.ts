@@ -35,6 +35,8 @@ export interface RotationLeaderParts {
 }
 
 const AGENTS = 2;
+/** Of a rotation from its begin to its end. */
+const WRITES = 9;
 const POLL_MS = 2_000;
 const TIMEOUT_MS = 24 * 60 * 60 * 1000;
 const RUN_AGAIN_WITHIN_MS = 20_000;
@@ -50,6 +52,9 @@ export class RotationLeader {
   #runs = 0;
   #end: RotationEnd | undefined;
   #isOver = false;
+  /** So often it is killed at one of its next writes, beside other faults. */
+  #deathsLeft = 0;
+  #writesLeft = Infinity;
 
   constructor(parts: RotationLeaderParts) {
     this.#parts = parts;
@@ -73,6 +78,7 @@ export class RotationLeader {
     const { chance } = this.#parts;
     const revokeOld = chance.percent(70);
     this.#asked = { taintOld: revokeOld || chance.percent(50), revokeOld };
+    this.#deathsLeft = chance.below(3);
     this.#run();
   }
 
@@ -104,8 +110,21 @@ export class RotationLeader {
       },
     });
     this.#process = process;
+    this.#writesLeft = this.#deathsLeft-- > 0 ? chance.below(WRITES) : Infinity;
     story.note(name, () => 'leads a rotation');
-    const ports = linkRotation({ model: spire, link, time, chance, process, agents: this.agents, onWrite, onDone });
+    const dying = (write: RotationWrite) => {
+      if (this.#writesLeft-- === 0) process.killAtCall(0, chance.percent(70));
+      onWrite(write);
+    };
+    const ports = linkRotation({
+      model: spire,
+      link,
+      time,
+      chance,
+      process,
+      agents: this.agents,
+      ...{ onWrite: dying, onDone },
+    });
     leadRotation(
       {
         ...{ kind: 'x509', asked: this.#asked, run: name },

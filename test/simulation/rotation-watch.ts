@@ -4,7 +4,7 @@ import type { RotationWrite } from './authority-link.ts';
 import type { Promised } from './invariants.ts';
 import type { Replica } from './replica.ts';
 import type { SimulatedTrustDomain } from './trust-domain-model.ts';
-import { isInForce } from './trust-watch.ts';
+import { isClaimed, isInForce } from './trust-watch.ts';
 import type { World } from './world.ts';
 
 export const ROTATION_INVARIANTS = {
@@ -12,7 +12,7 @@ export const ROTATION_INVARIANTS = {
     id: 'ActivatedUnheld',
     rule: 'nothing signs before the peers hold it',
     promise:
-      'a led rotation activates an authority, or retires the old one, that a peer never held which was observed, or whom nothing hindered',
+      'a led rotation activates an authority, or retires the old one, that a peer never held which was observed, or whom nothing hindered, or who was not given five refresh hints',
   },
   RotationStepTwice: {
     id: 'RotationStepTwice',
@@ -36,6 +36,8 @@ type Objection = (id: keyof typeof ROTATION_INVARIANTS, message: string) => void
 /** From the moment at which nothing fails any more: five refresh hints, two fetches, agents, and the wait before revoking. */
 export const ROTATION_ENDS_WITHIN_MS = 450_000;
 
+/** A simulated certificate tells its time to the ten seconds. */
+const CERTIFICATE_TIME_MS = 10_000;
 /** Longer than any pause of a broker that failed before. */
 const UNHINDERED_FOR_MS = 60_000;
 
@@ -47,6 +49,7 @@ export class RotationWatch {
   readonly #everHeld = new Map<TrustDomain, Set<string>>();
   /** Who could be observed, and had never held what, when a broker was asked last. */
   #behind: ReadonlyMap<string, readonly TrustDomain[]> = new Map();
+  #answeredBy: Replica | undefined;
   readonly #done = new Map<RotationWrite['kind'], number>();
 
   constructor(world: World, domain: SimulatedTrustDomain, object: Objection) {
@@ -72,6 +75,7 @@ export class RotationWatch {
   /** A broker has just said who holds what: it is judged by what it could know then. */
   noteAnswered(replica: Replica): void {
     this.look();
+    this.#answeredBy = replica;
     const { active, prepared } = this.#domain.spire.authorityState;
     const observed = this.#world.brokered.filter((peer) => this.#isObserved(peer, replica));
     this.#behind = new Map(
@@ -89,6 +93,7 @@ export class RotationWatch {
     // Taint and revoke come after the peers were waited for; from then on, others may come.
     const behind =
       write.kind === 'Revoke' ? [] : [...(this.#behind.get(signing) ?? []), ...this.#unhinderedBehind(signing)];
+    if (write.kind === 'Activate') behind.push(...this.#hurried(write.id));
     if (behind.length > 0) {
       this.#object('ActivatedUnheld', `${write.kind} ${this.#nameOf(write.id)}: never held by ${behind.join(', ')}`);
     }
@@ -106,12 +111,34 @@ export class RotationWatch {
 
   /** When nothing has failed for long enough. */
   noteSettled(): void {
-    const { led, spire } = this.#domain;
+    const { led, spire, trustDomain } = this.#domain;
+    // The known limit: a peer that cannot take our bundle is waited for without end, as it should be.
+    if (this.#world.brokered.some((peer) => isClaimed(peer, trustDomain, this.#world.pool))) return;
     if (led?.isUnderWay === true) this.#object('RotationNotEnded', 'it is still under way');
     const end = led?.end;
     if (end?.end === 'Refused' && spire.clockActs === 0) {
       this.#object('RotationNotEnded', `${end.step.code}: ${end.step.message}`);
     }
+  }
+
+  /** Declared peers that never held it, and had less than five refresh hints for it. */
+  #hurried(id: string): readonly TrustDomain[] {
+    const { trustDomain, operator, spire, preparedAtMs, refreshHintSeconds } = this.#domain;
+    const replica = this.#answeredBy;
+    if (replica === undefined) return [];
+    const givenMs = this.#world.elapsedMs - preparedAtMs;
+    if (givenMs >= 5 * refreshHintSeconds * 1000 - CERTIFICATE_TIME_MS) return [];
+    const isKnown = (name: TrustDomain) =>
+      spire.managed.has(name) &&
+      (replica.toldInFull?.peers.some((peer) => peer.trustDomain === name && peer.suspend !== 'Revoke') ?? true);
+    return this.#world.brokered
+      .filter((peer) => peer !== this.#domain && isInForce(peer, trustDomain))
+      .map((peer) => peer.trustDomain)
+      .filter((name) => {
+        const declared = operator.peers.get(name);
+        const isPeer = declared !== undefined && declared.suspend !== 'Revoke' && isKnown(name);
+        return isPeer && this.#everHeld.get(name)?.has(id) !== true;
+      });
   }
 
   /** Also of a peer that is not observed: when nothing hindered it since long before the authority was published. */

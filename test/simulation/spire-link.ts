@@ -185,15 +185,21 @@ interface Call<T> {
   readonly answered: (value: T) => void;
   readonly signal: AbortSignal | undefined;
   readonly isWrite?: boolean;
+  /** How long after the death of its caller a call is done that was to be his last. */
+  readonly posthumousMs?: number;
 }
 
 /** What becomes of one call, by the link's faults and the process's last hour. */
-export function callSpire<T>(parts: CallParts, { effect, answered, signal, isWrite = false }: Call<T>): Promise<T> {
+export function callSpire<T>(
+  parts: CallParts,
+  { effect, answered, signal, isWrite = false, posthumousMs = 0 }: Call<T>,
+): Promise<T> {
   const { process, link, time, chance } = parts;
   if (signal?.aborted === true) return Promise.reject(cancelled());
   const fate = process.noteCall();
   if (fate !== 'Goes on') {
-    if (fate === 'Killed after') tryTo(() => effect(false));
+    if (fate === 'Killed after' && posthumousMs === 0) tryTo(() => effect(false));
+    if (fate === 'Killed after' && posthumousMs > 0) time.after(posthumousMs, () => tryTo(() => effect(true)));
     process.kill();
     return never();
   }
