@@ -79,12 +79,6 @@ export const MUTATIONS: readonly Mutation[] = [
     replace: 'document?.etag',
   },
   {
-    does: 'goes on believing an old document when somebody sets the bundle by hand',
-    file: 'src/broker/fact-board.ts',
-    find: 'this.#fetched.set(trustDomain, { ...fetch, document: undefined });',
-    replace: 'void fetch;',
-  },
-  {
     does: 'forgets to ask again after a failed fetch',
     file: 'src/broker/gather-peer.ts',
     find: 'if (signal.aborted) continue;\n      const delayMs = this.#delayMs();',

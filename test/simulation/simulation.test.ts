@@ -11,7 +11,7 @@ import { MUTATIONS } from './mutations.ts';
 import { ROTATION_INVARIANTS } from './rotation-watch.ts';
 import { runSeed } from './run-seed.ts';
 
-const RUNS = 10;
+const RUNS = 5;
 /** A rotation is led in its world. */
 const LED_SEED = 19;
 
@@ -33,15 +33,9 @@ describe('the simulation', () => {
 
   it('tells the same story of the same seed, whatever the bytes of the certificates', async () => {
     const other = await makeAuthorityPool();
-    for (const seed of [LED_SEED, 8]) {
-      const { story } = await runSeed(seed, { pool, isTold: true });
-      assert.ok(story.length > 20);
-      assert.equal(
-        story.some((line) => line.includes('leads a rotation')),
-        seed === LED_SEED,
-      );
-      assert.deepEqual((await runSeed(seed, { pool: other, isTold: true })).story, story);
-    }
+    const { story } = await runSeed(LED_SEED, { pool, isTold: true });
+    assert.ok(story.some((line) => line.includes('leads a rotation')));
+    assert.deepEqual((await runSeed(LED_SEED, { pool: other, isTold: true })).story, story);
   });
 
   for (const mutation of MUTATIONS) {

@@ -14,7 +14,7 @@ import { VirtualTime } from './virtual-time.ts';
 
 type Call = (spire: SpireServer) => Promise<unknown>;
 
-const CALLS_MADE = 300;
+const CALLS_MADE = 200;
 
 function anyCall(chance: Chance, entryIds: readonly string[]): Call {
   const name = chance.pick([WEST, NORTH])!;
