@@ -22,10 +22,7 @@ export interface ApplyParts {
   readonly noteUnanswered: (trustDomain: TrustDomain, bundle: Bundle | undefined) => void;
   /** Asked before each step; after a no, nothing more is done. */
   readonly mayWrite: () => boolean;
-  /**
-   * Asked before a bundle is deleted: whether its peer was declared anew since the plan was made. Then it is left to the
-   * next plan.
-   */
+  /** Asked before each step: whether the peer's declaration is another since the plan was made. Then the next plan decides. */
   readonly isOverruled: (trustDomain: TrustDomain) => boolean;
   readonly signal: AbortSignal;
 }
@@ -36,14 +33,20 @@ export async function applySteps(steps: readonly Step[], parts: ApplyParts): Pro
   const failed = new Set<TrustDomain>();
   for (const batch of batched(steps)) {
     if (parts.signal.aborted || !parts.mayWrite()) break;
-    const [first] = batch;
-    if (first?.kind === 'DeleteBundle' && parts.isOverruled(first.trustDomain)) continue;
-    const run = () => runBatch(batch, failed, parts);
-    const results = await (parts.audit === undefined ? run() : runRecorded(batch, failed, parts.audit, run));
+    const names = new Set(batch.flatMap(namesIn));
+    const excluded = new Set([...failed, ...[...names].filter(parts.isOverruled)]);
+    const run = () => runBatch(batch, excluded, parts);
+    const results = await (parts.audit === undefined ? run() : runRecorded(batch, excluded, parts.audit, run));
     for (const name of failedNames(results)) failed.add(name);
     outcomes.push(...results);
   }
   return outcomes;
+}
+
+/** Whom a step concerns. A record is of all peers at once, and says only what may be removed one day. */
+function namesIn(step: Step): readonly TrustDomain[] {
+  if (step.kind === 'RecordManagedPeers') return [];
+  return 'changes' in step ? step.changes.flatMap(({ add, remove }) => [...add, ...remove]) : [step.trustDomain];
 }
 
 /**
@@ -69,19 +72,19 @@ function batched(steps: readonly Step[]): Step[][] {
 
 async function runBatch(
   batch: readonly Step[],
-  failed: ReadonlySet<TrustDomain>,
+  excluded: ReadonlySet<TrustDomain>,
   parts: ApplyParts,
 ): Promise<StepOutcome[]> {
   const [step] = batch;
   if (step === undefined) return [];
   if (step.kind === 'StoreBundle') {
     const bundles = batch.flatMap((item) => (item.kind === 'StoreBundle' ? [item.bundle] : []));
-    return storeBundles(bundles, failed, parts);
+    return storeBundles(bundles, excluded, parts);
   }
-  if (step.kind === 'UpdateEntries') return updateEntries(step.changes, failed, parts);
-  if (step.kind === 'UpdateClusterSpiffeIds') return updateClusterSpiffeIds(step.changes, failed, parts);
+  if (step.kind === 'UpdateEntries') return updateEntries(step.changes, excluded, parts);
+  if (step.kind === 'UpdateClusterSpiffeIds') return updateClusterSpiffeIds(step.changes, excluded, parts);
   const trustDomains = step.kind === 'RecordManagedPeers' ? step.added : [step.trustDomain];
-  if (trustDomains.length > 0 && trustDomains.every((name) => failed.has(name))) return [];
+  if (trustDomains.length > 0 && trustDomains.every((name) => excluded.has(name))) return [];
   try {
     await runStep(step, parts);
     return [{ kind: step.kind, trustDomains, error: undefined }];
@@ -134,10 +137,10 @@ async function deleteBundle(
 
 async function storeBundles(
   bundles: readonly Bundle[],
-  failed: ReadonlySet<TrustDomain>,
+  excluded: ReadonlySet<TrustDomain>,
   { spire, noteStored, noteUnanswered, signal }: ApplyParts,
 ): Promise<StepOutcome[]> {
-  const wanted = bundles.filter(({ trustDomain }) => !failed.has(trustDomain));
+  const wanted = bundles.filter(({ trustDomain }) => !excluded.has(trustDomain));
   const results = await itemsOrFailure(wanted, () => spire.setFederatedBundles(wanted, signal));
   return wanted.map((bundle, index) => {
     const result = results[index];
@@ -159,17 +162,17 @@ function readBackFault(written: Bundle, result: ItemOutcome<Bundle>): CodedError
 
 async function updateEntries(
   changes: readonly EntryLinkChange[],
-  failed: ReadonlySet<TrustDomain>,
+  excluded: ReadonlySet<TrustDomain>,
   { spire, signal }: ApplyParts,
 ): Promise<StepOutcome[]> {
-  const wanted = changes.filter((change) => [...change.add, ...change.remove].some((name) => !failed.has(name)));
-  const updates = wanted.map((change) => ({ id: change.entry.id, federatesWith: linksAfter(change, failed) }));
+  const wanted = changes.filter((change) => [...change.add, ...change.remove].some((name) => !excluded.has(name)));
+  const updates = wanted.map((change) => ({ id: change.entry.id, federatesWith: linksAfter(change, excluded) }));
   const results = await itemsOrFailure(wanted, () => spire.updateFederatesWith(updates, signal));
   return wanted.map((change, index) => {
     const result = results[index];
     return {
       kind: 'UpdateEntries',
-      trustDomains: [...change.add, ...change.remove].filter((name) => !failed.has(name)),
+      trustDomains: [...change.add, ...change.remove].filter((name) => !excluded.has(name)),
       error: result === undefined ? missingAnswer() : errorOf(result),
       subject: change.entry.spiffeId,
     };

@@ -278,7 +278,9 @@ export class Broker implements PeerBrokers, PeerHoldings {
     if (declared.state === 'Known' && stored.state === 'Known' && declared.value !== this.#followed) {
       this.#followed = declared.value;
       this.#gatherers.follow(declared.value.peers);
-      this.#board.keepAcknowledgementsOf(new Set(declared.value.peers.map(({ trustDomain }) => trustDomain)));
+      if (declared.value.incompleteBecause === undefined) {
+        this.#board.keepAcknowledgementsOf(new Set(declared.value.peers.map(({ trustDomain }) => trustDomain)));
+      }
       void this.#probe.tick(this.#stop.signal);
       void gatherBootstraps(declared.value.peers, {
         readBootstrap: this.#parts.readBootstrap,

@@ -51,7 +51,7 @@ type OptionalFacts = { readonly [K in keyof OptionalValues]: Fact<OptionalValues
 export interface FactBoardListener {
   /** A fact now says something else than before, so that a pass may find something to do. */
   changed(): void;
-  /** Somebody else replaced or removed a bundle that SPIRE held. */
+  /** A bundle that SPIRE held was replaced or removed by somebody else, or by a late write of ours. */
   bundleReplaced(trustDomain: TrustDomain): void;
 }
 
@@ -163,7 +163,8 @@ export class FactBoard {
     if (!unchanged) this.#hold(held);
     this.#stored = { ...fact, value: this.#heldLast };
     for (const { trustDomain } of replaced) {
-      if (!this.#overwrites.isOurs(trustDomain, held.get(trustDomain))) this.#noteReplaced(trustDomain);
+      if (!this.#overwrites.isOurs(trustDomain, held.get(trustDomain))) this.#noteOverwritten(trustDomain);
+      if (this.#fetched.get(trustDomain) !== undefined) this.#listener.bundleReplaced(trustDomain);
     }
     if (!unchanged || before.state === 'Unreadable') this.#listener.changed();
   }
@@ -254,12 +255,9 @@ export class FactBoard {
    * A document counts only against the bundle that was held when it was fetched: an operator who sets a bundle by hand
    * must not see it undone by an older document.
    */
-  #noteReplaced(trustDomain: TrustDomain): void {
+  #noteOverwritten(trustDomain: TrustDomain): void {
     this.#overwrites.noteReplaced(trustDomain);
     const fetch = this.#fetched.get(trustDomain);
-    if (fetch !== undefined) {
-      this.#fetched.set(trustDomain, { ...fetch, document: undefined });
-      this.#listener.bundleReplaced(trustDomain);
-    }
+    if (fetch !== undefined) this.#fetched.set(trustDomain, { ...fetch, document: undefined });
   }
 }

@@ -64,6 +64,8 @@ export class PeerGatherer {
   #stopped = false;
   #nextFetchAt: Date | undefined;
   #heldLast: Bundle | undefined;
+  /** The request that is under way, and the bundle that was held when it was decided how to verify the endpoint. */
+  #asking: { readonly verifiedBy: Bundle | undefined } | undefined;
 
   constructor(peer: Peer, parts: PeerGathererParts) {
     this.#peer = peer;
@@ -80,9 +82,14 @@ export class PeerGatherer {
     this.#wake.abort();
   }
 
-  /** What was fetched is applied only now, after the pause began: an endpoint that can wait is asked to. */
+  /**
+   * What was fetched is applied only now. After the pause began: an endpoint that can wait is asked to. While the next
+   * fetch waits for its turn: its endpoint is to be verified by what is held now.
+   */
   applied(): void {
-    if (this.#nextFetchAt !== undefined && this.#delayMs() < PAUSE_WORTH_ENDING_MS) this.refresh();
+    const waitsNeedlessly = this.#nextFetchAt !== undefined && this.#delayMs() < PAUSE_WORTH_ENDING_MS;
+    const held = this.#parts.board.heldBundle(this.#peer.trustDomain);
+    if (waitsNeedlessly || (this.#asking !== undefined && this.#asking.verifiedBy !== held)) this.refresh();
   }
 
   /** Resolves after `stop`. */
@@ -137,15 +144,19 @@ export class PeerGatherer {
       const second = await this.#chooseTrust({ endpointRootUnknown: true });
       if (choice.source !== 'Held' || second.source !== 'Bootstrap') throw error;
       return await this.#ask(second, signal);
+    } finally {
+      this.#asking = undefined;
     }
   }
 
   async #chooseTrust({ endpointRootUnknown }: { readonly endpointRootUnknown: boolean }): Promise<EndpointTrustChoice> {
     const { board } = this.#parts;
+    const bootstrap = await this.#bootstrap(endpointRootUnknown);
+    this.#asking = { verifiedBy: board.heldBundle(this.#peer.trustDomain) };
     return chooseEndpointTrust({
       peer: this.#peer,
       held: (trustDomain) => board.heldBundle(trustDomain),
-      bootstrap: await this.#bootstrap(endpointRootUnknown),
+      bootstrap,
       endpointRootUnknown,
     });
   }

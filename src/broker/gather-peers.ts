@@ -5,6 +5,7 @@ import type { Bundle } from '../bundle/bundle.ts';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
 import type { ParsedBundleDocument } from '../bundle/bundle-document.ts';
 import type { BundleError } from '../bundle/bundle-error.ts';
+import type { PeerPlan } from '../federation/decide-peer.ts';
 import type { Peer } from '../federation/relationship.ts';
 import type { MeshReport } from './mesh-keeper.ts';
 import type { PassReport } from './pass.ts';
@@ -16,6 +17,12 @@ interface RunningLoop {
   readonly ended: Promise<void>;
 }
 
+/** A document that SPIRE holds, for as long as it holds this very bundle. */
+interface StoredDocument {
+  readonly content: ParsedBundleDocument | BundleError;
+  readonly bundle: Bundle;
+}
+
 export interface PeerGatherersParts extends Omit<PeerGathererParts, 'isApplied'> {
   /** Whether the peer's roots are also written for the mesh. */
   readonly isInjected: (peer: Peer) => boolean;
@@ -24,8 +31,7 @@ export interface PeerGatherersParts extends Omit<PeerGathererParts, 'isApplied'>
 export class PeerGatherers {
   readonly #parts: PeerGatherersParts;
   readonly #loops = new Map<TrustDomain, RunningLoop>();
-  /** The document that SPIRE holds. */
-  readonly #stored = new Map<TrustDomain, ParsedBundleDocument | BundleError>();
+  readonly #stored = new Map<TrustDomain, StoredDocument>();
   /** The bundle of SPIRE whose roots the mesh uses. */
   readonly #arrived = new Map<TrustDomain, Bundle>();
 
@@ -36,13 +42,21 @@ export class PeerGatherers {
   /** Remembers whose newest document SPIRE holds after a pass: what was applied, never what was merely seen. */
   noteApplied({ facts, plan, outcomes }: PassReport): void {
     const failed = new Set(outcomes.flatMap(({ error, trustDomains }) => (error === undefined ? [] : trustDomains)));
-    const stored = new Set(plan.steps.flatMap((step) => (step.kind === 'StoreBundle' ? [step.trustDomain] : [])));
-    for (const { peer, verdict } of plan.peers) {
-      const { trustDomain } = peer;
+    const stored = new Set(outcomes.flatMap(({ kind, trustDomains }) => (kind === 'StoreBundle' ? trustDomains : [])));
+    const bundleOf = ({ peer: { trustDomain }, verdict }: PeerPlan) => {
+      if (verdict?.verdict === 'unchanged' && facts.stored.state === 'Known')
+        return facts.stored.value.get(trustDomain);
+      if (verdict?.verdict !== 'accepted' || !stored.has(trustDomain) || failed.has(trustDomain)) return undefined;
+      return verdict.bundle;
+    };
+    for (const planned of plan.peers) {
+      const { trustDomain } = planned.peer;
       const content = facts.fetched.get(trustDomain)?.document?.content;
-      const holds = verdict?.verdict === 'unchanged' || (stored.has(trustDomain) && !failed.has(trustDomain));
-      if (content === undefined || !holds || this.#stored.get(trustDomain) === content) continue;
-      this.#stored.set(trustDomain, content);
+      const bundle = bundleOf(planned);
+      if (content === undefined || bundle === undefined) continue;
+      const before = this.#stored.get(trustDomain);
+      if (before?.content === content && before.bundle === bundle) continue;
+      this.#stored.set(trustDomain, { content, bundle });
       this.#tellApplied(trustDomain);
     }
   }
@@ -93,17 +107,19 @@ export class PeerGatherers {
 
   #tellApplied(trustDomain: TrustDomain): void {
     const loop = this.#loops.get(trustDomain);
-    const content = this.#stored.get(trustDomain);
-    if (loop !== undefined && content !== undefined && this.#isApplied(loop.peer, content)) loop.gatherer.applied();
+    const stored = this.#stored.get(trustDomain);
+    if (loop !== undefined && stored !== undefined && this.#isApplied(loop.peer, stored.content))
+      loop.gatherer.applied();
   }
 
   /** Our workloads meet the peer by what SPIRE holds, and in a mesh by what that uses. */
   #isApplied(peer: Peer, content: ParsedBundleDocument | BundleError): boolean {
     const { board, isInjected } = this.#parts;
     const { trustDomain } = peer;
-    if (this.#stored.get(trustDomain) !== content) return false;
-    const held = board.heldBundle(trustDomain);
-    return !isInjected(peer) || (held !== undefined && this.#arrived.get(trustDomain) === held);
+    const stored = this.#stored.get(trustDomain);
+    // A bundle that SPIRE holds no longer is not applied, whoever took it away.
+    if (stored?.content !== content || stored.bundle !== board.heldBundle(trustDomain)) return false;
+    return !isInjected(peer) || this.#arrived.get(trustDomain) === stored.bundle;
   }
 
   #start(peer: Peer): RunningLoop {

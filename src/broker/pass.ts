@@ -63,7 +63,7 @@ export async function runPass({
         board.noteUnanswered(trustDomain, bundle);
       },
       mayWrite,
-      isOverruled: (trustDomain) => isDeclaredAnew(trustDomain, facts.declared, board.fact('declared')),
+      isOverruled: (trustDomain) => isOverruled(trustDomain, facts.declared, board.fact('declared')),
       signal,
     });
     return { facts, plan, outcomes };
@@ -76,11 +76,14 @@ export async function runPass({
 }
 
 /** A pass can take long: what is declared by now may not be what the plan was made from. */
-function isDeclaredAnew(trustDomain: TrustDomain, planned: Facts['declared'], now: Facts['declared']): boolean {
+function isOverruled(trustDomain: TrustDomain, planned: Facts['declared'], now: Facts['declared']): boolean {
+  if (now.state !== 'Known' || (planned.state === 'Known' && planned.value === now.value)) return false;
   const peerOf = (declared: Facts['declared']) =>
     declared.state === 'Known' ? declared.value.peers.find((peer) => peer.trustDomain === trustDomain) : undefined;
-  const peer = peerOf(now);
-  return peer !== undefined && !isDeepStrictEqual(peer, peerOf(planned));
+  const [before, after] = [peerOf(planned), peerOf(now)];
+  // One that is missing while the declarations are incomplete was not withdrawn.
+  if (after === undefined && now.value.incompleteBecause !== undefined) return false;
+  return !isDeepStrictEqual(before, after);
 }
 
 /** Which facts a kind of step makes old. A stored bundle is not among them: SPIRE answers the write with its content. */

@@ -1,7 +1,7 @@
 // Who holds which of our authorities, as /status says it? Behind `fedbroker rotation` and `fedbroker rotate`.
 import type { TrustDomain } from '../bundle/trust-domain.ts';
 import type { Condition } from '../federation/conditions.ts';
-import type { Facts } from '../federation/facts.ts';
+import type { Declarations, Facts } from '../federation/facts.ts';
 import { rotationAlarms, type RotationAlarm } from '../rotation/alarms.ts';
 import { judgeHoldings } from '../rotation/holding-judgement.ts';
 import { rotationReadiness, type KindReadiness } from '../rotation/readiness.ts';
@@ -27,9 +27,9 @@ const NOT_LOOKED_YET: UnreadableStatus = {
 };
 
 export function rotationStatus(facts: Facts, ground: RotationGround): RotationStatus {
-  const { now, localAuthorities, ownBundle, declared, acknowledgements } = facts;
+  const { now, localAuthorities, ownBundle, declared, managed, acknowledgements } = facts;
   if (localAuthorities === undefined) return NOT_LOOKED_YET;
-  for (const fact of [localAuthorities, ownBundle, declared]) {
+  for (const fact of [localAuthorities, ownBundle, declared, ...(isIncomplete(declared) ? [managed] : [])]) {
     if (fact.state === 'Unreadable') return { reason: fact.reason, message: fact.message };
   }
   if (localAuthorities.state !== 'Known' || ownBundle.state !== 'Known' || declared.state !== 'Known') {
@@ -40,7 +40,7 @@ export function rotationStatus(facts: Facts, ground: RotationGround): RotationSt
     now,
     states: localAuthorities.value,
     ownBundle: ownBundle.value,
-    peers: declared.value.peers.filter(({ suspend }) => suspend !== 'Revoke').map(({ trustDomain }) => trustDomain),
+    peers: verifiersOf(declared.value, managed),
     acknowledgements,
   });
   return { kinds: kinds.map((kind) => ({ ...kind, alarms: rotationAlarms(kind, now, ground.refreshHintSeconds) })) };
@@ -58,4 +58,18 @@ export function holdingConditions(
     const judgement = judge(trustDomain);
     return judgement && { type, ...judgement };
   };
+}
+
+function isIncomplete(declared: Facts['declared']): boolean {
+  return declared.state === 'Known' && declared.value.incompleteBecause !== undefined;
+}
+
+/** Who may verify our SVIDs. A peer whose declaration cannot be read is federated with all the same. */
+function verifiersOf({ peers, incompleteBecause }: Declarations, managed: Facts['managed']): readonly TrustDomain[] {
+  const names = new Set(peers.map(({ trustDomain }) => trustDomain));
+  const recorded = incompleteBecause !== undefined && managed.state === 'Known' ? [...managed.value.keys()] : [];
+  return [
+    ...peers.filter(({ suspend }) => suspend !== 'Revoke').map(({ trustDomain }) => trustDomain),
+    ...recorded.filter((name) => !names.has(name)),
+  ];
 }

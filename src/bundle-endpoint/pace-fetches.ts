@@ -25,8 +25,12 @@ export function paceFetches(
   const aheadMs = (burst - 1) * intervalMs;
   const places = new Places(underWay);
   let nextTurnMs = 0;
+  let lastMs = 0;
   const turn = async (signal: AbortSignal) => {
     const nowMs = clock.now().getTime();
+    // A clock that is set back takes the turns with it: else nothing is fetched until it is as late again.
+    if (nowMs < lastMs) nextTurnMs -= lastMs - nowMs;
+    lastMs = nowMs;
     const turnMs = Math.max(nextTurnMs, nowMs - aheadMs);
     nextTurnMs = turnMs + intervalMs;
     if (turnMs > nowMs) await sleep(clock, turnMs - nowMs, signal);

@@ -19,7 +19,7 @@ const DEFAULT_TIMEOUT = '24h';
 /** Three syncs of an agent. */
 const SERVED_AT_LEAST_SECONDS = 15;
 /** Longer than the deadline of a write. */
-const OTHER_PROCESS_SECONDS = 30;
+const CALL_ENDS_WITHIN_SECONDS = 30;
 const NOT_AGAIN_WITHIN_SECONDS = 600;
 /** SPIRE's `default_jwt_svid_ttl` is five minutes. */
 const JWT_REVOKE_AFTER_SECONDS = 600;
@@ -98,7 +98,7 @@ function orderOf(context: CommandContext): RotationOrder {
         'revoke-after',
         `${Math.max(revokeAfter, 60, config.refreshHintSeconds)}s`,
       ),
-      otherProcessSeconds: OTHER_PROCESS_SECONDS,
+      callEndsWithinSeconds: CALL_ENDS_WITHIN_SECONDS,
       notAgainWithinSeconds: NOT_AGAIN_WITHIN_SECONDS,
     },
     run: randomUUID(),

@@ -133,8 +133,9 @@ function judgeFetched({ plan: { peer }, facts }: ConditionInput): Judgement {
 function judgeVerified({ plan: { peer, verdict }, facts }: ConditionInput): Judgement {
   if (peer.mode === 'Delegate') return yes('NotJudged', 'SPIRE stores what it fetches without judging it');
   if (verdict === undefined) {
-    return facts.stored.state === 'Unreadable'
-      ? unknown(facts.stored.reason, `SPIRE's bundles cannot be read: ${facts.stored.message}`)
+    const unread = [facts.stored, facts.ownBundle].find((fact) => fact.state === 'Unreadable');
+    return unread?.state === 'Unreadable'
+      ? unknown(unread.reason, `SPIRE's bundles cannot be read: ${unread.message}`)
       : unknown('NothingFetched', 'there is no document to judge yet');
   }
   switch (verdict.verdict) {

@@ -9,7 +9,7 @@ import type { Peer } from './relationship.ts';
 /** What was decided about one declared peer, and why. */
 export interface PeerPlan {
   readonly peer: Peer;
-  /** Undefined while nothing was fetched, and where SPIRE fetches. */
+  /** Undefined while nothing was fetched or SPIRE was not read, and where SPIRE fetches. */
   readonly verdict: Verdict | undefined;
   readonly otherWriter: OtherWriter | undefined;
   /** Why its trust is taken away though it is declared. */
@@ -38,12 +38,15 @@ export function decidePeer(peer: Peer, facts: Facts, limits: VerdictLimits): Pee
 }
 
 function verdictOn(peer: Peer, facts: Facts, { maxRoots }: VerdictLimits): Verdict | undefined {
+  const { stored, ownBundle } = facts;
   const document = facts.fetched.get(peer.trustDomain)?.document;
-  if (document === undefined || peer.mode === 'Delegate' || facts.stored.state === 'Unreadable') return undefined;
+  if (document === undefined || peer.mode === 'Delegate') return undefined;
+  // Before our own bundle is known, a root of ours would pass for the peer's.
+  if (stored.state === 'Unreadable' || ownBundle.state === 'Unreadable') return undefined;
   return judgeOnce({
     peer,
     content: document.content,
-    held: facts.stored.value.get(peer.trustDomain),
+    held: stored.value.get(peer.trustDomain),
     knownRoots: facts.knownRoots,
     maxRoots,
     now: facts.now,

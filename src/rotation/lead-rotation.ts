@@ -51,7 +51,7 @@ export type RotationEnd =
 export async function lookAtRotation(
   { kind, asked, times, run }: RotationOrder,
   { ports, clock, signal }: Pick<LeadParts, 'ports' | 'clock' | 'signal'>,
-  lastRecord?: RotationRecord,
+  before: { readonly record?: RotationRecord | undefined; readonly askedAt?: Date | undefined } = {},
 ): Promise<RotationView> {
   const [record, state, published, agents, readiness] = await Promise.all([
     ports.records.read(signal),
@@ -62,9 +62,9 @@ export async function lookAtRotation(
   ]);
   const now = clock.now();
   return {
-    ...{ now, kind, run, asked, state, times },
+    ...{ now, kind, run, asked, state, times, askedAt: before.askedAt },
     // Somebody deleted it meanwhile: what it said still holds, and is written again with the next step.
-    record: record ?? lastRecord,
+    record: record ?? before.record,
     published: published[kind],
     readiness: readiness?.find((each) => each.kind === kind),
     agentExpiries: agents.filter((expiresAt) => expiresAt > now),
@@ -79,13 +79,14 @@ export async function leadRotation(order: RotationOrder, parts: LeadParts): Prom
   const { ports, clock, pollMs, timeoutMs, onStep, signal } = parts;
   const endMs = clock.now().getTime() + timeoutMs;
   let record: RotationRecord | undefined;
+  let askedAt: Date | undefined;
   let step: RotationStep | undefined;
   let failedStep: RotationStep['step'] | undefined;
   let failedLooks = FAILED_LOOKS;
   while (!signal.aborted) {
     let view: RotationView;
     try {
-      view = await lookAtRotation(order, parts, record);
+      view = await lookAtRotation(order, parts, { record, askedAt });
       failedLooks = 0;
     } catch (error) {
       failedLooks += 1;
@@ -103,9 +104,11 @@ export async function leadRotation(order: RotationOrder, parts: LeadParts): Prom
       await sleep(clock, pollMs, signal);
       continue;
     }
+    if (step.step === 'Prepare') askedAt = clock.now();
     try {
       await take(step, order.kind, ports, signal);
-      failedStep = undefined;
+      // What was recorded before it is tried again is not what failed.
+      if (step.step === failedStep) failedStep = undefined;
     } catch (error) {
       if (failedStep === step.step) throw error;
       // It may have been done all the same: then something else comes next.

@@ -13,6 +13,8 @@ export interface RotationView {
   readonly kind: AuthorityKind;
   /** Of this process. */
   readonly run: string;
+  /** When this process last asked for an authority to be prepared; it can have been done though it failed. */
+  readonly askedAt: Date | undefined;
   readonly asked: { readonly taintOld: boolean; readonly revokeOld: boolean };
   /** Of the last rotation, which may be under way; undefined: none is known. */
   readonly record: RotationRecord | undefined;
@@ -31,8 +33,8 @@ export interface RotationTimes {
   readonly servedAtLeastSeconds: number;
   /** From taint to revoke: what was minted without an agent, and JWT-SVIDs, end by themselves only. */
   readonly revokeAfterSeconds: number;
-  /** Before nothing prepared is taken for nothing under way: how long the call of another process may take. */
-  readonly otherProcessSeconds: number;
+  /** Before nothing prepared is taken for nothing under way: how long a call to prepare may take, whoever made it. */
+  readonly callEndsWithinSeconds: number;
   /** Run again so soon after the end, it is done: another rotation is not begun by mistake. */
   readonly notAgainWithinSeconds: number;
 }
@@ -95,7 +97,7 @@ function currentRecord({ record, kind, now, times }: RotationView): RotationReco
 
 function begin({ kind, run, now, asked, state }: RotationView): RotationRecord {
   return {
-    ...{ kind, run, startedAt: now, ...asked },
+    ...{ kind, run, startedAt: now, askedAt: now, ...asked },
     from: state.active.id,
     // One that is prepared, by the clock or by hand, is taken: a second one would put back every peer that holds it.
     to: state.prepared?.id,
@@ -104,19 +106,20 @@ function begin({ kind, run, now, asked, state }: RotationView): RotationRecord {
 }
 
 function beforeActivation(view: RotationView, record: RotationRecord): RotationStep {
-  const { state, run, now, times } = view;
+  const { state, run, askedAt, now, times } = view;
   const refusal = refusalBeforeActivation(view);
   if (refusal !== undefined) return refusal;
   if (state.prepared === undefined) {
     if (record.to !== undefined) {
       return refuse('Overtaken', `authority ${record.to} was prepared and is gone: did SPIRE Server lose its keys?`);
     }
-    const until = new Date(record.startedAt.getTime() + times.otherProcessSeconds * 1000);
-    if (record.run !== run && now < until) {
-      const message = 'another process began this rotation, and may be preparing the authority just now';
-      return { step: 'Wait', reason: 'OtherProcess', until, message };
-    }
-    return { step: 'Prepare' };
+    // Only who has written down that he asks may ask, and once: SPIRE may be preparing one just now.
+    if (record.run === run && (askedAt === undefined || askedAt < record.askedAt)) return { step: 'Prepare' };
+    const until = new Date(record.askedAt.getTime() + times.callEndsWithinSeconds * 1000);
+    if (now >= until) return { step: 'Record', record: { ...record, run, askedAt: now } };
+    const who = record.run === run ? 'this' : 'another';
+    const message = `${who} process has asked for an authority at ${record.askedAt.toISOString()}, and SPIRE may be preparing it just now`;
+    return { step: 'Wait', reason: 'PrepareUnanswered', until, message };
   }
   if (state.prepared.id !== record.to) return { step: 'Record', record: { ...record, to: state.prepared.id } };
   return waitForPeers(view, record.to) ?? { step: 'Activate', id: record.to };

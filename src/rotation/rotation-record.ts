@@ -3,9 +3,11 @@ import type { AuthorityKind } from './authority-times.ts';
 
 export interface RotationRecord {
   readonly kind: AuthorityKind;
-  /** Of the process that began it: only that one may prepare at once. */
+  /** Of the process that is to prepare: only that one may do so at once. */
   readonly run: string;
   readonly startedAt: Date;
+  /** Written before an authority is asked for: until that call has certainly ended, none is asked for again. */
+  readonly askedAt: Date;
   /** What signed when it began. */
   readonly from: string;
   /** What is to sign; undefined until it was prepared. */
@@ -36,6 +38,7 @@ export function recordTexts(record: RotationRecord): readonly string[] {
     kind: record.kind,
     run: record.run,
     startedAt: record.startedAt.toISOString(),
+    askedAt: record.askedAt.toISOString(),
     from: record.from,
     to: record.to,
     taintOld: String(record.taintOld),
@@ -63,6 +66,7 @@ export function readRecordTexts(texts: readonly string[]): RotationRecord | unde
   }
   return {
     ...{ kind, run, startedAt, from },
+    askedAt: dateOf(fields.get('askedAt')) ?? startedAt,
     to: fields.get('to'),
     taintOld: fields.get('taintOld') === 'true',
     revokeOld: fields.get('revokeOld') === 'true',

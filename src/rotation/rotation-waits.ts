@@ -3,7 +3,13 @@ import type { RotationStep, RotationView } from './next-rotation-step.ts';
 import type { AuthorityReadiness } from './readiness.ts';
 
 export type WaitReason =
-  'OtherProcess' | 'BrokerSilent' | 'BrokerLags' | 'PeersMissing' | 'PeersUnobserved' | 'OwnAgents' | 'PeersAgents';
+  | 'PrepareUnanswered'
+  | 'BrokerSilent'
+  | 'BrokerLags'
+  | 'PeersMissing'
+  | 'PeersUnobserved'
+  | 'OwnAgents'
+  | 'PeersAgents';
 
 interface Wait {
   readonly reason: WaitReason;

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, it } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { TrustDomain } from '../../src/bundle/trust-domain.ts';
 import type { BundleSource, SpireServer } from '../../src/federation/ports.ts';
+import type { Peer } from '../../src/federation/relationship.ts';
 import { bundleOf, NORTH, peerOf, selecting, EAST, WEST } from '../federation/samples.ts';
 import { readiness, ScriptedSource, SETTINGS, startSide, until, type Side } from './side.ts';
 
@@ -186,6 +187,35 @@ describe('a broker beside SPIRE', () => {
     await until('linked again', async () => (await side.links(entry))?.length === 1);
     assert.deepEqual(side.dev.record.calls('BatchDeleteFederatedBundle'), []);
     assert.ok(await stored(WEST));
+  });
+
+  it('takes no link from a peer that is declared again before the links are changed', async () => {
+    const [west, north] = [WEST, NORTH].map((name) => web(name, { entrySelectors: selecting('/**') })) as [Peer, Peer];
+    const entry = await side.createEntry('/api');
+    const written: (readonly TrustDomain[])[] = [];
+    const spire: SpireServer = {
+      ...side.spire,
+      setFederatedBundles: (bundles, signal) => {
+        if (bundles.some(({ trustDomain }) => trustDomain === NORTH)) side.declare([west, north]);
+        return side.spire.setFederatedBundles(bundles, signal);
+      },
+      updateFederatesWith: (updates, signal) => {
+        written.push(...updates.map(({ federatesWith }) => federatesWith));
+        return side.spire.updateFederatesWith(updates, signal);
+      },
+    };
+    side.declare([west]);
+    await side.startBroker(source, { spire });
+    await until('linked', async () => (await side.links(entry))?.length === 1);
+    source.answer(northUrl, () => new Promise(() => undefined));
+    side.declare([west, { ...north, suspend: 'Paused' }]);
+    source.publish(northUrl, bundleOf(NORTH));
+    side.declare([north]);
+    await until('linked to both', async () => (await side.links(entry))?.length === 2);
+    assert.deepEqual(
+      written.filter((names) => !names.includes(WEST)),
+      [],
+    );
   });
 
   it('removes nothing that was never its own, and nothing while declarations are incomplete (rule 8)', async () => {

@@ -4,18 +4,19 @@ import { afterEach, beforeEach, describe, it } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { serializeBundle } from '../../src/bundle/bundle-document.ts';
 import type { Bundle } from '../../src/bundle/bundle.ts';
-import type { BundleAnswer, BundleRequest, BundleSource } from '../../src/federation/ports.ts';
+import type { BrokerParts } from '../../src/broker/broker.ts';
+import type { BundleAnswer, BundleRequest, BundleSource, SpireServer } from '../../src/federation/ports.ts';
 import { bundleOf, EAST, peerOf, WEST } from '../federation/samples.ts';
 import { readiness, SETTINGS, startSide, until, type Side } from './side.ts';
 
 type Say = (request: BundleRequest, turn: number) => BundleAnswer | Error;
 
-/** Notes what it is asked, and never answers again after the last thing it has to say. */
+/** Notes what it is asked, and never answers where it has nothing to say. */
 class Endpoint implements BundleSource {
   readonly requests: BundleRequest[] = [];
-  readonly #says: readonly Say[];
+  readonly #says: readonly (Say | undefined)[];
 
-  constructor(...says: readonly Say[]) {
+  constructor(...says: readonly (Say | undefined)[]) {
     this.#says = says;
   }
 
@@ -47,10 +48,10 @@ describe('a broker that follows a peer', () => {
   });
   afterEach(() => side.stop());
 
-  const follow = async (endpoint: Endpoint) => {
+  const follow = async (endpoint: Endpoint, parts: Partial<BrokerParts> = {}) => {
     const refresh = { minSeconds: 0.05, maxSeconds: 3600, defaultSeconds: 3600, jitter: 0 };
     side.declare([peerOf(WEST, { profile: { type: 'https_web' } })]);
-    await side.startBroker(endpoint, { settings: { ...SETTINGS, refresh, longPollSeconds: 60 } });
+    await side.startBroker(endpoint, { settings: { ...SETTINGS, refresh, longPollSeconds: 60 }, ...parts });
   };
   const first = document('"1"', bundleOf(WEST));
   const next = document('"2"', bundleOf(WEST, [0, 1], { sequenceNumber: 8n }));
@@ -109,5 +110,32 @@ describe('a broker that follows a peer', () => {
     await until('refused', () => readiness(side.peer(WEST)) === 'False SequenceRollback');
     await pause(400);
     assert.equal(endpoint.requests.length, 2);
+  });
+
+  it('names nothing while an older write of its own, done only now, stands in SPIRE; and makes that good', async () => {
+    const endpoint = new Endpoint(first, next, undefined, next);
+    const lost: Bundle[] = [];
+    const spire: SpireServer = {
+      ...side.spire,
+      setFederatedBundles: async (bundles, signal) => {
+        const outcomes = await side.spire.setFederatedBundles(bundles, signal);
+        if (lost.length > 0) return outcomes;
+        lost.push(...bundles);
+        throw Object.assign(new Error('no answer'), { code: 'SpireDeadlineExceeded' });
+      },
+    };
+    await follow(endpoint, { spire });
+    await asked(endpoint, 3);
+    assert.deepEqual(told(endpoint.requests[2]!), ['"2"', 60]);
+    await side.spire.setFederatedBundles(lost);
+    await asked(endpoint, 4);
+    assert.equal(endpoint.requests[3]?.appliedEtag, undefined);
+    await until(
+      'the newer one is back',
+      async () => (await side.spire.getFederatedBundle(WEST))?.sequenceNumber === 8n,
+    );
+    await asked(endpoint, 5);
+    assert.deepEqual(told(endpoint.requests[4]!), ['"2"', 60]);
+    assert.equal(readiness(side.peer(WEST)), 'True Ready');
   });
 });

@@ -88,13 +88,12 @@ describe('a rotation that is led and recorded', () => {
     record(trail, true);
     world.dev.failNext('PrepareX509Authority', { type: 'Refuse', code: GrpcStatus.INTERNAL, text: 'no entropy' });
     await world.lead();
-    assert.deepEqual(changes(trail).slice(2, 6), [
-      'PrepareAuthority',
-      'ChangeEnded',
-      'PrepareAuthority',
-      'ChangeEnded',
+    assert.deepEqual(changes(trail).slice(2, 8), [
+      ...['PrepareAuthority', 'ChangeEnded'],
+      ...['NoteRotation', 'ChangeEnded'],
+      ...['PrepareAuthority', 'ChangeEnded'],
     ]);
-    const [, , , failed, , done] = trail.events;
+    const [, , , failed, , , , done] = trail.events;
     assert.match(
       failed?.kind === 'ChangeEnded' ? `${failed.result}: ${failed.message}` : '',
       /^Spire\w+: .*no entropy/,

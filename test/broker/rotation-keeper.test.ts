@@ -104,6 +104,25 @@ describe('the authorities beside a running broker', () => {
     await kept.stop();
   });
 
+  it('are still waited for by a managed peer whose declaration cannot be read', async () => {
+    const kept = keep(authorityStates());
+    const { board, clock } = kept;
+    const spoilt = { peers: [peerOf(NORTH)], incompleteBecause: 'west.yaml has faults' };
+    board.noteAcknowledged(acknowledgementOf(WEST, [ACTIVE_ROOT]));
+    board.replace('declared', known(spoilt, clock.now()), () => false);
+    await kept.seconds(1);
+    assert.deepEqual(kept.status(), { reason: 'NotReadYet', message: 'not read yet' });
+    board.replace('managed', known(new Map([WEST, NORTH].map((name) => [name, 'Own'])), clock.now()), () => false);
+    const [prepared] = kindsOf(kept.status())[0]!.authorities;
+    assert.deepEqual(
+      [prepared!.missing.map((peer) => peer.trustDomain), prepared!.unobserved.map((peer) => peer.trustDomain)],
+      [[WEST], [NORTH]],
+    );
+    board.replace('declared', known({ ...spoilt, incompleteBecause: undefined }, clock.now()), () => false);
+    assert.deepEqual(kindsOf(kept.status())[0]!.authorities[0]!.missing, []);
+    await kept.stop();
+  });
+
   it('are not known while SPIRE does not answer, and why is said', async () => {
     const kept = keep(IDLE);
     kept.world.states = Object.assign(new Error('no such method'), { code: 'SpireUnsupported' });

@@ -54,6 +54,20 @@ describe('the pace of fetches', () => {
     assert.equal(await begun(), 'abc');
   });
 
+  it('goes on at the same rate when the clock is set back', async () => {
+    let setBackMs = 0;
+    const set = { now: () => new Date(clock.now().getTime() - setBackMs), after: clock.after.bind(clock) };
+    source = paceFetches(source, { perSecond: 10, burst: 1, underWay: 9 }, set);
+    void ask('a');
+    assert.equal(await begun(), 'a');
+    setBackMs = 3_600_000;
+    void ask('b');
+    await pass(99);
+    assert.equal(await begun(), 'a');
+    await pass(1);
+    assert.equal(await begun(), 'ab');
+  });
+
   it('lets no more begin than may be under way, however much time goes by', async () => {
     for (const name of ['a', 'b', 'c', 'd', 'e']) void ask(name);
     await pass(10_000);

@@ -198,7 +198,16 @@ describe('the commands about rotation', () => {
   it('forget a rotation on demand, and only its record', async () => {
     const spire = openSpireServer({ socketPath, trustDomain: EAST });
     await spire.rotation.records.write({
-      ...{ kind: 'x509', run: 'x', startedAt: hour(1), from: 'a', to: 'b', taintOld: false, revokeOld: false },
+      ...{
+        kind: 'x509',
+        run: 'x',
+        startedAt: hour(1),
+        askedAt: hour(1),
+        from: 'a',
+        to: 'b',
+        taintOld: false,
+        revokeOld: false,
+      },
       ...{ activatedAt: undefined, agentsUntil: undefined, taintedAt: undefined, endedAt: undefined },
     });
     assert.match((await run(rotateCommand, [])).stderr, /refused \(Overtaken\)/);
@@ -222,7 +231,14 @@ function viewOf(acknowledgements: Parameters<typeof readinessInput>[0]): {
   const states = authorityStates();
   const answers = rotationReadiness(readinessInput(acknowledgements)).map((kind) => ({ ...kind, alarms: [] }));
   const view: RotationView = {
-    ...{ now: hour(13), kind: 'x509', run: 'this', asked: { taintOld: false, revokeOld: false }, times: TIMES },
+    ...{
+      now: hour(13),
+      kind: 'x509',
+      run: 'this',
+      asked: { taintOld: false, revokeOld: false },
+      times: TIMES,
+      askedAt: undefined,
+    },
     ...{ state: states.x509, record: undefined, published: new Map(), readiness: answers[0], agentExpiries: [] },
   };
   return { view, answers };

@@ -120,6 +120,14 @@ describe('planFederation', () => {
     }
   });
 
+  it('stores nothing while our own bundle is not known: a root of ours would pass for the peer’s (rule 4)', () => {
+    const ownBundle = unreadable({ code: 'SpireUnreachable', message: 'down' }, NOW);
+    const situation = { peers: [peerOf(WEST)], fetched: [bundleOf(WEST)], managed: OWN };
+    assert.deepEqual(plan(situation, { ownBundle }).steps, []);
+    assert.equal(plan(situation, { ownBundle }).peers[0]?.verdict, undefined);
+    assert.equal(plan(situation).peers[0]?.verdict?.verdict, 'accepted');
+  });
+
   it('stores nothing before it is known whether SPIRE itself polls the peer (rule 9)', () => {
     const situation = { peers: [peerOf(WEST)], managed: OWN, fetched: [bundleOf(WEST)] };
     assert.deepEqual(lines(situation, { staticPollers: new Map() }), []);

@@ -23,7 +23,7 @@ const HELD = [acknowledgementOf(WEST, BOTH), acknowledgementOf(NORTH, BOTH)];
 const TIMES = {
   servedAtLeastSeconds: 15,
   revokeAfterSeconds: 300,
-  otherProcessSeconds: 30,
+  callEndsWithinSeconds: 30,
   notAgainWithinSeconds: 300,
 };
 const active = { id: ACTIVE_ID, expiresAt: hour(24) };
@@ -35,6 +35,7 @@ const BEGUN: RotationRecord = {
   kind: 'x509',
   run: 'this',
   startedAt: hour(12),
+  askedAt: hour(12),
   from: ACTIVE_ID,
   to: undefined,
   taintOld: false,
@@ -61,6 +62,7 @@ function view(
     now,
     kind: 'x509',
     run: 'this',
+    askedAt: undefined,
     asked: { taintOld: false, revokeOld: false },
     record: undefined,
     state,
@@ -81,7 +83,7 @@ const revoked = new Map([[PREPARED_ID, { tainted: false }]]);
 describe('the next step of a rotation', () => {
   it('writes the record before anything is changed', () => {
     const step = nextRotationStep(view({ state: NOTHING_PREPARED }));
-    assert.deepEqual(step, { step: 'Record', record: { ...BEGUN, startedAt: hour(13) } });
+    assert.deepEqual(step, { step: 'Record', record: { ...BEGUN, startedAt: hour(13), askedAt: hour(13) } });
   });
 
   it('prepares when nothing is prepared', () => {
@@ -89,17 +91,31 @@ describe('the next step of a rotation', () => {
   });
 
   it('takes what the clock or a hand has prepared, and never prepares a second one', () => {
-    assert.deepEqual(nextRotationStep(view()), { step: 'Record', record: { ...ADOPTED, startedAt: hour(13) } });
+    assert.deepEqual(nextRotationStep(view()), {
+      step: 'Record',
+      record: { ...ADOPTED, startedAt: hour(13), askedAt: hour(13) },
+    });
     assert.deepEqual(nextRotationStep(view({ record: BEGUN })), { step: 'Record', record: ADOPTED });
   });
 
-  it('leaves time to the prepare of another process that may be under way', () => {
-    const others = { ...BEGUN, run: 'other' };
-    const at = (seconds: number) => new Date(hour(12).getTime() + seconds * 1000);
-    const early = nextRotationStep(view({ state: NOTHING_PREPARED, record: others, now: at(29) }));
-    assert.ok(early.step === 'Wait' && early.reason === 'OtherProcess');
-    assert.equal(nextRotationStep(view({ state: NOTHING_PREPARED, record: others, now: at(30) })).step, 'Prepare');
-  });
+  const at = (seconds: number) => new Date(hour(12).getTime() + seconds * 1000);
+
+  for (const [who, changes] of [
+    ['another process', { record: { ...BEGUN, run: 'other' } }],
+    ['this process', { record: BEGUN, askedAt: at(1) }],
+  ] as const) {
+    it(`does not prepare anew while what ${who} asked for may come late, and writes down that it asks`, () => {
+      const early = nextRotationStep(view({ state: NOTHING_PREPARED, ...changes, now: at(29) }));
+      assert.ok(early.step === 'Wait' && early.reason === 'PrepareUnanswered');
+      assert.deepEqual(early.until, at(30));
+      const step = nextRotationStep(view({ state: NOTHING_PREPARED, ...changes, now: at(30) }));
+      const record = { ...BEGUN, askedAt: at(30) };
+      assert.deepEqual(step, { step: 'Record', record });
+      assert.deepEqual(nextRotationStep(view({ state: NOTHING_PREPARED, ...changes, record, now: at(30) })), {
+        step: 'Prepare',
+      });
+    });
+  }
 
   it('waits for the peer that does not hold it, for as long as it takes', () => {
     const step = nextRotationStep(view({ record: ADOPTED }, [acknowledgementOf(WEST, [ACTIVE_ROOT]), HELD[1]!]));
@@ -254,6 +270,10 @@ describe('the record of a rotation', () => {
     for (const record of [BEGUN, ADOPTED, { ...RETIRING, taintedAt: hour(15) }]) {
       assert.deepEqual(readRecordTexts(recordTexts(record)), record);
     }
+  });
+
+  it('is read of a version that did not write down when it asked', () => {
+    assert.deepEqual(readRecordTexts(recordTexts(BEGUN).filter((text) => !text.startsWith('askedAt'))), BEGUN);
   });
 
   it('is none when somebody else wrote there', () => {

@@ -20,7 +20,7 @@ import { EAST, HINT_SECONDS } from './samples.ts';
 export const TIMES = {
   servedAtLeastSeconds: 15,
   revokeAfterSeconds: 300,
-  otherProcessSeconds: 30,
+  callEndsWithinSeconds: 30,
   notAgainWithinSeconds: 300,
 };
 const POLL_MS = 60_000;

@@ -16,7 +16,7 @@ export async function buildWorker(mutation?: Mutation): Promise<string> {
     entryPoints: [join(ROOT, 'test/simulation/seed-worker.ts')],
     ...{ outfile, bundle: true, packages: 'external', platform: 'node', format: 'esm', target: 'node20' },
     ...{ sourcemap: 'inline', logLevel: 'error' },
-    plugins: mutation === undefined ? [] : [pluginOf(mutation)],
+    plugins: [REMEMBERED_DOCUMENTS, ...(mutation === undefined ? [] : [pluginOf(mutation)])],
   });
   return outfile;
 }
@@ -26,6 +26,17 @@ export function mutated({ file, find, replace }: Mutation): string {
   if (parts.length !== 2) throw new Error(`${file} has "${find}" ${parts.length - 1} times, not once`);
   return parts.join(replace);
 }
+
+const REMEMBERED_DOCUMENTS = {
+  name: 'remembered-documents',
+  setup(builder: PluginBuild) {
+    builder.onResolve({ filter: /\/bundle-document\.ts$/ }, ({ importer }) =>
+      importer.endsWith('/broker/gather-peer.ts')
+        ? { path: join(ROOT, 'test/simulation/remembered-documents.ts') }
+        : undefined,
+    );
+  },
+};
 
 function pluginOf(mutation: Mutation) {
   const path = join(ROOT, mutation.file);

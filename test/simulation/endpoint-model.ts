@@ -2,6 +2,7 @@
 import type { Bundle, X509Authority } from '../../src/bundle/bundle.ts';
 import type { SpiffeId } from '../../src/bundle/spiffe-id.ts';
 import { chooseServingSvid, type ServingCandidate } from '../../src/bundle-endpoint/serving-svid-choice.ts';
+import type { AcknowledgementsModel } from './acknowledgements-model.ts';
 import type { AuthorityPool, Document } from './authority-pool.ts';
 import type { Process } from './process.ts';
 import type { SpireModel } from './spire-model.ts';
@@ -22,6 +23,8 @@ export interface SimulatedEndpoint {
   readonly holds: boolean;
   /** Those whose answer is held. */
   readonly waiting: Set<() => void>;
+  /** Undefined: it looks at no client. */
+  readonly acknowledgements: AcknowledgementsModel | undefined;
 }
 
 interface Svid {
@@ -39,6 +42,7 @@ export interface BrokerEndpointParts {
   readonly nowMs: () => number;
   readonly spiffeId: SpiffeId;
   readonly refreshHintSeconds: number;
+  readonly acknowledgements: AcknowledgementsModel | undefined;
 }
 
 /** Of one broker: serves what the broker published, with the SVID that the product's rule chooses. */
@@ -56,12 +60,18 @@ export class BrokerEndpoint implements SimulatedEndpoint {
     this.#parts = parts;
   }
 
+  get acknowledgements(): AcknowledgementsModel | undefined {
+    return this.#parts.acknowledgements;
+  }
+
   publish(bundle: Bundle): void {
     if (!this.#parts.process.isAlive) return;
     const now = this.#servedSince.size === 0 ? new Date(0) : new Date(this.#parts.nowMs());
     const since = this.#servedSince;
     this.#servedSince = new Map(bundle.x509Authorities.map((root) => [root, since.get(root) ?? now]));
     this.#published = bundle;
+    const document = this.document();
+    if (document !== undefined) this.acknowledgements?.publish(bundle, document.etag);
     const waiting = [...this.waiting];
     this.waiting.clear();
     for (const tell of waiting) tell();

@@ -253,7 +253,8 @@ export const FAULTS: readonly Fault[] = [
     what: 'an operator prepares a new authority, activates it when all had time to hold it, and then revokes the old one',
     strike: (world) => {
       const domain = anyone(world);
-      if (domain.kind === 'Hostile' || domain.spire.slots.beside?.status === 'PREPARED') return;
+      if (domain.kind === 'Hostile' || domain.led !== undefined || domain.spire.slots.beside?.status === 'PREPARED')
+        return;
       world.story.note(domain.trustDomain, () => 'a rotation by hand');
       void domain.spire.prepare();
       world.time.after(200_000, () => {
@@ -262,6 +263,14 @@ export const FAULTS: readonly Fault[] = [
       world.time.after(400_000, () => {
         domain.spire.revokeOld();
       });
+    },
+  },
+  {
+    id: 'LeaderKilled',
+    weight: 8,
+    what: 'the process that leads a rotation is killed at one of its next calls, before or after it is done; it is run again up to 20 s later',
+    strike: (world) => {
+      world.led?.led?.process?.killAtCall(world.chance.below(20), world.chance.percent(50));
     },
   },
   {

@@ -22,7 +22,7 @@ export interface RequestSight {
   readonly request: BundleRequest;
 }
 
-interface Promised {
+export interface Promised {
   readonly id: string;
   /** Of docs/simulation.md: which rule it stands for. */
   readonly rule: string;
@@ -100,7 +100,8 @@ export const WRITE_INVARIANTS: readonly WriteInvariant[] = [
     id: 'NeedlessWrite',
     rule: 'compare before writing',
     promise: 'a broker writes what is there already, as it knows',
-    objection: ({ write, replica: { seen } }) => {
+    objection: ({ write, replica, world }) => {
+      const { seen } = replica;
       switch (write.kind) {
         case 'SetBundle': {
           const held = seen.bundles?.get(write.bundle.trustDomain);
@@ -111,8 +112,9 @@ export const WRITE_INVARIANTS: readonly WriteInvariant[] = [
           return links !== undefined && sameNames(links, write.federatesWith) ? 'the same links are there' : undefined;
         }
         case 'WriteManaged':
-          return seen.managed !== undefined &&
-            JSON.stringify([...seen.managed].sort()) === JSON.stringify([...write.managed].sort())
+          return knownManaged(replica, world).every(
+            (managed) => managed !== undefined && sameRecord(managed, write.managed),
+          )
             ? 'the same peers are recorded'
             : undefined;
         case 'DeleteBundle':
@@ -146,9 +148,10 @@ export const WRITE_INVARIANTS: readonly WriteInvariant[] = [
       if (write.kind !== 'SetBundle') return undefined;
       const { trustDomain } = write.bundle;
       const peer = toldOf(replica, trustDomain);
-      if (peer?.suspend !== 'Active') return `${trustDomain} is not declared as active`;
+      const inFull = replica.toldInFull?.peers.find((each) => each.trustDomain === trustDomain);
+      if ((peer ?? inFull)?.suspend !== 'Active') return `${trustDomain} is not declared as active`;
       const { managed, bundles } = world.of(replica.trustDomain).spire;
-      const isRecorded = managed.has(trustDomain) || replica.seen.managed?.has(trustDomain) === true;
+      const isRecorded = [managed, ...knownManaged(replica, world)].some((each) => each?.has(trustDomain));
       return isRecorded || bundles.has(trustDomain) ? undefined : `${trustDomain} is not recorded`;
     },
   },
@@ -262,6 +265,15 @@ export const UNTOUCHED: Promised & { readonly objection: (world: World) => strin
     return undefined;
   },
 };
+
+/** What was read in this very instant may be on its way through the program. */
+function knownManaged({ seen }: Replica, { time }: World) {
+  return [seen.managed, ...(seen.managedAtMs === time.nowMs ? [seen.managedBefore] : [])];
+}
+
+function sameRecord(a: ReadonlyMap<string, string>, b: ReadonlyMap<string, string>): boolean {
+  return JSON.stringify([...a].sort()) === JSON.stringify([...b].sort());
+}
 
 function toldOf(replica: Replica, trustDomain: TrustDomain): Peer | undefined {
   return replica.told?.peers.find((peer) => peer.trustDomain === trustDomain);

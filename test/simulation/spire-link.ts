@@ -33,6 +33,9 @@ export interface SeenOfSpire {
   own: Bundle | undefined;
   entries: ReadonlyMap<string, readonly TrustDomain[]>;
   managed: ReadonlyMap<TrustDomain, 'Own' | 'Delegate'> | undefined;
+  /** Until when it was told the newest, at `managedAtMs`. */
+  managedBefore: ReadonlyMap<TrustDomain, 'Own' | 'Delegate'> | undefined;
+  managedAtMs: number;
 }
 
 /** The network between a SPIRE and all brokers beside it. */
@@ -45,12 +48,15 @@ export class SpireLink {
   readonly writeFaults: CallFault[] = [];
 }
 
-export interface SpireLinkParts {
-  readonly model: SpireModel;
+export interface CallParts {
   readonly link: SpireLink;
   readonly process: Process;
   readonly time: VirtualTime;
   readonly chance: Chance;
+}
+
+export interface SpireLinkParts extends CallParts {
+  readonly model: SpireModel;
   readonly seen: SeenOfSpire;
   /** Before it is done. */
   readonly onWrite: (write: SpireWrite) => void;
@@ -65,7 +71,7 @@ const LATE_FROM_MS = 1_000;
 export function linkSpire(parts: SpireLinkParts): SpireServer {
   const { model, seen } = parts;
   const read = <T>(signal: AbortSignal | undefined, effect: () => T, answered: (value: T) => void = () => undefined) =>
-    call(parts, { effect, answered, signal });
+    callSpire(parts, { effect, answered, signal });
   const write = <T>(
     signal: AbortSignal | undefined,
     writes: readonly SpireWrite[],
@@ -78,7 +84,7 @@ export function linkSpire(parts: SpireLinkParts): SpireServer {
       for (const each of writes) parts.onChanged(each, { isLate });
       return value;
     };
-    return call(parts, { effect: noted, answered, signal, isWrite: true });
+    return callSpire(parts, { effect: noted, answered, signal, isWrite: true });
   };
   const noteBundles = (bundles: ReadonlyMap<TrustDomain, Bundle>) => {
     seen.bundlesBefore = seen.bundles;
@@ -160,7 +166,11 @@ export function linkSpire(parts: SpireLinkParts): SpireServer {
       read(
         signal,
         () => model.managed,
-        (managed) => (seen.managed = managed),
+        (managed) => {
+          seen.managedBefore = seen.managed;
+          seen.managedAtMs = parts.time.nowMs;
+          seen.managed = managed;
+        },
       ),
     writeManagedPeers: (managed, signal) =>
       write(signal, [{ kind: 'WriteManaged', managed }], () => {
@@ -175,14 +185,21 @@ interface Call<T> {
   readonly answered: (value: T) => void;
   readonly signal: AbortSignal | undefined;
   readonly isWrite?: boolean;
+  /** How long after the death of its caller a call is done that was to be his last. */
+  readonly posthumousMs?: number;
 }
 
-function call<T>(parts: SpireLinkParts, { effect, answered, signal, isWrite = false }: Call<T>): Promise<T> {
+/** What becomes of one call, by the link's faults and the process's last hour. */
+export function callSpire<T>(
+  parts: CallParts,
+  { effect, answered, signal, isWrite = false, posthumousMs = 0 }: Call<T>,
+): Promise<T> {
   const { process, link, time, chance } = parts;
   if (signal?.aborted === true) return Promise.reject(cancelled());
   const fate = process.noteCall();
   if (fate !== 'Goes on') {
-    if (fate === 'Killed after') tryTo(() => effect(false));
+    if (fate === 'Killed after' && posthumousMs === 0) tryTo(() => effect(false));
+    if (fate === 'Killed after' && posthumousMs > 0) time.after(posthumousMs, () => tryTo(() => effect(true)));
     process.kill();
     return never();
   }

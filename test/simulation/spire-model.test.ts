@@ -14,7 +14,7 @@ import { VirtualTime } from './virtual-time.ts';
 
 type Call = (spire: SpireServer) => Promise<unknown>;
 
-const CALLS_MADE = 400;
+const CALLS_MADE = 200;
 
 function anyCall(chance: Chance, entryIds: readonly string[]): Call {
   const name = chance.pick([WEST, NORTH])!;
@@ -93,6 +93,8 @@ describe('the model of a SPIRE Server', () => {
         own: undefined,
         entries: new Map(),
         managed: undefined,
+        managedBefore: undefined,
+        managedAtMs: 0,
       },
       onWrite: () => undefined,
       onChanged: () => undefined,

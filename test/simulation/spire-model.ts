@@ -2,14 +2,17 @@
 // compares it with the embedded server, which is compared with the real one.
 import type { Bundle, X509Authority } from '../../src/bundle/bundle.ts';
 import type { TrustDomain } from '../../src/bundle/trust-domain.ts';
+import { readCertificate } from '../../src/bundle/certificate.ts';
 import { AuthoritySlots, type SlotAuthority } from '../../src/dev-spire/authority-slots.ts';
-import { OwnBundle } from '../../src/dev-spire/own-bundle.ts';
+import { OwnBundle, type PublishedAuthority } from '../../src/dev-spire/own-bundle.ts';
+import type { AuthorityState } from '../../src/federation/local-authority.ts';
 import type {
   FederationRelationship,
   ItemOutcome,
   ManagedPeers,
   RegistrationEntry,
 } from '../../src/federation/ports.ts';
+import type { RotationRecord } from '../../src/rotation/rotation-record.ts';
 import { SpireError, type SpireErrorCode } from '../../src/spire/spire-error.ts';
 import type { TrustDomainAuthorities } from './authority-pool.ts';
 
@@ -17,6 +20,10 @@ export interface SpireModelParts {
   readonly trustDomain: TrustDomain;
   readonly authorities: TrustDomainAuthorities;
   readonly caLifetimeMs: number;
+  /** How long the first authority has signed already. Default: not at all. */
+  readonly ageMs?: number;
+  /** The root with the times of its authority. Default: as it was made. */
+  readonly issue?: (root: X509Authority, atMs: number) => X509Authority;
   readonly nowMs: () => number;
   /** Our own bundle is another now. */
   readonly onOwnBundle: (bundle: Bundle) => void;
@@ -37,12 +44,16 @@ export class SpireModel {
   /** Trust domains of the configuration file. */
   readonly configured = new Set<TrustDomain>();
   managed: ManagedPeers = new Map();
+  rotation: RotationRecord | undefined;
+  /** How often SPIRE's own clock has prepared or activated. */
+  clockActs = 0;
   readonly #parts: SpireModelParts;
   readonly #bundles = new Map<TrustDomain, Bundle>();
   #ownBundle = new OwnBundle();
   #slots: AuthoritySlots<CertificateAuthority> | undefined;
   #rootsMade = 0;
   #isFrozen = false;
+  #isClockStopped = false;
   #own: Bundle;
 
   private constructor(parts: SpireModelParts) {
@@ -68,6 +79,11 @@ export class SpireModel {
 
   get activeUntilMs(): number {
     return this.#isFrozen ? Infinity : this.#open().slots.active.expiresAt.getTime();
+  }
+
+  /** From now on its authorities change only when somebody changes them. */
+  stopClock(): void {
+    this.#isClockStopped = true;
   }
 
   /** From now on its authorities stay as they are. */
@@ -102,10 +118,11 @@ export class SpireModel {
 
   /** One tick of SPIRE's rotator. */
   async rotateByClock(): Promise<void> {
-    if (this.#isFrozen) return;
-    const { beside } = this.slots;
+    if (this.#isFrozen || this.#isClockStopped) return;
+    const { beside, active } = this.slots;
     const before = this.#ownBundle.sequenceNumber;
     if (this.rootsLeft > 0 || beside?.status === 'PREPARED') await this.#open().rotateByClock(this.#now());
+    if (this.slots.active !== active || this.slots.beside !== beside) this.clockActs += 1;
     this.#ownBundle.prune(new Date(this.#parts.nowMs() + DAY_MS - KEEP_EXPIRED_MS));
     if (this.#ownBundle.sequenceNumber !== before) this.#noteOwn();
   }
@@ -126,8 +143,39 @@ export class SpireModel {
     const { beside } = this.slots;
     if (this.#isFrozen || beside?.status !== 'OLD' || !this.#own.x509Authorities.includes(beside.authority.root))
       return;
-    this.#ownBundle.taint('x509', beside.authority.id);
-    this.#ownBundle.revoke('x509', beside.authority.id);
+    this.taintAuthority(beside.authority.id);
+    this.revokeAuthority(beside.authority.id);
+  }
+
+  get authorityState(): AuthorityState {
+    const { active, beside } = this.slots;
+    const told = ({ id, expiresAt }: CertificateAuthority) => ({ id, expiresAt });
+    const of = (status: 'PREPARED' | 'OLD') => (beside?.status === status ? told(beside.authority) : undefined);
+    return { active: told(active), prepared: of('PREPARED'), old: of('OLD') };
+  }
+
+  /** X.509 authorities of the own bundle. */
+  get published(): ReadonlyMap<string, PublishedAuthority> {
+    return new Map(this.#ownBundle.authorities('x509').map((each) => [each.id, each]));
+  }
+
+  activateAuthority(id: string): void {
+    asAnswered(() => this.#open().activate(id));
+  }
+
+  taintAuthority(id: string): void {
+    asAnswered(() => {
+      this.#open().taintable(id);
+      this.#ownBundle.taint('x509', id);
+    });
+    this.#noteOwn();
+  }
+
+  revokeAuthority(id: string): void {
+    asAnswered(() => {
+      this.#open().taintable(id);
+      this.#ownBundle.revoke('x509', id);
+    });
     this.#noteOwn();
   }
 
@@ -187,9 +235,12 @@ export class SpireModel {
   #make(): CertificateAuthority {
     const root = this.#parts.authorities.roots[this.#rootsMade++];
     if (root === undefined) throw new Error(`${this.trustDomain} has used up its roots`);
-    const issuedAt = this.#now();
-    const expiresAt = new Date(issuedAt.getTime() + this.#parts.caLifetimeMs);
-    return { id: `${this.trustDomain}#${this.#rootsMade}`, root, issuedAt, expiresAt };
+    const { caLifetimeMs, ageMs = 0, issue = (each: X509Authority) => each } = this.#parts;
+    const issuedAt = new Date(this.#parts.nowMs() - (this.#rootsMade === 1 ? ageMs : 0));
+    const expiresAt = new Date(issuedAt.getTime() + caLifetimeMs);
+    const id = readCertificate(root).subjectKeyId;
+    if (id === undefined) throw new Error('a root has a subject key id');
+    return { id, root: issue(root, issuedAt.getTime()), issuedAt, expiresAt };
   }
 
   #noteOwn(): void {
@@ -215,6 +266,15 @@ export class SpireModel {
 
   #now(): Date {
     return new Date(this.#parts.nowMs());
+  }
+}
+
+/** As SPIRE's client reads the refusal. */
+function asAnswered(change: () => void): void {
+  try {
+    change();
+  } catch (error) {
+    throw refused('SpireRefused', (error as Error).message);
   }
 }
 

@@ -4,6 +4,7 @@ import type { TrustDomain } from '../../src/bundle/trust-domain.ts';
 import type { SimulatedEndpoint } from './endpoint-model.ts';
 import type { LeaseModel } from './lease-model.ts';
 import type { Operator } from './operator.ts';
+import type { RotationLeader } from './rotation-leader.ts';
 import type { Replica } from './replica.ts';
 import type { SpireLink } from './spire-link.ts';
 import type { SpireModel } from './spire-model.ts';
@@ -19,11 +20,15 @@ export interface SimulatedTrustDomain {
   readonly operator: Operator;
   readonly lease: LeaseModel | undefined;
   readonly refreshHintSeconds: number;
+  /** Where its operators lead a rotation; elsewhere SPIRE's clock rotates, and now and then somebody by hand. */
+  readonly led: RotationLeader | undefined;
   /** By place; undefined while that one is dead. */
   readonly replicas: (Replica | undefined)[];
   readonly endpoints: SimulatedEndpoint[];
   /** Every own bundle of its SPIRE, oldest first. */
   readonly published: Bundle[];
+  /** When its operator last declared each peer. */
+  readonly declaredAtMs: Map<TrustDomain, number>;
   /** What its endpoint answers in place of the newest one. */
   replayed: Bundle | undefined;
   /** When a fault last touched it, since the start; a fault that lasts is in `troubles`. */

@@ -45,7 +45,8 @@ export class TrustWatch {
 
   /** Whether the peer is declared, and nobody has claimed its roots. */
   #isInForce({ consumer, peer }: Pair): boolean {
-    return isInForce(consumer, peer.trustDomain) && !isClaimed(consumer, peer.trustDomain, this.#world.pool);
+    const isTold = consumer.operator.hasTold(peer.trustDomain);
+    return isTold && isInForce(consumer, peer.trustDomain) && !isClaimed(consumer, peer.trustDomain, this.#world.pool);
   }
 
   #lookAt(pair: Pair): string | undefined {

@@ -1,6 +1,9 @@
 // Of what is a simulated world made? Trust domains, a network between them, one time, one chance, and who looks on.
+import { AcknowledgementsModel } from './acknowledgements-model.ts';
+import type { RotationWrite } from './authority-link.ts';
+import { RotationLeader } from './rotation-leader.ts';
 import { BrokerEndpoint, type SimulatedEndpoint } from './endpoint-model.ts';
-import type { Bundle } from '../../src/bundle/bundle.ts';
+import type { Bundle, X509Authority } from '../../src/bundle/bundle.ts';
 import { parseSpiffeId } from '../../src/bundle/spiffe-id.ts';
 import { parseTrustDomain, type TrustDomain } from '../../src/bundle/trust-domain.ts';
 import type { BundleRequest } from '../../src/federation/ports.ts';
@@ -12,9 +15,9 @@ import { Process } from './process.ts';
 import type { Chance } from './random.ts';
 import { Replica } from './replica.ts';
 import { linkSpire, SpireLink, type SeenOfSpire, type SpireWrite } from './spire-link.ts';
-import { SpireModel } from './spire-model.ts';
+import { SpireModel, type SpireModelParts } from './spire-model.ts';
 import type { Story } from './story.ts';
-import type { Kind, SimulatedTrustDomain } from './trust-domain-model.ts';
+import { workingReplica, type Kind, type SimulatedTrustDomain } from './trust-domain-model.ts';
 import { START_MS, type VirtualTime } from './virtual-time.ts';
 
 /** Who looks on, and may object. */
@@ -23,6 +26,11 @@ export interface Onlooker {
   changed(domain: SimulatedTrustDomain, write: SpireWrite | undefined): void;
   requested(replica: Replica, request: BundleRequest): void;
   fault(replica: Replica, error: Error): void;
+  /** A replica has said who holds what. */
+  rotationAnswered(replica: Replica): void;
+  rotationWritten(write: RotationWrite): void;
+  rotationDone(write: RotationWrite): void;
+  rotationFailed(error: Error): void;
 }
 
 export interface WorldParts {
@@ -37,6 +45,8 @@ export interface WorldParts {
 export const PARTNER = parseTrustDomain('partner.example');
 
 const RESPAWN_WITHIN_MS = 20_000;
+/** In so many of a hundred worlds the operators of one trust domain lead a rotation. */
+const LED_PERCENT = 15;
 
 export class World {
   readonly time: VirtualTime;
@@ -80,7 +90,9 @@ export class World {
   /** Two or three trust domains with brokers; in some worlds a bucket, or somebody hostile. */
   async populate(): Promise<void> {
     const { chance } = this;
-    for (const name of BROKERED.slice(0, chance.percent(25) ? 3 : 2)) await this.#add(name, 'Brokered');
+    const brokered = BROKERED.slice(0, chance.percent(25) ? 3 : 2);
+    const led = chance.percent(LED_PERCENT) ? chance.pick(brokered) : undefined;
+    for (const name of brokered) await this.#add(name, 'Brokered', { isLed: name === led });
     if (chance.percent(30)) await this.#add(BUCKET, 'Bucket');
     if (chance.percent(40)) await this.#add(MALLORY, 'Hostile');
     for (const domain of this.brokered) {
@@ -96,7 +108,13 @@ export class World {
     }
   }
 
+  /** The trust domain whose operators lead a rotation, if there is one. */
+  get led(): SimulatedTrustDomain | undefined {
+    return this.brokered.find((domain) => domain.led !== undefined);
+  }
+
   declare(domain: SimulatedTrustDomain, peer: SimulatedTrustDomain): void {
+    domain.declaredAtMs.set(peer.trustDomain, this.elapsedMs);
     const profile =
       peer.kind === 'Bucket'
         ? ({ type: 'https_web' } as const)
@@ -105,10 +123,27 @@ export class World {
     domain.operator.declare(peer.trustDomain, { ...peer.spire.own }, { profile, entryScope });
   }
 
+  /**
+   * Who could not be reached while a rotation was led, for longer than it waits for a silent peer, is told so by a
+   * condition; its operator does what that says (`fedbroker rebootstrap`).
+   */
+  rebootstrap(): void {
+    const { led } = this;
+    if (led === undefined) return;
+    for (const domain of this.brokered) {
+      const peers = workingReplica(domain)?.status()?.peers ?? [];
+      const conditions = [...peers].find(({ trustDomain }) => trustDomain === led.trustDomain)?.conditions;
+      if (conditions?.some(({ reason }) => reason === 'EndpointRootUnknown') !== true) continue;
+      this.story.note(domain.trustDomain, () => `gets the bundle of ${led.trustDomain} from its operators`);
+      domain.operator.bootstrap(led.trustDomain, led.spire.own);
+      this.disturb([domain]);
+    }
+  }
+
   /** A new broker process at this place, and after its death another. */
   spawn(domain: SimulatedTrustDomain, place: number): void {
     const { time, chance, story } = this;
-    const { trustDomain, spire, link, operator, lease, refreshHintSeconds } = domain;
+    const { trustDomain, spire, link, operator, lease, refreshHintSeconds, led } = domain;
     const short = trustDomain.split('.')[0] ?? '';
     const name = `${short}-${place}.${++this.#born}`;
     const skewMs = chance.percent(25) ? chance.between(-20_000, 20_000) : 0;
@@ -126,8 +161,20 @@ export class World {
         });
       },
     });
+    const acknowledgements =
+      led &&
+      new AcknowledgementsModel({
+        process,
+        elapsedMs: () => this.elapsedMs,
+        brokers: {
+          find: (name) => replica.find(name),
+          noteAcknowledged: (acknowledgement) => {
+            replica.noteAcknowledged(acknowledgement);
+          },
+        },
+      });
     const endpoint = new BrokerEndpoint({
-      ...{ pool: this.pool, spire, process, refreshHintSeconds, spiffeId: brokerIdOf(trustDomain) },
+      ...{ pool: this.pool, spire, process, refreshHintSeconds, spiffeId: brokerIdOf(trustDomain), acknowledgements },
       nowMs: () => process.clock.now().getTime(),
     });
     const seen: SeenOfSpire = {
@@ -137,10 +184,13 @@ export class World {
       own: undefined,
       entries: new Map(),
       managed: undefined,
+      managedBefore: undefined,
+      managedAtMs: 0,
     };
     const replica: Replica = new Replica({
       ...{ trustDomain, process, chance, operator, seen, lease },
       longPollSeconds: chance.percent(60) ? 60 : undefined,
+      rotation: led && { authorities: led.authoritiesFor(process), refreshHintSeconds },
       spire: linkSpire({
         ...{ model: spire, link, process, time, chance, seen },
         onWrite: (write) => {
@@ -155,8 +205,11 @@ export class World {
           this.#onlooker.changed(domain, write);
         },
       }),
-      source: this.network.sourceOf(trustDomain, process, (request) => {
-        this.#onlooker.requested(replica, request);
+      source: this.network.sourceOf(trustDomain, process, {
+        identity: endpoint.identity,
+        onRequest: (request) => {
+          this.#onlooker.requested(replica, request);
+        },
       }),
       publish: (bundle) => {
         endpoint.publish(bundle);
@@ -165,6 +218,8 @@ export class World {
         this.#onlooker.fault(replica, error);
       },
       onRole: (role) => {
+        // The broker of a new term knows nothing of what the one before was told.
+        acknowledgements?.seenAtMs.clear();
         story.note(name, () => `is ${role} now`);
       },
     });
@@ -207,13 +262,13 @@ export class World {
     for (const end of this.#ends.splice(0)) end();
   }
 
-  async #add(trustDomain: TrustDomain, kind: Kind): Promise<void> {
+  async #add(trustDomain: TrustDomain, kind: Kind, { isLed } = { isLed: false }): Promise<void> {
     const { chance } = this;
     const published: Bundle[] = [];
     const spire = await SpireModel.start({
       trustDomain,
       authorities: this.pool.of(trustDomain),
-      caLifetimeMs: chance.between(400, 1200) * 1000,
+      ...(isLed ? this.#longLived() : { caLifetimeMs: chance.between(400, 1200) * 1000 }),
       nowMs: () => this.time.nowMs,
       onOwnBundle: (bundle) => {
         published.push(bundle);
@@ -227,19 +282,56 @@ export class World {
       },
     });
     const isElected = kind === 'Brokered' && chance.percent(40);
-    const refreshHintSeconds = chance.pick([5, 20, 40, 300]) ?? 20;
+    const refreshHintSeconds = chance.pick(isLed ? [5, 20, 40] : [5, 20, 40, 300]) ?? 20;
+    const link = new SpireLink();
     const domain: SimulatedTrustDomain = {
       ...{ trustDomain, kind, spire, published, refreshHintSeconds },
-      link: new SpireLink(),
+      link,
+      led: isLed ? this.#leaderOf(trustDomain, spire, link) : undefined,
       operator: new Operator(trustDomain),
       lease: isElected ? new LeaseModel() : undefined,
       replicas: kind === 'Brokered' ? Array.from({ length: isElected ? 2 : 1 }, () => undefined) : [],
       endpoints: [],
       replayed: undefined,
       ...{ disturbedAtMs: 0, troubles: 0, preparedAtMs: 0, tamperedAtMs: -1, tampered: [] },
+      declaredAtMs: new Map(),
     };
     if (kind !== 'Brokered') domain.endpoints.push(this.#uploadedTo(domain));
     this.domains.set(trustDomain, domain);
+  }
+
+  /** Long enough for a rotation to be led; in some worlds SPIRE's clock goes on meanwhile. */
+  #longLived(): Pick<SpireModelParts, 'caLifetimeMs' | 'ageMs' | 'issue'> {
+    const { chance, pool } = this;
+    const caLifetimeMs = 4_000_000;
+    const ageSeconds = chance.pick([0, 0, 0, chance.between(1_650, 1_990), chance.between(2_980, 3_300)]) ?? 0;
+    const issue = (root: X509Authority, atMs: number) => pool.issuedAt(root, atMs, caLifetimeMs);
+    return { caLifetimeMs, ageMs: ageSeconds * 1000, issue };
+  }
+
+  #leaderOf(trustDomain: TrustDomain, spire: SpireModel, link: SpireLink): RotationLeader {
+    const { time, chance, story, pool } = this;
+    return new RotationLeader({
+      ...{ trustDomain, spire, link, time, chance, story },
+      replicas: () => this.of(trustDomain).replicas,
+      nameOf: (id) => {
+        const authority = spire.published.get(id);
+        return authority === undefined ? 'an authority that is gone' : pool.nameOf(authority.der);
+      },
+      onAnswered: (replica) => {
+        this.#onlooker.rotationAnswered(replica);
+      },
+      onWrite: (write) => {
+        this.#onlooker.rotationWritten(write);
+      },
+      onDone: (write) => {
+        this.#onlooker.rotationDone(write);
+        this.#onlooker.changed(this.of(trustDomain), undefined);
+      },
+      onFault: (error) => {
+        this.#onlooker.rotationFailed(error);
+      },
+    });
   }
 
   /** Without a broker: whoever runs it writes its newest document there. */
@@ -254,6 +346,7 @@ export class World {
         return served && this.pool.document(served, refreshHintSeconds);
       },
       holds: false,
+      acknowledgements: undefined,
       waiting: new Set(),
     };
   }
