@@ -99,12 +99,6 @@ export const MUTATIONS: readonly Mutation[] = [
       'const startMs = this.#clock.now().getTime();\n      if (!this.#stopping.signal.aborted) await this.#runOnce();\n      const served = this.#waiting;\n      this.#waiting = [];',
   },
   {
-    does: 'lets a new root sign for its endpoint at once',
-    file: 'src/bundle-endpoint/serving-svid-choice.ts',
-    find: 'if (servedMs >= refreshHintSeconds * 1000)',
-    replace: 'if (servedMs >= 0)',
-  },
-  {
     does: 'writes the links of entries at every pass',
     file: 'src/federation/entry-links.ts',
     find: 'for (const entry of chosen) if (!naming.has(entry)) changes.add(entry, peer.trustDomain);',
