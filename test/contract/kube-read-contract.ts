@@ -98,14 +98,17 @@ export function describeReads(subject: () => Subject): void {
     const [a, b, c, d] = ['a', 'b', 'c', 'd'].map((letter) => `${label}-${letter}`) as [string, string, string, string];
     for (const name of [a, b, c]) await api.create(CONFIG_MAPS, configMap(name, {}, { labels }));
     const selection = { resource: CONFIG_MAPS, labelSelector: `group=${label}` };
-    const pages: (readonly string[])[] = [];
+    const told: string[] = [];
+    let isWritten = false;
     for await (const items of api.pages(selection, { pageObjects: 1 })) {
-      pages.push(items.map(({ metadata }) => metadata.name));
-      if (pages.length > 1) continue;
+      // A real one may end with an empty page: it counts before it selects.
+      told.push(...items.map(({ metadata }) => metadata.name));
+      if (isWritten) continue;
+      isWritten = true;
       await api.delete(configMapRef(b));
       await api.create(CONFIG_MAPS, configMap(d, {}, { labels }));
     }
-    assert.deepEqual(pages, [[a], [b], [c]]);
+    assert.deepEqual(told, [a, b, c]);
     const { items } = await api.list(selection);
     assert.deepEqual(
       items.map(({ metadata }) => metadata.name),
