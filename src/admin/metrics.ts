@@ -29,6 +29,11 @@ const rows = {
   verdict_total: row('Counter', 'Verdicts on fetched bundles.', ['trust_domain', 'verdict', 'reason']),
   conflict: row('Gauge', '1 while somebody else also writes the peer’s bundle.', ['trust_domain']),
   peer_ready: row('Gauge', '1 while all conditions of the peer are met.', ['trust_domain']),
+  peer_in_mesh: row(
+    'Gauge',
+    '1 while the mesh has all that is asked for of the peer, 0 while not; absent while not known.',
+    ['trust_domain'],
+  ),
   entries_federated: row('Gauge', 'Registration entries that federate with the peer.', ['trust_domain']),
   propagation_seconds: row(
     'Histogram',

@@ -32,6 +32,8 @@ function measurePeer(peer: PeerStatus, metrics: Metrics): void {
     conditions.some((condition) => condition.type === type && condition.status === 'True');
   metrics.set('peer_ready', labels, isTrue('Ready') ? 1 : 0);
   metrics.set('conflict', labels, isTrue('SingleWriter') ? 0 : 1);
+  const inMesh = conditions.find(({ type }) => type === 'MeshInjected')?.status;
+  metrics.set('peer_in_mesh', labels, inMesh === 'True' ? 1 : inMesh === 'False' ? 0 : undefined);
   metrics.set('entries_federated', labels, entriesFederated);
   metrics.set('last_success_timestamp_seconds', labels, lastSuccess === undefined ? undefined : new Date(lastSuccess));
   metrics.set('bundle_roots', labels, bundle?.roots.length);

@@ -11,6 +11,7 @@ import {
   freshName,
   kubeError,
   NAMESPACE,
+  versionOf,
   type Subject,
 } from './kube-subject.ts';
 import { CONFIG_MAPS } from '../../src/kubernetes/core-resources.ts';
@@ -70,21 +71,49 @@ export function describeReads(subject: () => Subject): void {
     assert.deepEqual((await api.list({ resource: CONFIG_MAPS, namespace: 'kube-public', fieldSelector })).items, []);
   });
 
-  it('lists what needs more than one page, as of one version, which changes with every write', async () => {
+  it('lists what needs more than one page, as of a version that has all of it and grows with every write', async () => {
     const { api } = subject();
     const label = freshName();
     const names = Array.from({ length: MANY }, (_none, index) => `${label}-${String(index).padStart(3, '0')}`);
     const labels = { group: label };
     await Promise.all(names.map((name) => api.create(CONFIG_MAPS, configMap(name, {}, { labels }))));
     const selection = { resource: CONFIG_MAPS, labelSelector: `group=${label}` };
-    const { items, resourceVersion } = await api.list(selection);
+    const listed = await api.list(selection);
     assert.deepEqual(
-      items.map(({ metadata }) => metadata.name),
+      listed.items.map(({ metadata }) => metadata.name),
       names,
     );
-    assert.equal((await api.list(selection)).resourceVersion, resourceVersion);
-    const { metadata } = await api.create(CONFIG_MAPS, configMap(freshName()));
-    assert.equal((await api.list(selection)).resourceVersion, metadata.resourceVersion);
+    // A real one also writes by itself, at any time: versions are compared by order, never for equality.
+    const version = BigInt(listed.resourceVersion);
+    assert.ok(listed.items.every((item) => BigInt(versionOf(item)) <= version));
+    const written = BigInt(versionOf(await api.create(CONFIG_MAPS, configMap(freshName()))));
+    assert.ok(version < written);
+    assert.ok(written <= BigInt((await api.list(selection)).resourceVersion));
+  });
+
+  it('goes on as the first page was, whatever is written between two pages', async () => {
+    const { api } = subject();
+    const label = freshName();
+    const labels = { group: label };
+    const [a, b, c, d] = ['a', 'b', 'c', 'd'].map((letter) => `${label}-${letter}`) as [string, string, string, string];
+    for (const name of [a, b, c]) await api.create(CONFIG_MAPS, configMap(name, {}, { labels }));
+    const selection = { resource: CONFIG_MAPS, labelSelector: `group=${label}` };
+    const told: string[] = [];
+    let isWritten = false;
+    for await (const items of api.pages(selection, { pageObjects: 1 })) {
+      // A real one may end with an empty page: it counts before it selects.
+      told.push(...items.map(({ metadata }) => metadata.name));
+      if (isWritten) continue;
+      isWritten = true;
+      await api.delete(configMapRef(b));
+      await api.create(CONFIG_MAPS, configMap(d, {}, { labels }));
+    }
+    assert.deepEqual(told, [a, b, c]);
+    const { items } = await api.list(selection);
+    assert.deepEqual(
+      items.map(({ metadata }) => metadata.name),
+      [a, c, d],
+    );
   });
 
   it('does not serve what nobody has defined', async () => {
