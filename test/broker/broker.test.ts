@@ -5,6 +5,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { TrustDomain } from '../../src/bundle/trust-domain.ts';
 import type { BundleSource, SpireServer } from '../../src/federation/ports.ts';
 import type { Peer } from '../../src/federation/relationship.ts';
+import { SpireError } from '../../src/spire/spire-error.ts';
 import { bundleOf, NORTH, peerOf, selecting, EAST, WEST } from '../federation/samples.ts';
 import { readiness, ScriptedSource, SETTINGS, startSide, until, type Side } from './side.ts';
 
@@ -193,13 +194,20 @@ describe('a broker beside SPIRE', () => {
     const [west, north] = [WEST, NORTH].map((name) => web(name, { entrySelectors: selecting('/**') })) as [Peer, Peer];
     const entry = await side.createEntry('/api');
     const written: (readonly TrustDomain[])[] = [];
+    let isLinked = false;
+    let isDeclaredAgain = false;
     const spire: SpireServer = {
       ...side.spire,
       setFederatedBundles: (bundles, signal) => {
-        if (bundles.some(({ trustDomain }) => trustDomain === NORTH)) side.declare([west, north]);
+        if (bundles.some(({ trustDomain }) => trustDomain === NORTH)) {
+          isDeclaredAgain = true;
+          side.declare([west, north]);
+        }
         return side.spire.setFederatedBundles(bundles, signal);
       },
       updateFederatesWith: (updates, signal) => {
+        // Only a plan that also stores the other peer's bundle is of interest.
+        if (isLinked && !isDeclaredAgain) throw new SpireError('SpireUnreachable', 'not now');
         written.push(...updates.map(({ federatesWith }) => federatesWith));
         return side.spire.updateFederatesWith(updates, signal);
       },
@@ -207,8 +215,7 @@ describe('a broker beside SPIRE', () => {
     side.declare([west]);
     await side.startBroker(source, { spire });
     await until('linked', async () => (await side.links(entry))?.length === 1);
-    source.answer(northUrl, () => new Promise(() => undefined));
-    side.declare([west, { ...north, suspend: 'Paused' }]);
+    isLinked = true;
     source.publish(northUrl, bundleOf(NORTH));
     side.declare([north]);
     await until('linked to both', async () => (await side.links(entry))?.length === 2);
