@@ -44,8 +44,8 @@ function runTests() {
   const withCoverage = filters.length === 0 && options.length === 0;
   const tapFile = join(workFolder, 'results.tap');
   const runner = ['--import', 'tsx', '--test', '--test-reporter=spec', '--test-reporter-destination=stdout'];
-  // Node leaves one processor idle, which of two is half of them.
-  runner.push(`--test-concurrency=${availableParallelism()}`);
+  // Node leaves one processor idle, which of two is half of them; tests that wait leave theirs to one more.
+  runner.push(`--test-concurrency=${availableParallelism() + 1}`);
   runner.push('--test-reporter=tap', `--test-reporter-destination=${tapFile}`, ...options, ...files);
   const command = withCoverage ? [...coverageCommand(), process.execPath, ...runner] : runner;
   const run = spawnSync(process.execPath, command, { cwd: root, stdio: 'inherit' });

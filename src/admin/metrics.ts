@@ -31,7 +31,7 @@ const rows = {
   peer_ready: row('Gauge', '1 while all conditions of the peer are met.', ['trust_domain']),
   peer_in_mesh: row(
     'Gauge',
-    '1 while the mesh has all that is asked for of the peer, 0 while not; absent while not known.',
+    '1 while the mesh has all that is asked for of the peer, 0 while not; absent while that is not known, and where nothing is asked for.',
     ['trust_domain'],
   ),
   entries_federated: row('Gauge', 'Registration entries that federate with the peer.', ['trust_domain']),
@@ -107,7 +107,13 @@ export interface Metrics {
   observe(name: HistogramName, value: number): void;
   /** Takes away every series of a peer that is no longer declared. */
   forgetPeer(trustDomain: string): Promise<void>;
+  /** Takes away what was measured of all peers, and not what was counted: another replica knows them from now on. */
+  forgetMeasuredPeers(): void;
 }
+
+const PEER_GAUGES = Object.entries<Row>(rows).flatMap(([name, { kind, labels }]) =>
+  kind === 'Gauge' && labels.includes('trust_domain') ? [name] : [],
+);
 
 /** Registers all metrics; one registry can have them once. */
 export function createMetrics(registry: Registry): Metrics {
@@ -141,6 +147,9 @@ export function createMetrics(registry: Registry): Metrics {
         const { values } = await metric.get();
         for (const { labels } of values) if (labels['trust_domain'] === trustDomain) metric.remove(labels);
       }
+    },
+    forgetMeasuredPeers() {
+      for (const name of PEER_GAUGES) gauges.get(name)?.reset();
     },
   };
 }

@@ -23,6 +23,13 @@ export function measure({ status, declarationFaults }: Measured, endpoint: OwnEn
     measurePeer(peer, metrics);
   }
   metrics.set('peers_declared', {}, count);
+  if (count === 0) metrics.forgetMeasuredPeers();
+}
+
+function inMesh(conditions: PeerStatus['conditions']): 0 | 1 | undefined {
+  const injected = conditions.find(({ type }) => type === 'MeshInjected');
+  if (injected === undefined || injected.reason === 'NotAsked' || injected.status === 'Unknown') return undefined;
+  return injected.status === 'True' ? 1 : 0;
 }
 
 function measurePeer(peer: PeerStatus, metrics: Metrics): void {
@@ -32,8 +39,7 @@ function measurePeer(peer: PeerStatus, metrics: Metrics): void {
     conditions.some((condition) => condition.type === type && condition.status === 'True');
   metrics.set('peer_ready', labels, isTrue('Ready') ? 1 : 0);
   metrics.set('conflict', labels, isTrue('SingleWriter') ? 0 : 1);
-  const inMesh = conditions.find(({ type }) => type === 'MeshInjected')?.status;
-  metrics.set('peer_in_mesh', labels, inMesh === 'True' ? 1 : inMesh === 'False' ? 0 : undefined);
+  metrics.set('peer_in_mesh', labels, inMesh(conditions));
   metrics.set('entries_federated', labels, entriesFederated);
   metrics.set('last_success_timestamp_seconds', labels, lastSuccess === undefined ? undefined : new Date(lastSuccess));
   metrics.set('bundle_roots', labels, bundle?.roots.length);

@@ -127,7 +127,7 @@ function publish(bundle: Bundle, { anchors: form, gatewayCas }: MeshAcceptance):
       ? { code: 'AcceptedFlat', message: `its name is on the list, and its ${count} are in mesh config as they are` }
       : {
           code: 'AcceptedConstrained',
-          message: `its name is on the list, and its ${count} are in mesh config, each for this trust domain alone`,
+          message: `its name is on the list, and its ${count} are in mesh config, each for this trust domain alone. Proxies refuse its workloads whose SVIDs carry DNS names (dns_names of their entries) or email addresses; where they need them, choose anchors: SpireSds, which looks at the SPIFFE ID alone`,
         };
   return { list: 'On', anchors: made.ders, verdict };
 }

@@ -64,6 +64,17 @@ describe('metrics', () => {
     assert.match(found, /verdict_total\{trust_domain="north\.example"/);
   });
 
+  it('forget what was measured of peers, and not what was counted, when another replica knows them', async () => {
+    metrics.set('peer_ready', { trust_domain: 'west.example' }, 1);
+    metrics.set('own_bundle_sequence', {}, 1);
+    metrics.count('fetch_total', { trust_domain: 'west.example', result: 'NotModified' });
+    metrics.forgetMeasuredPeers();
+    const found = (await samples()).join('\n');
+    assert.doesNotMatch(found, /peer_ready\{/);
+    assert.match(found, /own_bundle_sequence 1/);
+    assert.match(found, /fetch_total\{trust_domain="west\.example"/);
+  });
+
   it('need a registry of their own', () => {
     assert.throws(() => createMetrics(registry), /already been registered/);
   });

@@ -109,6 +109,7 @@ describe('a broker between SPIRE and a mesh', () => {
     const [count, sum] = await Promise.all(
       ['count', 'sum'].map((each) => east.broker.metric(`fedbroker_mesh_propagation_seconds_${each}`)),
     );
+    assert.equal(await east.broker.metric(`fedbroker_peer_in_mesh{trust_domain="${WEST}"}`), 1);
     assert.ok(count === 1 && sum !== undefined && sum > 0 && sum < PROPAGATED_WITHIN_SECONDS, `${count}, ${sum} s`);
   });
 

@@ -4,6 +4,8 @@ import { after, before, describe, it } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { BrokerStatus } from '../../src/broker/status.ts';
 import type { ServingSvidStatus } from '../../src/bundle-endpoint/serving-svid.ts';
+import type { Bundle } from '../../src/bundle/bundle.ts';
+import { parseTrustDomain } from '../../src/bundle/trust-domain.ts';
 import { isReady } from './harness/broker.ts';
 import { Cleanup } from './harness/cleanup.ts';
 import { eventually } from './harness/eventually.ts';
@@ -58,6 +60,24 @@ describe('a rotation that is led', () => {
     over.abort();
     assert.deepEqual((await meeting).failed, []);
     await west.broker.waitForPeer('east.test', isReady);
+  });
+
+  it('leads the key that signs JWT-SVIDs too', { timeout: 120_000 }, async () => {
+    const [api, westApi] = [openApi(cleanup, east.server), openApi(cleanup, west.server)];
+    const keyIds = (bundle: Bundle | undefined) => bundle?.jwtAuthorities.map(({ keyId }) => keyId).sort();
+    const before = await localAuthority(east.server, 'jwt').show();
+    const args = ['--jwt', '--revoke-old', '--revoke-after', '1s'];
+    const rotation = leadRotation(cleanup, east.broker, east.server.socketPath, args);
+    assert.equal(await rotation.exitCode, 0, rotation.output());
+    assert.match(rotation.output(), /observed: held by west\.test/);
+    const { active } = await localAuthority(east.server, 'jwt').show();
+    assert.notEqual(active?.authorityId, before.active?.authorityId);
+    const [id] = keyIds(await api.readOwnBundle())!;
+    assert.equal(id, active?.authorityId);
+    await eventually('west has the new key alone', async () => {
+      const stored = await westApi.getFederatedBundle(parseTrustDomain('east.test'));
+      return keyIds(stored)?.join() === id;
+    });
   });
 
   it('ends right when it is killed after every one of its writes', { timeout: 300_000 }, async () => {
