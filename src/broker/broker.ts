@@ -1,6 +1,5 @@
 // What runs while the broker runs? Gatherers that replace facts, and passes that act on them. Wired here, once.
 import { setMaxListeners } from 'node:events';
-import type { BundleDocumentLimits } from '../bundle/bundle-document.ts';
 import type { Bundle } from '../bundle/bundle.ts';
 import { BundleError } from '../bundle/bundle-error.ts';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
@@ -9,11 +8,9 @@ import { systemClock, type Clock } from '../federation/clock.ts';
 import { known, unreadable, type Declarations } from '../federation/facts.ts';
 import { asksForMesh } from '../federation/mesh-condition.ts';
 import { peerBrokerOf, type PeerBroker, type PeerBrokers, type PeerHoldings } from '../federation/peer-broker.ts';
-import type { PlanLimits } from '../federation/plan.ts';
-import type { BundleSource, CodedError, PeerSource, SpireServer } from '../federation/ports.ts';
-import type { RefreshLimits } from '../federation/refresh-schedule.ts';
+import type { CodedError } from '../federation/ports.ts';
 import type { Peer } from '../federation/relationship.ts';
-import type { Auditor } from './auditor.ts';
+import type { BrokerParts } from './broker-parts.ts';
 import { brieflyRemembered } from './brief-memory.ts';
 import { codedError } from './coded.ts';
 import { Exclusive } from './exclusive.ts';
@@ -22,70 +19,17 @@ import { EvidenceBook } from './evidence-book.ts';
 import { FactBoard } from './fact-board.ts';
 import { EntryFollower } from './follow-entries.ts';
 import { gatherBootstraps } from './gather-bootstraps.ts';
-import { clusterWriters, watchCluster, type ClusterParts } from './gather-cluster.ts';
+import { clusterWriters, watchCluster } from './gather-cluster.ts';
 import { PeerGatherers } from './gather-peers.ts';
 import { SpireGatherer } from './gather-spire.ts';
 import { MeshKeeper, type MeshParts, type MeshReport } from './mesh-keeper.ts';
 import { PassRunner } from './pass-runner.ts';
-import { runPass, type PassReport, type PassResult } from './pass.ts';
+import { runPass, type PassResult } from './pass.ts';
 import { PollerProbe } from './probe-pollers.ts';
 import { refreshBySpire } from './refresh-by-spire.ts';
 import { repeat } from './repeat.ts';
-import { RotationKeeper, type RotationParts } from './rotation-keeper.ts';
-import type { RotationStatus } from './rotation-status.ts';
+import { RotationKeeper } from './rotation-keeper.ts';
 import { liveStatus, type LiveStatus } from './status.ts';
-
-export interface BrokerSettings {
-  readonly refresh: RefreshLimits;
-  readonly plan: PlanLimits;
-  /** Undefined: endpoints are not asked to hold their answers. */
-  readonly longPollSeconds: number | undefined;
-  readonly documentLimits: BundleDocumentLimits;
-  readonly ownBundlePollMs: number;
-  readonly storedPollMs: number;
-  readonly entryCountPollMs: number;
-}
-
-/** What the broker tells of its work, beside its status. */
-export interface BrokerObserver {
-  /** Our own bundle was read for the first time, or changed. */
-  ownBundle(bundle: Bundle): void;
-  /** `result`: `Document`, `NotModified` or the code of the failure. */
-  fetched(peer: Peer, result: string, seconds: number): void;
-  passEnded(report: PassReport, seconds: number): void;
-  /** The mesh was looked at, and written where it had to be. */
-  meshLooked(report: MeshReport): void;
-  /** The authorities that sign for us were looked at. */
-  rotationLooked(status: RotationStatus): void;
-  /** A fault of this program: a pass ended by an error that no step accounts for. */
-  passFailed(error: Error): void;
-}
-
-export interface BrokerParts {
-  readonly trustDomain: TrustDomain;
-  readonly spire: SpireServer;
-  readonly source: BundleSource;
-  readonly peers: PeerSource;
-  readonly readBootstrap: (peer: Peer) => Promise<Bundle | undefined>;
-  readonly settings: BrokerSettings;
-  readonly observer: BrokerObserver;
-  /** Absent: there is no Kubernetes to look at, and so no spire-controller-manager to mind. */
-  readonly cluster?: ClusterParts;
-  /** Absent: nothing is recorded. */
-  readonly auditor?: Auditor;
-  /** Absent: nothing is written for a mesh. */
-  readonly mesh?: MeshParts;
-  /** Absent: the authorities that sign for us are not looked at. */
-  readonly rotation?: RotationParts;
-  /** See `PlanLimits.upkeepOnly`; asked at each pass. Default: never. */
-  readonly isUpkeepOnly?: () => boolean;
-  /** Asked before each step; after a no, nothing more is written. Default: always. */
-  readonly mayWrite?: () => boolean;
-  /** Calls `sweep` on its schedule until the signal aborts: everything in SPIRE is read again, in case it drifted. */
-  readonly scheduleSweeps: (sweep: () => Promise<void>, signal: AbortSignal) => void;
-  readonly clock?: Clock;
-  readonly random?: () => number;
-}
 
 const NOT_READ = { code: 'NotReadYet', message: 'the mesh was not looked at yet' };
 

@@ -3,7 +3,7 @@ import type { Clock } from '../federation/clock.ts';
 import { known, unreadable } from '../federation/facts.ts';
 import { firstContactBundle } from '../federation/first-contact.ts';
 import type { Peer } from '../federation/relationship.ts';
-import type { BrokerParts } from './broker.ts';
+import type { BrokerParts } from './broker-parts.ts';
 import { codedError } from './coded.ts';
 import type { FactBoard } from './fact-board.ts';
 

@@ -3,7 +3,7 @@ import { known, type Declarations, type Facts } from '../federation/facts.ts';
 import type { Report } from '../federation/ports.ts';
 import { systemClock } from '../federation/clock.ts';
 import { planFederation, type FederationPlan } from '../federation/plan.ts';
-import type { BrokerParts } from './broker.ts';
+import type { BrokerParts } from './broker-parts.ts';
 import { Exclusive } from './exclusive.ts';
 import { FactBoard } from './fact-board.ts';
 import { gatherBootstraps } from './gather-bootstraps.ts';

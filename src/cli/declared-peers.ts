@@ -1,5 +1,5 @@
 // Which peers are declared now? For commands that look once: in files or as objects, as the settings say.
-import type { BrokerParts } from '../broker/broker.ts';
+import type { BrokerParts } from '../broker/broker-parts.ts';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
 import type { Config } from '../config.ts';
 import type { Declarations } from '../federation/facts.ts';

@@ -1,5 +1,6 @@
 // What is logged and counted of the broker's work? Transitions are logged once, not at every pass.
-import type { Broker, BrokerObserver } from '../broker/broker.ts';
+import type { BrokerObserver } from '../broker/broker-parts.ts';
+import type { Broker } from '../broker/broker.ts';
 import { fingerprint, type Bundle } from '../bundle/bundle.ts';
 import type { PassReport } from '../broker/pass.ts';
 import type { PeerStatus } from '../broker/status.ts';

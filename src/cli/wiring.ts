@@ -4,7 +4,7 @@ import { BUNDLE_DOCUMENT_LIMITS, type BundleDocumentLimits } from '../bundle/bun
 import type { Bundle } from '../bundle/bundle.ts';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
 import type { FetchLimits } from '../bundle-endpoint/fetch-bundle.ts';
-import type { BrokerSettings } from '../broker/broker.ts';
+import type { BrokerSettings } from '../broker/broker-parts.ts';
 import type { Config } from '../config.ts';
 import { parseBootstrapBundle } from '../federation/bootstrap.ts';
 import { systemClock } from '../federation/clock.ts';

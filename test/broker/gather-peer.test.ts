@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, it } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { serializeBundle } from '../../src/bundle/bundle-document.ts';
 import type { Bundle } from '../../src/bundle/bundle.ts';
-import type { BrokerParts } from '../../src/broker/broker.ts';
+import type { BrokerParts } from '../../src/broker/broker-parts.ts';
 import type { BundleAnswer, BundleRequest, BundleSource, SpireServer } from '../../src/federation/ports.ts';
 import { bundleOf, EAST, peerOf, WEST } from '../federation/samples.ts';
 import { readiness, SETTINGS, startSide, until, type Side } from './side.ts';

@@ -1,5 +1,6 @@
 // Of what is a simulated broker made? The product's own Broker, alone or as one of those that elect a leader, in a process.
-import { Broker, type BrokerSettings } from '../../src/broker/broker.ts';
+import type { BrokerSettings } from '../../src/broker/broker-parts.ts';
+import { Broker } from '../../src/broker/broker.ts';
 import { Standby } from '../../src/broker/standby.ts';
 import type { RotationParts } from '../../src/broker/rotation-keeper.ts';
 import type { LiveStatus } from '../../src/broker/status.ts';
