@@ -53,6 +53,7 @@ export interface MeshPlan {
 export function planMesh(facts: MeshFacts, limits: MeshLimits): MeshPlan {
   const peers = wantedPeers(facts);
   const canary = canaryOf(facts, limits);
+  const ofAll = canaryWarnings(facts, limits);
   const configs = sharedObjects(facts.shared).map((shared) => {
     const goesFirst = shared.some(({ revision }) => revision === limits.canary?.revision);
     return planMeshConfig({ shared, peers, canary: goesFirst ? undefined : canary, facts, limits });
@@ -63,7 +64,7 @@ export function planMesh(facts: MeshFacts, limits: MeshLimits): MeshPlan {
   const times = [...configs, ...gateways].flatMap(({ lookAgainAt }) => lookAgainAt ?? []);
   return {
     steps: [...configs.flatMap(({ steps }) => steps), ...gateways.flatMap(({ step }) => step ?? [])],
-    peers: peers.map((wanted) => peerPlan(wanted, configs, asked, unasked, canaryWarnings(facts, limits))),
+    peers: peers.map((wanted) => peerPlan(wanted, configs, asked, unasked, ofAll)),
     removals: removalsOf(peers, configs, unasked),
     nextLookAt: nextOf(times, facts.now),
     listChangeSince: configs.some(({ isListChanging }) => isListChanging)

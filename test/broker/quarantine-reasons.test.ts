@@ -5,7 +5,6 @@ import assert from 'node:assert/strict';
 import { generateKeyPairSync, webcrypto } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import * as x509 from '@peculiar/x509';
-import { BUNDLE_ERROR_CODES } from '../../src/bundle/bundle-error.ts';
 import { BUNDLE_RULES } from '../../src/bundle/bundle-rules.ts';
 import { bundleDigest, fingerprint } from '../../src/bundle/bundle.ts';
 import { readCertificate } from '../../src/bundle/certificate.ts';
@@ -25,21 +24,13 @@ import {
   type WestRoots,
 } from './hostile-scene.ts';
 import { SETTINGS, until } from './side.ts';
-
-/** Codes of names and of SVIDs: no document is refused by them. */
-const NOT_OF_DOCUMENTS: ReadonlySet<string> = new Set([
-  'TrustDomainInvalid',
-  'SpiffeIdInvalid',
-  'SvidInvalid',
-  'SvidExpired',
-  'SvidUntrusted',
-]);
+import { DOCUMENT_ERROR_CODES } from '../bundle/document-error-codes.ts';
 
 /** Every code that a verdict of a fetched document can have. */
 const REASONS: readonly string[] = [
   ...ACCEPTANCE_RULES.map(({ id }) => id),
   ...BUNDLE_RULES.filter(({ severity }) => severity === 'refuse').map(({ id }) => id),
-  ...BUNDLE_ERROR_CODES.filter((code) => !NOT_OF_DOCUMENTS.has(code)),
+  ...DOCUMENT_ERROR_CODES,
 ];
 
 /** Small, so that an attack on a limit is small; and asked often. */

@@ -38,6 +38,19 @@ export interface SeenOfSpire {
   managedAtMs: number;
 }
 
+export function nothingSeen(): SeenOfSpire {
+  return {
+    bundles: undefined,
+    bundlesBefore: undefined,
+    bundlesAtMs: 0,
+    own: undefined,
+    entries: new Map(),
+    managed: undefined,
+    managedBefore: undefined,
+    managedAtMs: 0,
+  };
+}
+
 /** The network between a SPIRE and all brokers beside it. */
 export class SpireLink {
   isDown = false;

@@ -8,7 +8,7 @@ import { startSide, type Side } from '../broker/side.ts';
 import { bundleOf, EAST, entryOf, NORTH, peerOf, relationshipOf, WEST } from '../federation/samples.ts';
 import { Process } from './process.ts';
 import { chanceOf, type Chance } from './random.ts';
-import { linkSpire, SpireLink } from './spire-link.ts';
+import { linkSpire, nothingSeen, SpireLink } from './spire-link.ts';
 import { SpireModel } from './spire-model.ts';
 import { VirtualTime } from './virtual-time.ts';
 
@@ -86,16 +86,7 @@ describe('the model of a SPIRE Server', () => {
     const modelled = linkSpire({
       ...{ model, time, chance, link: new SpireLink() },
       process: new Process('test', { time, skewMs: 0, onKilled: () => undefined, onRestless: () => undefined }),
-      seen: {
-        bundles: undefined,
-        bundlesBefore: undefined,
-        bundlesAtMs: 0,
-        own: undefined,
-        entries: new Map(),
-        managed: undefined,
-        managedBefore: undefined,
-        managedAtMs: 0,
-      },
+      seen: nothingSeen(),
       onWrite: () => undefined,
       onChanged: () => undefined,
     });

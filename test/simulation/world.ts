@@ -14,7 +14,7 @@ import { brokerIdOf, Operator } from './operator.ts';
 import { Process } from './process.ts';
 import type { Chance } from './random.ts';
 import { Replica } from './replica.ts';
-import { linkSpire, SpireLink, type SeenOfSpire, type SpireWrite } from './spire-link.ts';
+import { linkSpire, nothingSeen, SpireLink, type SpireWrite } from './spire-link.ts';
 import { SpireModel, type SpireModelParts } from './spire-model.ts';
 import type { Story } from './story.ts';
 import { workingReplica, type Kind, type SimulatedTrustDomain } from './trust-domain-model.ts';
@@ -177,16 +177,7 @@ export class World {
       ...{ pool: this.pool, spire, process, refreshHintSeconds, spiffeId: brokerIdOf(trustDomain), acknowledgements },
       nowMs: () => process.clock.now().getTime(),
     });
-    const seen: SeenOfSpire = {
-      bundles: undefined,
-      bundlesBefore: undefined,
-      bundlesAtMs: 0,
-      own: undefined,
-      entries: new Map(),
-      managed: undefined,
-      managedBefore: undefined,
-      managedAtMs: 0,
-    };
+    const seen = nothingSeen();
     const replica: Replica = new Replica({
       ...{ trustDomain, process, chance, operator, seen, lease },
       longPollSeconds: chance.percent(60) ? 60 : undefined,
