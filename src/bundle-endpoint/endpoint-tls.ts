@@ -5,13 +5,15 @@ import { checkX509SvidLeaf } from '../bundle/x509-svid.ts';
 import type { EndpointTrust } from '../federation/ports.ts';
 import { EndpointError } from './endpoint-error.ts';
 
+type EndpointTls = ConnectionOptions & { readonly checkServerIdentity: typeof checkServerIdentity };
+
 /**
  * TLS options that accept exactly this endpoint. Each connection must be made afresh: a resumed session skips both the
  * chain and the identity check, so neither an agent nor a session may be given beside them.
  *
  * @throws EndpointError `NoAuthorities`: Node would take no authorities for "the public ones"
  */
-export function endpointTlsOptions(trust: EndpointTrust): ConnectionOptions {
+export function endpointTlsOptions(trust: EndpointTrust): EndpointTls {
   if (trust.type === 'https_web') {
     return { minVersion: 'TLSv1.2', checkServerIdentity, ...(trust.caPem !== undefined && { ca: [trust.caPem] }) };
   }

@@ -1,6 +1,7 @@
 // What document does this bundle endpoint serve? One GET, bounded in time, size and redirects. (SPIFFE Federation §5)
 import type { IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
+import type { PeerCertificate } from 'node:tls';
 import type { BundleAnswer, BundleRequest, BundleSource } from '../federation/ports.ts';
 import type { TlsIdentity } from './bundle-listener.ts';
 import { EndpointError, endpointErrorOf } from './endpoint-error.ts';
@@ -100,18 +101,31 @@ function withoutQuery({ protocol, host, pathname }: URL): string {
 
 /** The answer, or where it redirects to. */
 async function get(url: URL, request: BundleRequest, parts: FetchParts): Promise<BundleAnswer | URL> {
-  const response = await open(url, request, parts);
+  const opened = await open(url, request, parts);
   try {
-    return await readAnswer(response, url, request, parts.limits);
+    return await readAnswer(opened, url, request, parts.limits);
   } finally {
-    response.destroy();
+    opened.response.destroy();
   }
 }
 
-function open(url: URL, request: BundleRequest, { limits, identity, signal }: FetchParts): Promise<IncomingMessage> {
+interface Opened {
+  readonly response: IncomingMessage;
+  /** By which the endpoint proved its identity. */
+  readonly certificate: PeerCertificate | undefined;
+}
+
+function open(url: URL, request: BundleRequest, { limits, identity, signal }: FetchParts): Promise<Opened> {
   return new Promise((resolve, reject) => {
+    const { checkServerIdentity, ...tls } = endpointTlsOptions(request.trust);
+    let certificate: PeerCertificate | undefined;
     const call = httpsRequest(url, {
-      ...endpointTlsOptions(request.trust),
+      ...tls,
+      // Node hands the whole chain over here; asking the connection for it again costs as much as the handshake's own.
+      checkServerIdentity: (host, shown) => {
+        certificate = shown;
+        return checkServerIdentity(host, shown);
+      },
       ...(identity !== undefined && { key: identity.keyPem, cert: identity.chainPem }),
       agent: false,
       ...(signal !== undefined && { signal }),
@@ -135,7 +149,9 @@ function open(url: URL, request: BundleRequest, { limits, identity, signal }: Fe
         clearTimeout(connecting);
       });
     });
-    call.on('response', resolve);
+    call.on('response', (response) => {
+      resolve({ response, certificate });
+    });
     call.on('error', (error) => {
       clearTimeout(connecting);
       reject(error);
@@ -145,7 +161,7 @@ function open(url: URL, request: BundleRequest, { limits, identity, signal }: Fe
 }
 
 async function readAnswer(
-  response: IncomingMessage,
+  { response, certificate }: Opened,
   url: URL,
   request: BundleRequest,
   limits: FetchLimits,
@@ -162,7 +178,7 @@ async function readAnswer(
   if (/^\s*(text\/html|application\/xhtml)/i.test(headers['content-type'] ?? '')) {
     throw new EndpointError('ContentIsHtml', `${url.href}: the answer is a web page; is a proxy or login in between?`);
   }
-  const endpoint = { url: withoutQuery(url), certificates: certificateChain(response.socket) };
+  const endpoint = { url: withoutQuery(url), certificates: certificateChain(certificate) };
   const body = await readBody(response, url, limits.maxBodyBytes);
   return { kind: 'Document', waitApplied, body, etag: headers.etag, endpoint };
 }

@@ -116,7 +116,8 @@ function readX509Key(key: JsonObject, place: string): ReadKey {
   if (typeof first !== 'string' || !BASE64.test(first)) {
     throw new BundleError('CertificateMalformed', `${place}.x5c[0] is not base64`);
   }
-  const x509Authority = Buffer.from(first, 'base64');
+  // Copied out of Node's pool, 8 KiB of which would live as long as this root.
+  const x509Authority = new Uint8Array(Buffer.from(first, 'base64'));
   const certificate = at(place, () => readCertificate(x509Authority));
   if (hasPublicKeyMembers(key) && !saysKey(publicMembersOf(key), certificate.publicKey)) {
     return { finding: findingOf('KeyMismatch', `${place} says another key than its certificate`, place) };

@@ -1,6 +1,6 @@
 // Does a bundle keep every rule, and what is left of it without the keys that must be ignored?
 import { BUNDLE_RULES, type BundleRule, type Finding } from './bundle-rules.ts';
-import { fingerprint, type Bundle, type X509Authority } from './bundle.ts';
+import { fingerprint, type Bundle } from './bundle.ts';
 import { readCertificate, type Certificate } from './certificate.ts';
 import type { RuleContext } from './rule.ts';
 
@@ -25,16 +25,14 @@ export function checkBundle(
   const early = findings.find(({ severity }) => severity === 'refuse');
   if (early !== undefined) return { bundle, findings, refusedBy: early };
 
-  const kept: X509Authority[] = [];
-  for (const der of new Map(bundle.x509Authorities.map((each) => [fingerprint(each), each])).values()) {
-    const found = rootFindings(readCertificate(der), ruleContext);
-    findings.push(...found);
-    if (!found.some(({ severity }) => severity === 'ignore-key')) kept.push(der);
-  }
+  const distinct = new Map(bundle.x509Authorities.map((each) => [fingerprint(each), each]));
+  const judged = [...distinct.values()].map((der) => ({ der, found: rootFindings(readCertificate(der), ruleContext) }));
+  const kept = judged.filter(({ found }) => !found.some(({ severity }) => severity === 'ignore-key'));
+  const all = [...findings, ...judged.flatMap(({ found }) => found)];
   return {
-    bundle: { ...bundle, x509Authorities: kept },
-    findings,
-    refusedBy: findings.find(({ severity }) => severity === 'refuse'),
+    bundle: { ...bundle, x509Authorities: kept.map(({ der }) => der) },
+    findings: all,
+    refusedBy: all.find(({ severity }) => severity === 'refuse'),
   };
 }
 

@@ -74,7 +74,8 @@ function isEmpty(node: ParsedNode | null): boolean {
 
 function readDeclaration(document: Document.Parsed): PeerDeclaration {
   try {
-    return parsePeerDeclaration(document.toJS(), 'File');
+    // A copy: the parser's strings are slices, each of which would keep the text of the whole file.
+    return parsePeerDeclaration(structuredClone(document.toJS()), 'File');
   } catch (error) {
     // Aliases that expand to more than the parser allows.
     return { ok: false, faults: [{ path: [], message: (error as Error).message }] };
