@@ -6,6 +6,7 @@ import { type Right, tableOf } from './right-rows.ts';
 /** What a broker keeps in a mesh, each to be seen to work or not. */
 export type MeshDuty =
   | 'mesh config follows the peers'
+  | 'the ConfigMap of a revision that is gone is deleted'
   | 'what istiod’s own mesh config sets is known'
   | 'the CA objects of gateways follow the peers'
   | 'a CA object that nobody asks for is deleted';
@@ -46,6 +47,11 @@ export const KEEPING_ROWS: readonly KeepingRow[] = [
   ...keeping({ file: SHARED, resource: 'configmaps', object: 'istio-federation' }, 'mesh config follows the peers', [
     ...['get', 'list', 'watch', 'create', 'patch'],
   ]),
+  ...keeping(
+    { file: 'istio/vanished-revisions.yaml', resource: 'configmaps' },
+    'the ConfigMap of a revision that is gone is deleted',
+    ['delete'],
+  ),
   ...keeping({ file: SHARED, resource: 'configmaps', object: 'istio' }, 'what istiod’s own mesh config sets is known', [
     ...['list', 'watch'],
   ]),
