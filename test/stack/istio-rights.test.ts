@@ -74,7 +74,7 @@ describe('a broker beside a mesh, without one of its rights', () => {
       const open = checks.filter(({ status }) => status === 'Unknown');
       return new Map([...open, ...unread].map(({ id, message }) => [id, message]));
     };
-    const idsOf = ({ sign }: LookingRow): readonly string[] => ('checks' in sign ? sign.checks : sign.rules);
+    const idsOf = ({ sign }: LookingRow): readonly string[] => [...(sign.checks ?? []), ...(sign.rules ?? [])];
 
     for (const row of LOOKING_ROWS) {
       it(`${keyOf(row)}: ${row.stops}, no more, and all else is known as before`, async () => {
