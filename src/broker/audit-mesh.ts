@@ -8,7 +8,7 @@ export function meshChangeOf(step: MeshStep): Omit<ChangeIntended, 'kind'> {
   const { kind: change, ref, trustDomains, changesList, changesRoots } = step;
   const about = { change, trustDomains, subject: meshObjectKey(ref) };
   if (step.kind === 'DeleteMeshObject') {
-    return { ...about, cause: 'Withdrawal', why: 'no declared gateway names this CA object any more' };
+    return { ...about, cause: 'Withdrawal', why: step.why };
   }
   const { isFlip, replaces, content } = step;
   return {

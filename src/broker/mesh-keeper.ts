@@ -15,6 +15,7 @@ import { hasArrived, standingOf, underWayUntil } from '../istio/mesh-standing.ts
 import { planMesh, type MeshPlan } from '../istio/plan-mesh.ts';
 import { referencedCas } from '../istio/referenced-cas.ts';
 import { revisionRefs, sharedMeshConfigs, type MeshConfigNames } from '../istio/shared-mesh-configs.ts';
+import { noteRevisions, vanishedRevisions, type RevisionSightings } from '../istio/vanished-revisions.ts';
 import { applyMeshSteps } from './apply-mesh.ts';
 import type { Auditor } from './auditor.ts';
 import { codedError } from './coded.ts';
@@ -89,6 +90,7 @@ export class MeshKeeper {
   #survey: MeshSurvey | undefined;
   /** The last that could be read: an istiod does not vanish because it cannot be seen. */
   #istiods: MeshSurvey['istiods'] | undefined;
+  #sightings: RevisionSightings = new Map();
   readonly #readBacks: MeshReadBacks;
   /** They go when nobody names them any more. */
   readonly #gatewayCas: GatewayCaRefs;
@@ -117,6 +119,7 @@ export class MeshKeeper {
     await Promise.all([
       surveys.watch((survey) => {
         this.#survey = survey;
+        this.#sightings = noteRevisions(this.#sightings, survey.istiods);
         if (survey.istiods.state === 'Known' || this.#istiods === undefined) this.#istiods = survey.istiods;
         void this.#runner.request();
       }, signal),
@@ -189,7 +192,8 @@ export class MeshKeeper {
     this.#gatewayCas.declare(declaredCas.map((ca) => gatewayCaRef(ca, settings.namespace)));
     const configs = this.#revisions().flatMap(({ ref, base }) => [ref, base]);
     const meshRoots = meshRootsRef(settings.istioNamespace);
-    this.#follower.follow([...configs, meshRoots, ...this.#gatewayCas.refs.values()]);
+    const vanished = this.#vanished().map(({ ref }) => ref);
+    this.#follower.follow([...configs, ...vanished, meshRoots, ...this.#gatewayCas.refs.values()]);
     const objects = this.#objectFacts();
     const review = settings.isStrict ? this.#review(objects) : undefined;
     return {
@@ -213,10 +217,11 @@ export class MeshKeeper {
   }
 
   /** As they are now, what was just written included. */
-  #objectFacts(): Pick<MeshFacts, 'shared' | 'gatewayCas'> {
+  #objectFacts(): Pick<MeshFacts, 'shared' | 'vanished' | 'gatewayCas'> {
     const fact = (ref: MeshObjectRef) => this.#follower.fact(ref);
     return {
       shared: sharedMeshConfigs(this.#revisions(), fact),
+      vanished: this.#vanished().map((each) => ({ ...each, object: fact(each.ref) })),
       gatewayCas: new Map([...this.#gatewayCas.refs].map(([key, ref]) => [key, fact(ref)])),
     };
   }
@@ -234,6 +239,11 @@ export class MeshKeeper {
 
   #revisions() {
     return revisionRefs(this.#parts.settings, this.#istiods, this.#parts.settings.target);
+  }
+
+  #vanished() {
+    const { settings } = this.#parts;
+    return vanishedRevisions(settings, this.#sightings, this.#survey?.istiods, settings.target);
   }
 
   #limits(now: Date): MeshLimits {

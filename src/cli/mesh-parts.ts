@@ -63,6 +63,8 @@ function meshSettings(config: Config, namespace: string): MeshSettings {
       config.istioCanaryRevision === undefined
         ? undefined
         : { revision: config.istioCanaryRevision, soakMs: config.istioCanarySoakSeconds * 1_000 },
+    vanishedAfterMs:
+      config.istioVanishedRevisionSeconds === undefined ? undefined : config.istioVanishedRevisionSeconds * 1_000,
     isStrict: config.istioStrict === 'on',
     rootNamespace: config.istioNamespace,
     maxFlips: MAX_FLIPS,

@@ -49,7 +49,7 @@ function tell({ step, error }: MeshStepOutcome, log: Logger): void {
   if (error !== undefined) {
     log.warn({ ...fields, reason: error.code, err: error.message }, 'the mesh was not changed; it is tried again');
   } else if (kind === 'DeleteMeshObject') {
-    log.info(fields, 'CA object deleted, which no gateway names any more');
+    log.info({ ...fields, why: step.why }, 'object of the mesh deleted, which nobody needs any more');
   } else if (step.isFlip) {
     log.warn(fields, 'somebody else had changed this object of ours; it is as it was');
   } else {

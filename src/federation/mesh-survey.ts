@@ -96,7 +96,9 @@ export interface MeshDestinationRule extends MeshPlace {
   readonly host: string;
   /** Of all its TLS settings, as written. */
   readonly credentialNames: readonly string[];
-  /** Of the TLS settings for the whole host. */
+  /** Of the TLS settings for the whole host; undefined: nothing is said. */
+  readonly tlsMode: string | undefined;
+  /** The same. */
   readonly subjectAltNames: readonly string[];
 }
 

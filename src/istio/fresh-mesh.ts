@@ -42,6 +42,7 @@ export function freshMesh(input: FreshMeshInput): FreshMesh {
       knownRoots: new RootIndexer().index(ownBundle, [...stored.values()]),
       revoked: new Set(),
       shared: [{ revision: 'default', ref, object: absent, base: undefined }],
+      vanished: [],
       gatewayCas: new Map(refs.map((each) => [meshObjectKey(each), absent])),
       referencedCas: known(new Set<string>(), now),
       meshRoots: known([], now),

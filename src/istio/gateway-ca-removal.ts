@@ -46,7 +46,7 @@ function planRemoval(
     return {
       ref,
       trustDomain,
-      step: { kind: 'DeleteMeshObject', ...head, uid },
+      step: { kind: 'DeleteMeshObject', ...head, uid, why: 'no declared gateway names this CA object any more' },
       verdict,
       lookAgainAt: undefined,
       undisturbed: undefined,

@@ -7,6 +7,7 @@ import type { MeshObject, MeshObjectRef } from '../federation/mesh-objects.ts';
 import type { MergedAnchors } from '../federation/mesh-ports.ts';
 import type { MeshMemory } from './mesh-memory.ts';
 import type { MeshVerdict } from './mesh-verdict.ts';
+import type { VanishedRevision } from './vanished-revisions.ts';
 
 /** The ConfigMap of one istiod revision that is written. Several revisions may read one and the same. */
 export interface SharedMeshConfig {
@@ -16,6 +17,11 @@ export interface SharedMeshConfig {
   readonly object: Fact<MeshObject | undefined>;
   /** The revision's own ConfigMap (`istio`, `istio-<rev>`), which wins over ours; undefined: not looked at. */
   readonly base: Fact<MeshObject | undefined> | undefined;
+}
+
+/** The ConfigMap of a revision that is gone. */
+export interface VanishedMeshConfig extends VanishedRevision {
+  readonly object: Fact<MeshObject | undefined>;
 }
 
 export interface MeshFacts {
@@ -31,6 +37,7 @@ export interface MeshFacts {
   readonly revoked: ReadonlySet<TrustDomain>;
   /** One per istiod revision. */
   readonly shared: readonly SharedMeshConfig[];
+  readonly vanished: readonly VanishedMeshConfig[];
   /** By `meshObjectKey`: every CA object that is declared, and every one of ours that is there. */
   readonly gatewayCas: ReadonlyMap<string, Fact<MeshObject | undefined>>;
   /** By `meshObjectKey`: the CA objects that a Gateway, ListenerSet, DestinationRule or BackendTLSPolicy names. */
@@ -59,6 +66,8 @@ export interface MeshLimits {
   /** How often within `flipWindowMs` what others changed in our objects is changed back. */
   readonly maxFlips: number;
   readonly flipWindowMs: number;
+  /** For how long a revision must be seen to be gone before its ConfigMap goes; undefined: it stays. */
+  readonly vanishedAfterMs?: number | undefined;
   /** The revision of istiod that gets what is new first, and for how long before the others. */
   readonly canary?: { readonly revision: string; readonly soakMs: number } | undefined;
 }

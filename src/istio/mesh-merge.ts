@@ -1,4 +1,5 @@
-// Which mesh config does istiod make of our ConfigMap and its own? (measured on istiod 1.29.6; pkg/config/mesh)
+// Which mesh config does istiod make of our ConfigMap and its own? (measured on istiod 1.29.6; the same as
+// pkg/config/mesh of 1.31 does)
 import { parseDocument } from 'yaml';
 
 /** One entry of `caCertificates`, as far as it matters here. */
@@ -17,7 +18,7 @@ export interface MergedMesh {
   readonly others: Readonly<Record<string, unknown>>;
   /** Whose `caCertificates` these are; undefined: nobody sets them. */
   readonly caCertificatesOf: 'Shared' | 'Base' | undefined;
-  /** Why a source counts as if it were empty, as a whole. */
+  /** Why a source cannot be applied. Its fields that istiod reads before the one at fault count all the same. */
   readonly ignored: { readonly shared?: string; readonly base?: string };
 }
 
@@ -34,6 +35,8 @@ type Check = (value: unknown) => boolean;
 const DEFAULT_TRUST_DOMAIN = 'cluster.local';
 
 const isText: Check = (value) => typeof value === 'string';
+/** In a list null is the empty value. */
+const isTextOrNull: Check = (value) => value === null || isText(value);
 const isFields = (value: unknown): value is Fields =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 const isListOf =
@@ -41,18 +44,21 @@ const isListOf =
   (value) =>
     Array.isArray(value) && value.every(check);
 
-/** A field of another type makes istiod ignore the whole source. Fields that are not named here are not looked at. */
+/**
+ * In the order in which istiod reads them: at a field of another type it stops. Fields that are not named here are not
+ * looked at.
+ */
 const TYPES: Readonly<Record<string, Check>> = {
-  trustDomain: isText,
-  trustDomainAliases: isListOf(isText),
-  caCertificates: isListOf(isCaCertificate),
   defaultConfig: isFields,
+  trustDomain: isText,
+  trustDomainAliases: isListOf(isTextOrNull),
+  caCertificates: isListOf(isCaCertificate),
   extensionProviders: isListOf(isFields),
 };
 
 /** How the same field of both sources becomes one; of any other, the base's replaces ours, lists as a whole. */
 const MERGES: Readonly<Record<string, (shared: unknown, base: unknown) => unknown>> = {
-  trustDomainAliases: (shared, base) => [...new Set([...listOf(shared), ...listOf(base)])],
+  trustDomainAliases: (shared, base) => sortedTexts([...listOf(shared), ...listOf(base)]),
   extensionProviders: (shared, base) => [
     ...listOf(shared).filter((one) => !listOf(base).some((other) => nameOf(other) === nameOf(one))),
     ...listOf(base),
@@ -64,14 +70,11 @@ const MERGES: Readonly<Record<string, (shared: unknown, base: unknown) => unknow
 export function mergeMesh({ shared, base }: MeshSources): MergedMesh {
   const ours = readFields(shared);
   const theirs = readFields(base);
-  const merged: Record<string, unknown> = { ...ours.fields };
-  for (const [name, value] of Object.entries(theirs.fields)) {
-    merged[name] = name in merged ? (MERGES[name]?.(merged[name], value) ?? value) : value;
-  }
+  const merged = applied(applied({}, ours), theirs);
   const { caCertificates, ...others } = merged;
   return {
     trustDomain: typeof merged['trustDomain'] === 'string' ? merged['trustDomain'] : DEFAULT_TRUST_DOMAIN,
-    trustDomainAliases: listOf(merged['trustDomainAliases']) as readonly string[],
+    trustDomainAliases: textsIn(merged['trustDomainAliases']),
     caCertificates: listOf(caCertificates).map(readCaCertificate),
     others,
     caCertificatesOf:
@@ -90,67 +93,75 @@ export function inboundPrefixes({ trustDomain, trustDomainAliases, caCertificate
   return [...names].map((name) => `spiffe://${name}/`);
 }
 
-function readFields(text: string | undefined): { readonly fields: Fields; readonly fault?: string } {
+interface Source {
+  readonly fields: Fields;
+  readonly fault?: string;
+}
+
+/** Where istiod stops at a fault, it merges nothing: what it has read by then replaces what was there. */
+function applied(before: Fields, { fields, fault }: Source): Fields {
+  const isWhole = fault === undefined;
+  const after: Record<string, unknown> = { ...before };
+  for (const [name, value] of Object.entries(fields)) {
+    const merge = isWhole && name in after ? MERGES[name] : undefined;
+    after[name] = merge?.(after[name], value) ?? value;
+  }
+  const aliases = after['trustDomainAliases'];
+  return isWhole && aliases !== undefined ? { ...after, trustDomainAliases: sortedTexts(listOf(aliases)) } : after;
+}
+
+function readFields(text: string | undefined): Source {
   if (text === undefined) return { fields: {} };
   const document = parseDocument(text, { version: '1.1', uniqueKeys: false, logLevel: 'silent' });
   const [error] = document.errors;
   if (error !== undefined) return { fields: {}, fault: `it is no YAML: ${firstLine(error.message)}` };
   const value: unknown = document.toJS({ maxAliasCount: 100 }) ?? {};
   if (!isFields(value)) return { fields: {}, fault: 'it is no mapping of fields' };
-  const repeated = repeatedField(value);
-  if (repeated !== undefined) return { fields: {}, fault: `it has ${repeated} twice, by both of its names` };
   const fields = byJsonNames(value);
-  const wrong = Object.keys(TYPES).find((name) => name in fields && TYPES[name]?.(fields[name]) === false);
-  return wrong === undefined ? { fields } : { fields: {}, fault: `its ${wrong} is of another type` };
+  const order = Object.keys(TYPES);
+  const wrong = order.find((name) => name in fields && TYPES[name]?.(fields[name]) === false);
+  if (wrong === undefined) return { fields };
+  const read = new Set(order.slice(0, order.indexOf(wrong)));
+  const before = Object.entries(fields).filter(([name]) => read.has(name));
+  return { fields: Object.fromEntries(before), fault: `its ${wrong} is of another type` };
 }
 
 /**
- * Protobuf's JSON takes a field by either of its names, `caCertificates` and `ca_certificates`. A null is no field. Of one
- * message alone: names in a map are data.
+ * A field may be written by either of its names, `caCertificates` and `ca_certificates`; where both are, the first
+ * counts, also when it is null. A null is no field. Of one message alone: names in a map are data.
  */
 function byJsonNames(message: Fields): Fields {
-  return Object.fromEntries(writtenIn(message).map(([name, value]) => [jsonName(name), value]));
-}
-
-/** By both of its names, which protobuf refuses. */
-function repeatedField(message: Fields): string | undefined {
-  const names = writtenIn(message).map(([name]) => jsonName(name));
-  return names.find((name, index) => names.indexOf(name) < index);
-}
-
-function writtenIn(message: Fields): readonly (readonly [string, unknown])[] {
-  return Object.entries(message).filter(([, value]) => value !== null);
+  const written = Object.entries(message).map(([name, value]) => [jsonName(name), value] as const);
+  const chosen = written.map(([name, value]) => [name, name in message ? message[name] : value] as const);
+  return Object.fromEntries(chosen.filter(([, value]) => value !== null));
 }
 
 function jsonName(name: string): string {
   return name.replaceAll(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
 }
 
-/** `pem` and `spiffeBundleUrl` are one of. */
 function isCaCertificate(written: unknown): boolean {
+  if (written === null) return true;
   if (!isFields(written)) return false;
-  if (repeatedField(written) !== undefined) return false;
   const value = byJsonNames(written);
-  const isAbsentOr = (name: string, check: Check) => value[name] == null || check(value[name]);
-  const hasBoth = value['pem'] != null && value['spiffeBundleUrl'] != null;
+  const isAbsentOr = (name: string, check: Check) => value[name] === undefined || check(value[name]);
   return (
-    !hasBoth &&
     ['pem', 'spiffeBundleUrl'].every((name) => isAbsentOr(name, isText)) &&
-    ['trustDomains', 'certSigners'].every((name) => isAbsentOr(name, isListOf(isText)))
+    ['trustDomains', 'certSigners'].every((name) => isAbsentOr(name, isListOf(isTextOrNull)))
   );
 }
 
-function readCaCertificate(value: unknown): CaCertificate {
-  const { pem, trustDomains, spiffeBundleUrl } = byJsonNames(value as Fields) as {
-    pem?: string | null;
-    trustDomains?: readonly string[] | null;
-    spiffeBundleUrl?: string | null;
+/** `pem` and `spiffeBundleUrl` are one of: the one that istiod reads last counts. */
+function readCaCertificate(written: unknown): CaCertificate {
+  const { pem, trustDomains, spiffeBundleUrl } = byJsonNames((written ?? {}) as Fields) as {
+    pem?: string;
+    trustDomains?: unknown;
+    spiffeBundleUrl?: string;
   };
-  return {
-    pem: pem ?? undefined,
-    trustDomains: trustDomains ?? [],
-    ...(spiffeBundleUrl != null && { spiffeBundleUrl }),
-  };
+  const names = textsIn(trustDomains);
+  return spiffeBundleUrl === undefined
+    ? { pem, trustDomains: names }
+    : { pem: undefined, trustDomains: names, spiffeBundleUrl };
 }
 
 function mergeDeep(shared: unknown, base: unknown): unknown {
@@ -161,6 +172,14 @@ function mergeDeep(shared: unknown, base: unknown): unknown {
 
 function listOf(value: unknown): readonly unknown[] {
   return Array.isArray(value) ? value : [];
+}
+
+function textsIn(list: unknown): readonly string[] {
+  return (listOf(list) as readonly (string | null)[]).map((text) => text ?? '');
+}
+
+function sortedTexts(list: readonly unknown[]): readonly string[] {
+  return [...new Set(textsIn(list))].sort();
 }
 
 function nameOf(provider: unknown): unknown {

@@ -1,6 +1,7 @@
 // Has a peer arrived in the mesh? What was decided, done and read back, as one judgement; its words are the condition's.
 import { fingerprint } from '../bundle/bundle.ts';
 import type { Fact, MeshStanding } from '../federation/facts.ts';
+import { meshObjectKey } from '../federation/mesh-objects.ts';
 import { no, unknown, yes, type Judgement } from '../federation/judgement.ts';
 import { asksForMeshConfig } from '../federation/mesh-condition.ts';
 import type { MeshSurvey } from '../federation/mesh-survey.ts';
@@ -9,7 +10,7 @@ import { mergedPrints } from './merged-anchors.ts';
 import type { MeshFacts } from './mesh-facts.ts';
 import { EMPTY_MEMORY, memoryOf, type MeshStepOutcome } from './mesh-memory.ts';
 import { judgeChecks, reviewNotices, type MeshReview } from './mesh-review.ts';
-import { stateOf, type MeshState } from './mesh-verdict.ts';
+import { stateOf, type MeshState, type MeshWarning } from './mesh-verdict.ts';
 import type { MeshPeerPlan } from './plan-mesh.ts';
 import { readPublished } from './published.ts';
 
@@ -61,11 +62,21 @@ export function hasArrived(plan: MeshPeerPlan, input: StandingInput): boolean {
 function standing(
   { peer, warnings }: MeshPeerPlan,
   { status, reason, message }: Judgement,
-  { review }: StandingInput,
+  { review, outcomes }: StandingInput,
 ): MeshStanding {
-  const told = [...warnings, ...(review === undefined ? [] : reviewNotices(peer, review))];
+  const notes = review === undefined ? [] : reviewNotices(peer, review);
+  const told = [...warnings, ...leftovers(peer, outcomes), ...notes];
   const notices = [...new Set(told.map((notice) => `${notice.code}: ${notice.message}`))];
   return { trustDomain: peer.trustDomain, status, reason, message: [message, ...notices].join('. ') };
+}
+
+/** What nobody reads any more takes nothing from any peer; whoever may give the right to delete it looks at one of them. */
+function leftovers(peer: MeshPeerPlan['peer'], outcomes: readonly MeshStepOutcome[]): readonly MeshWarning[] {
+  if (!asksForMeshConfig(peer)) return [];
+  return outcomes.flatMap(({ step, error }) => {
+    if (step.kind !== 'DeleteMeshObject' || step.trustDomains.length > 0 || error === undefined) return [];
+    return [{ code: 'LeftoverConfig', message: `${meshObjectKey(step.ref)} stays (${step.why}): ${error.message}` }];
+  });
 }
 
 function judgeWrites({ peer: { trustDomain } }: MeshPeerPlan, { outcomes }: StandingInput): Judgement | undefined {

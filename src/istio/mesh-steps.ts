@@ -33,4 +33,5 @@ export type MeshStep =
       readonly key: string;
       readonly text: string;
     })
-  | (StepHead & { readonly kind: 'DeleteMeshObject'; readonly uid: string });
+  /** `why`: nobody needs it any more. */
+  | (StepHead & { readonly kind: 'DeleteMeshObject'; readonly uid: string; readonly why: string });

@@ -42,7 +42,13 @@ export interface MeshVerdict {
 /** The peer is accepted all the same. */
 export interface MeshWarning {
   readonly code:
-    'FlatRisk' | 'GatewayCaInUse' | 'ConnectionsLiveOn' | 'BaseUnreadable' | 'BudgetNear' | 'CanaryMissing';
+    | 'FlatRisk'
+    | 'GatewayCaInUse'
+    | 'ConnectionsLiveOn'
+    | 'BaseUnreadable'
+    | 'BudgetNear'
+    | 'CanaryMissing'
+    | 'LeftoverConfig';
   readonly message: string;
 }
 

@@ -10,6 +10,7 @@ import type { MeshStep } from './mesh-steps.ts';
 import { nextOf } from './mesh-timing.ts';
 import { gravest, type MeshVerdict, type MeshWarning } from './mesh-verdict.ts';
 import { planMeshConfig, type MeshConfigPlan } from './plan-mesh-config.ts';
+import { planVanished } from './vanished-revisions.ts';
 import { wantedPeers, type WantedPeer } from './wanted-trust.ts';
 
 /** What was decided about one declared peer, and why. */
@@ -63,7 +64,11 @@ export function planMesh(facts: MeshFacts, limits: MeshLimits): MeshPlan {
   const gateways = [...asked, ...unasked];
   const times = [...configs, ...gateways].flatMap(({ lookAgainAt }) => lookAgainAt ?? []);
   return {
-    steps: [...configs.flatMap(({ steps }) => steps), ...gateways.flatMap(({ step }) => step ?? [])],
+    steps: [
+      ...configs.flatMap(({ steps }) => steps),
+      ...gateways.flatMap(({ step }) => step ?? []),
+      ...planVanished(facts, limits),
+    ],
     peers: peers.map((wanted) => peerPlan(wanted, configs, asked, unasked, ofAll)),
     removals: removalsOf(peers, configs, unasked),
     nextLookAt: nextOf(times, facts.now),

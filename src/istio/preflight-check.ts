@@ -19,7 +19,8 @@ export type PreflightCheckId =
   | 'CrlEnforced'
   | 'AliasesPresent'
   | 'SpiffeBundleUrlPresent'
-  | 'AmbientDetected';
+  | 'AmbientDetected'
+  | 'DnsNamesPinned';
 
 /** `Failed`: peers do not work, or not safely. `Warning`: some may not. `Unknown`: it could not be read, or not all of it. */
 export type PreflightStatus = 'OK' | 'Failed' | 'Warning' | 'Unknown';

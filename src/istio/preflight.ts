@@ -4,6 +4,7 @@ import type { MeshObjectRef } from '../federation/mesh-objects.ts';
 import type { IstiodDeployment, ProxyCounts, SpireAgentSds } from '../federation/mesh-survey.ts';
 import type { MeshAnchors } from '../federation/relationship.ts';
 import { isTrue, ofFlag, ofVariable } from './istiod-environment.ts';
+import { askPinnedDnsNames } from './pinned-dns-names.ts';
 import {
   askBases,
   askIstiods,
@@ -24,6 +25,7 @@ interface Row extends Pick<PreflightCheck, 'id' | 'anchors'> {
 
 const ALL: readonly MeshAnchors[] = ['SpireSds', 'Constrained', 'Flat'];
 const BY_SPIRE: readonly MeshAnchors[] = ['SpireSds'];
+const WITHOUT_DNS_NAMES: readonly MeshAnchors[] = ['Constrained'];
 const BY_ISTIOD: readonly MeshAnchors[] = ['Constrained', 'Flat'];
 
 /** As Envoys of Istio ask for their roots. */
@@ -154,6 +156,7 @@ const ROWS: readonly Row[] = [
       ),
     ],
   },
+  { id: 'DnsNamesPinned', anchors: WITHOUT_DNS_NAMES, ask: askPinnedDnsNames },
 ];
 
 /** One result a check, or a check and revision; in the order of the rows. */

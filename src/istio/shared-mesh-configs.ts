@@ -34,8 +34,8 @@ export function revisionRefs(
 ): readonly RevisionRefs[] {
   const found = istiods?.state === 'Known' ? istiods.value.map(({ revision }) => revision) : [];
   return [...new Set(revisions ?? found)].sort().map((revision) => {
-    const base = refOf(istioNamespace, BASE_NAME, revision);
-    const ref = target === 'PatchBase' ? base : refOf(istioNamespace, configMap, revision);
+    const base = refOfRevision(istioNamespace, BASE_NAME, revision);
+    const ref = target === 'PatchBase' ? base : refOfRevision(istioNamespace, configMap, revision);
     return { revision, ref, base };
   });
 }
@@ -47,6 +47,7 @@ export function sharedMeshConfigs(
   return revisions.map(({ revision, ref, base }) => ({ revision, ref, object: fact(ref), base: fact(base) }));
 }
 
-function refOf(namespace: string, name: string, revision: string): MeshObjectRef {
+/** `name` is that for the revision `default`. */
+export function refOfRevision(namespace: string, name: string, revision: string): MeshObjectRef {
   return { kind: 'ConfigMap', namespace, name: revision === DEFAULT_REVISION ? name : `${name}-${revision}` };
 }

@@ -9,6 +9,7 @@ import type {
   Report,
 } from '../federation/ports.ts';
 import type { BundleEndpointProfile } from '../federation/relationship.ts';
+import { applyOver, type Over } from './apply-over.ts';
 import { isKubeError } from './kube-error.ts';
 import type { KubeObject, ObjectBody, Resource } from './kube-object.ts';
 import { brokerOf, isManagedByUs, ownMarks } from './managed-by.ts';
@@ -42,14 +43,24 @@ export class FederatedTrustDomainResources implements ClusterFederatedTrustDomai
     return watchResource(CLUSTER_FEDERATED_TRUST_DOMAINS, this.#read, report, this.#parts, signal);
   }
 
-  /** By server-side apply: `KubeApplyConflict` where somebody else says something else; the bundle is dropped when it is no longer given. */
+  /**
+   * By server-side apply: the bundle is dropped when it is no longer given. `KubeAlreadyExists` where the object is not
+   * ours, `KubeApplyConflict` where somebody else says something else in it.
+   */
   async apply(
     declaration: FederatedTrustDomainDeclaration,
     signal?: AbortSignal,
   ): Promise<ClusterFederatedTrustDomain> {
     const { api, ownTrustDomain } = this.#parts;
-    const body = bodyOf(declaration, ownTrustDomain);
-    return this.#read(await api.apply(CLUSTER_FEDERATED_TRUST_DOMAINS, body, { signal }));
+    const resource = CLUSTER_FEDERATED_TRUST_DOMAINS;
+    const { name } = declaration;
+    const applied = await applyOver({
+      ...{ ref: { resource, name }, own: ownTrustDomain },
+      // The broker may list them anyway.
+      look: async () => (await api.list({ resource, fieldSelector: `metadata.name=${name}` }, { signal })).items[0],
+      apply: (over) => api.apply(resource, bodyOf(declaration, ownTrustDomain, over), { signal }),
+    });
+    return this.#read(applied);
   }
 
   async delete({ name, uid }: Pick<ClusterFederatedTrustDomain, 'name' | 'uid'>, signal?: AbortSignal): Promise<void> {
@@ -69,10 +80,11 @@ export class FederatedTrustDomainResources implements ClusterFederatedTrustDomai
 function bodyOf(
   { name, relationship, className, bootstrap }: FederatedTrustDomainDeclaration,
   own: TrustDomain,
+  over: Over,
 ): ObjectBody {
   const { trustDomain, bundleEndpointUrl, profile } = relationship;
   return {
-    metadata: { name, ...ownMarks(own) },
+    metadata: { name, ...over, ...ownMarks(own) },
     spec: {
       trustDomain,
       bundleEndpointURL: bundleEndpointUrl,

@@ -92,6 +92,7 @@ export function serviceEntryOf({ metadata, ...object }: KubeObject): MeshService
 
 export function destinationRuleOf({ metadata, ...object }: KubeObject): MeshDestinationRule {
   const { host, trafficPolicy, subsets } = fieldsOf(object['spec']);
+  const wholeHost = fieldsOf(fieldsOf(trafficPolicy)['tls']);
   const policies = [trafficPolicy, ...listOf(subsets).map((subset) => subset['trafficPolicy'])].map(fieldsOf);
   const allTls = policies.flatMap(({ tls, portLevelSettings }) => [
     fieldsOf(tls),
@@ -101,7 +102,8 @@ export function destinationRuleOf({ metadata, ...object }: KubeObject): MeshDest
     ...placeOf(metadata),
     host: textOf(host) ?? '',
     credentialNames: textsOf(allTls.map(({ credentialName }) => credentialName)),
-    subjectAltNames: textsOf(fieldsOf(fieldsOf(trafficPolicy)['tls'])['subjectAltNames']),
+    tlsMode: textOf(wholeHost['mode']),
+    subjectAltNames: textsOf(wholeHost['subjectAltNames']),
   };
 }
 

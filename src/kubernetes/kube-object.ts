@@ -22,13 +22,13 @@ export interface KubeObject extends ObjectBody {
   readonly kind: string;
 }
 
-/** The part of metav1.ObjectMeta that is used. Times are RFC 3339 text. */
 /**
  * An apply with it creates the object, and is a `KubeConflict` where one is there already, whoever's it is: etcd's first
  * revision is that of an empty store. (measured on Kubernetes 1.36)
  */
 export const VERSION_OF_NO_OBJECT = '1';
 
+/** The part of metav1.ObjectMeta that is used. Times are RFC 3339 text. */
 export interface ObjectMeta {
   readonly name: string;
   readonly namespace?: string;

@@ -2,14 +2,9 @@
 import type { TrustDomain } from '../bundle/trust-domain.ts';
 import type { MeshObject, MeshObjectContent, MeshObjectRef } from '../federation/mesh-objects.ts';
 import { FIELD_MANAGER } from './api-server.ts';
+import type { Over } from './apply-over.ts';
 import { CONFIG_MAPS, SECRETS } from './core-resources.ts';
-import {
-  VERSION_OF_NO_OBJECT,
-  type KubeObject,
-  type ObjectBody,
-  type ObjectRef,
-  type Resource,
-} from './kube-object.ts';
+import type { KubeObject, ObjectBody, ObjectRef, Resource } from './kube-object.ts';
 import { brokerOf, isManagedByUs, ownMarks } from './managed-by.ts';
 import { fieldsOf, textOf } from './object-fields.ts';
 
@@ -47,21 +42,19 @@ export function meshObjectOf(kind: Kind, { metadata, ...object }: KubeObject, ow
 }
 
 /**
- * What is applied: our marks, the data and the annotations, and nothing else, so that nothing else is ours. Over
- * anything else than `existing` it is a `KubeConflict`.
+ * What is applied: our marks, the data and the annotations, and nothing else, so that nothing else is ours.
  */
 export function bodyOf(
   { kind, namespace, name }: MeshObjectRef,
   { data, annotations }: MeshObjectContent,
-  { existing, own }: { readonly existing: MeshObject | undefined; readonly own: TrustDomain },
+  { over, own }: { readonly over: Over; readonly own: TrustDomain },
 ): ObjectBody {
   const marks = ownMarks(own);
   return {
     metadata: {
       name,
       namespace,
-      ...(existing !== undefined && { uid: existing.uid }),
-      resourceVersion: existing?.resourceVersion ?? VERSION_OF_NO_OBJECT,
+      ...over,
       labels: marks.labels,
       annotations: { ...annotations, ...marks.annotations },
     },

@@ -4,16 +4,14 @@ import type { TrustDomain } from '../bundle/trust-domain.ts';
 import type { MeshObject, MeshObjectContent, MeshObjectRef, MeshObjects } from '../federation/mesh-objects.ts';
 import type { Report } from '../federation/ports.ts';
 import type { ApplyOptions, JsonPatchOperation } from './api-server.ts';
+import { applyOver, refuseForeign } from './apply-over.ts';
 import { isKubeError, KubeError } from './kube-error.ts';
 import { describeTarget, type KubeObject } from './kube-object.ts';
-import { BROKER_OF, isOfAnotherBroker, MANAGED_BY, MANAGED_BY_SELECTOR, ownMarks } from './managed-by.ts';
+import { MANAGED_BY_SELECTOR, ownMarks } from './managed-by.ts';
 import { bodyOf, meshObjectOf, objectRefOf, resourceOf, storedText } from './mesh-object.ts';
 import type { CallOptions } from './requester.ts';
 import { watchObject } from './watch-object.ts';
 import type { ResourceParts } from './watch-resource.ts';
-
-/** Whoever loses once against another broker finds the object to be that one's at its second look. */
-const MAX_ATTEMPTS = 3;
 
 export interface MeshResourcesParts extends ResourceParts {
   /** What we make says that it is of the broker of this one. */
@@ -65,21 +63,15 @@ export class MeshResources implements MeshObjects {
     return this.#patch(applied, foreignKeys.map(removalOf), signal);
   }
 
-  /**
-   * Only over what was looked at: every broker writes as the same manager, so that between two of them the API server
-   * sees no conflict of fields.
-   */
   async #applyToNewest(ref: MeshObjectRef, content: MeshObjectContent, options: ApplyOptions): Promise<MeshObject> {
     const { api, ownTrustDomain: own } = this.#parts;
-    for (let attempt = 1; ; attempt++) {
-      const existing = await this.#ours(ref, options.signal);
-      const body = bodyOf(ref, content, { existing, own });
-      try {
-        return this.#read(ref.kind, await api.apply(resourceOf(ref.kind), body, options));
-      } catch (error) {
-        if (!isKubeError(error, 'KubeConflict') || attempt === MAX_ATTEMPTS) throw error;
-      }
-    }
+    const target = objectRefOf(ref);
+    const applied = await applyOver({
+      ...{ ref: target, own },
+      look: () => api.get(target, { signal: options.signal }),
+      apply: (over) => api.apply(target.resource, bodyOf(ref, content, { over, own }), options),
+    });
+    return this.#read(ref.kind, applied);
   }
 
   replaceKey(
@@ -111,16 +103,8 @@ export class MeshResources implements MeshObjects {
   async #ours(ref: MeshObjectRef, signal: AbortSignal | undefined): Promise<MeshObject | undefined> {
     const found = await this.#parts.api.get(objectRefOf(ref), { signal });
     if (found === undefined) return undefined;
-    const object = this.#read(ref.kind, found);
-    if (object.ours) return object;
-    const label = Object.entries(MANAGED_BY).map(([name, value]) => `${name}: ${value}`);
-    const why = isOfAnotherBroker(object, this.#parts.ownTrustDomain)
-      ? `with the annotation ${BROKER_OF}: ${object.brokerOf}`
-      : `without the label ${label.join(', ')}`;
-    throw new KubeError(
-      'KubeAlreadyExists',
-      `${describeTarget(objectRefOf(ref))} is there ${why}, so it is not ours to change; delete it, or choose another name`,
-    );
+    refuseForeign(objectRefOf(ref), found.metadata, this.#parts.ownTrustDomain);
+    return this.#read(ref.kind, found);
   }
 
   async #patch(

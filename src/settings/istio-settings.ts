@@ -54,6 +54,11 @@ export const istioRows = {
     wholeNumber({ min: 0, max: 86_400 }),
     'How long the revision that goes first has what is new before the others get it.',
   ),
+  istioVanishedRevisionSeconds: row(
+    '3600',
+    or('never', wholeNumber({ min: 10, max: 2_592_000 })),
+    'How long a discovered revision of istiod must be seen to be gone, while another one is there, before our ConfigMap for it is deleted. None is deleted of the revisions that `istioRevisions` names.',
+  ),
   istioStrict: row(
     'off',
     oneOf('off', 'on'),

@@ -108,6 +108,7 @@ export function describeSurvey(subject: () => ApiServer): void {
         name: 'west',
         host: 'pay.west.global',
         credentialNames: ['top', 'port', 'configmap://spire/west'],
+        tlsMode: 'MUTUAL',
         subjectAltNames: ['spiffe://west.test/x'],
       },
     ]);

@@ -60,7 +60,9 @@ export const RIGHTS = {
   istio: ['shared-mesh-config', 'survey', 'gateway-api', 'istiod'].map(
     (adapter) => `deploy/rbac/istio/${adapter}.yaml`,
   ),
-  someForIstio: ['patch-base', 'gateway-cas', 'spire-agent'].map((adapter) => `deploy/rbac/istio/${adapter}.yaml`),
+  someForIstio: ['patch-base', 'gateway-cas', 'spire-agent', 'vanished-revisions'].map(
+    (adapter) => `deploy/rbac/istio/${adapter}.yaml`,
+  ),
 } as const;
 /** Of an installation as it comes. */
 export const ALL_RIGHTS: readonly string[] = [...RIGHTS.required, ...RIGHTS.controllerManager];

@@ -6,6 +6,7 @@ import { type Right, tableOf } from './right-rows.ts';
 /** What a broker keeps in a mesh, each to be seen to work or not. */
 export type MeshDuty =
   | 'mesh config follows the peers'
+  | 'the ConfigMap of a revision that is gone is deleted'
   | 'what istiod’s own mesh config sets is known'
   | 'the CA objects of gateways follow the peers'
   | 'a CA object that nobody asks for is deleted';
@@ -29,7 +30,7 @@ export interface KeepingRow extends Right {
 /** Of a look at the mesh: what is unknown then, with the verb and the resource. */
 export interface LookingRow extends Right {
   readonly stops: MeshLook;
-  readonly sign: { readonly checks: readonly PreflightCheckId[] } | { readonly rules: readonly LintRuleId[] };
+  readonly sign: { readonly checks?: readonly PreflightCheckId[]; readonly rules?: readonly LintRuleId[] };
 }
 
 type MeshSign = (KeepingRow | LookingRow)['sign'];
@@ -46,6 +47,11 @@ export const KEEPING_ROWS: readonly KeepingRow[] = [
   ...keeping({ file: SHARED, resource: 'configmaps', object: 'istio-federation' }, 'mesh config follows the peers', [
     ...['get', 'list', 'watch', 'create', 'patch'],
   ]),
+  ...keeping(
+    { file: 'istio/vanished-revisions.yaml', resource: 'configmaps' },
+    'the ConfigMap of a revision that is gone is deleted',
+    ['delete'],
+  ),
   ...keeping({ file: SHARED, resource: 'configmaps', object: 'istio' }, 'what istiod’s own mesh config sets is known', [
     ...['list', 'watch'],
   ]),
@@ -115,7 +121,7 @@ export const LOOKING_ROWS: readonly LookingRow[] = [
   {
     ...{ file: SURVEY, resource: 'serviceentries', verb: 'list' },
     stops: 'service entries that would let peers in are found',
-    sign: { rules: ['ServiceEntryTakesEveryPeer'] },
+    sign: { checks: ['DnsNamesPinned'], rules: ['ServiceEntryTakesEveryPeer'] },
   },
 ];
 
@@ -133,7 +139,10 @@ function keeping(right: Omit<Right, 'verb'>, stops: MeshDuty, verbs: readonly st
 export function meshRightsTable(): string {
   return tableOf<MeshSign>(MESH_RIGHT_ROWS, (sign) => {
     if ('condition' in sign) return `condition \`${sign.condition}\``;
-    const [where, ids] = 'checks' in sign ? ['preflight', sign.checks] : ['lint', sign.rules];
-    return `${where} ${ids.map((id) => `\`${id}\``).join(', ')}`;
+    const named = { preflight: sign.checks ?? [], lint: sign.rules ?? [] };
+    return Object.entries(named)
+      .filter(([, ids]) => ids.length > 0)
+      .map(([where, ids]) => `${where} ${ids.map((id) => `\`${id}\``).join(', ')}`)
+      .join('; ');
   });
 }

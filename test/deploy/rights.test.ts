@@ -42,6 +42,7 @@ const ALLOWED_FOR_ISTIO: Readonly<Record<string, string>> = {
   'Role spire-federation-broker-patch-base':
     'configmaps.(istio): list patch watch; configmaps.(istio-ca-root-cert): list watch',
   'Role spire-federation-broker-gateway-cas': 'configmaps.(west-roots): create delete get list patch watch',
+  'Role spire-federation-broker-vanished-revisions': 'configmaps.(istio-federation): delete',
   'Role spire-federation-broker-spire-agent': 'configmaps.(spire-agent): get',
 };
 

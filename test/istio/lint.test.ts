@@ -24,7 +24,14 @@ const entry = (location: string, subjectAltNames: readonly string[], pinned: rea
   withSurvey({
     serviceEntries: fact([{ namespace: 'shop', name: 'west', hosts: ['pay.west.global'], location, subjectAltNames }]),
     destinationRules: fact([
-      { namespace: 'shop', name: 'west', host: 'pay.west.global', credentialNames: [], subjectAltNames: pinned },
+      {
+        namespace: 'shop',
+        name: 'west',
+        host: 'pay.west.global',
+        credentialNames: [],
+        tlsMode: 'ISTIO_MUTUAL',
+        subjectAltNames: pinned,
+      },
     ]),
   });
 

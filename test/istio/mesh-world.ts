@@ -15,6 +15,7 @@ import { EMPTY_MEMORY, rememberMesh, type MeshMemory } from '../../src/istio/mes
 import { parseMeshContent } from '../../src/istio/mesh-content.ts';
 import type { MeshStep } from '../../src/istio/mesh-steps.ts';
 import { planMesh, type MeshPlan } from '../../src/istio/plan-mesh.ts';
+import type { VanishedRevision } from '../../src/istio/vanished-revisions.ts';
 import { bundleOf, EAST, NOW, peerOf } from '../federation/samples.ts';
 
 export const REF: MeshObjectRef = { kind: 'ConfigMap', namespace: 'istio-system', name: 'istio-federation' };
@@ -51,6 +52,8 @@ export class MeshWorld {
   revisions: readonly string[] = ['default'];
   memory: MeshMemory = EMPTY_MEMORY;
   readonly objects = new Map<string, MeshObject>();
+  /** Revisions that are gone. */
+  vanished: readonly VanishedRevision[] = [];
   /** By key, of the objects that are declared but not there. */
   readonly gatewayRefs: MeshObjectRef[] = [];
   referenced: readonly string[] = [];
@@ -166,6 +169,7 @@ export class MeshWorld {
         const ref = this.refOf(revision);
         return { revision, ref, object: this.fact(ref), base: this.fact(ofRevision(BASE_REF, revision)) };
       }),
+      vanished: this.vanished.map((each) => ({ ...each, object: this.fact(each.ref) })),
       gatewayCas: new Map([...this.gatewayRefs, ...cas].map((ref) => [meshObjectKey(ref), this.fact(ref)])),
       referencedCas: known(new Set(this.referenced), now),
       meshRoots: known(this.meshRoots, now),

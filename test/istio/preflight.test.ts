@@ -1,7 +1,7 @@
 // Does each check pass where the mesh is as it should be, fail where it is not, and say so when it cannot know?
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { IstiodDeployment, MeshSurvey } from '../../src/federation/mesh-survey.ts';
+import type { IstiodDeployment, MeshDestinationRule, MeshSurvey } from '../../src/federation/mesh-survey.ts';
 import { preflight } from '../../src/istio/preflight.ts';
 import type { PreflightCheckId, PreflightFacts, PreflightStatus } from '../../src/istio/preflight-check.ts';
 import { baseOf, fact, FORBIDDEN, istiodOf, OURS, revisionOf, surveyOf } from './mesh-samples.ts';
@@ -22,6 +22,20 @@ const withProxies = (certifiedBySpire: number, certifiedByIstiod: number, taking
 };
 const withSds = (defaultBundleName: string, defaultAllBundlesName: string, spiffeValidationDisabled = false) =>
   withSurvey({ spireAgent: fact({ defaultBundleName, defaultAllBundlesName, spiffeValidationDisabled }) });
+
+const ID = 'spiffe://west.test/ns/pay/sa/api';
+const rule = (host: string, tlsMode = 'ISTIO_MUTUAL'): MeshDestinationRule => ({
+  ...{ namespace: 'shop', name: 'pin', host, credentialNames: [], tlsMode, subjectAltNames: ['pay.west.test'] },
+});
+const withEntry = (
+  subjectAltNames: readonly string[],
+  rules: readonly MeshDestinationRule[] = [],
+  location = 'MESH_INTERNAL',
+) =>
+  withSurvey({
+    serviceEntries: fact([{ namespace: 'shop', name: 'west', hosts: ['pay.west.global'], location, subjectAltNames }]),
+    destinationRules: fact(rules),
+  });
 
 const NO_ISTIODS = withSurvey({ istiods: FORBIDDEN });
 const NO_BASE = facts({ revisions: [revisionOf({ base: FORBIDDEN })] });
@@ -114,6 +128,44 @@ const CASES: Readonly<Record<PreflightCheckId, readonly Case[]>> = {
       /a, b, c, d, e and 2 more/,
     ],
     ['it cannot be read', withSurvey({ ambientNamespaces: FORBIDDEN }), 'Unknown', /KubeForbidden/],
+  ],
+  DnsNamesPinned: [
+    ['no ServiceEntries are served', withSurvey({ serviceEntries: undefined }), 'OK', /no client/],
+    [
+      'an entry asks for a DNS name',
+      withEntry(['pay.west.test']),
+      'Warning',
+      /^ServiceEntry shop\/west asks for "pay\.west\.test":.*SpireSds/,
+    ],
+    ['an entry asks for a SPIFFE ID too', withEntry(['pay.west.test', ID]), 'OK', /no client/],
+    ['an entry is of a server outside', withEntry(['pay.west.test'], [], 'MESH_EXTERNAL'), 'OK', /no client/],
+    [
+      'a rule asks for one',
+      withEntry([], [rule('pay.west.global')]),
+      'Warning',
+      /^DestinationRule shop\/pin asks.*spiffe:/,
+    ],
+    ['a rule for many hosts asks for one', withEntry([ID], [rule('*.global')]), 'Warning', /DestinationRule shop\/pin/],
+    ['a rule is for another host', withEntry([], [rule('api.example.com')]), 'OK', /no client/],
+    ['a rule has roots of its own', withEntry([], [rule('pay.west.global', 'SIMPLE')]), 'OK', /no client/],
+    [
+      'many ask',
+      withEntry(
+        ['a'],
+        Array.from({ length: 9 }, () => rule('*')),
+      ),
+      'Warning',
+      /and 7 more: /,
+    ],
+    ['ServiceEntries cannot be read', withSurvey({ serviceEntries: FORBIDDEN }), 'Unknown', /KubeForbidden: grant/],
+    ['rules cannot be read', withSurvey({ ...withEntry([]).survey, destinationRules: FORBIDDEN }), 'Unknown', /grant/],
+    [
+      'rules cannot be read, and an entry asks',
+      withSurvey({ ...withEntry(['a']).survey, destinationRules: FORBIDDEN }),
+      'Warning',
+      /ServiceEntry/,
+    ],
+    ['rules cannot be read, and no host is brought in', withSurvey({ destinationRules: FORBIDDEN }), 'OK', /no client/],
   ],
 };
 

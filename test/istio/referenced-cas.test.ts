@@ -9,7 +9,14 @@ const NOW = new Date('2040-01-01T00:00:00Z');
 function referenced(gatewayNames: readonly string[], ruleNames: readonly string[] = []): readonly string[] {
   const server = { tlsMode: 'MUTUAL', port: 443, credentialNames: gatewayNames };
   const gateways = fact([{ namespace: 'edge', name: 'g', servers: [server] }]);
-  const rule = { namespace: 'shop', name: 'r', host: 'h', credentialNames: ruleNames, subjectAltNames: [] };
+  const rule = {
+    namespace: 'shop',
+    name: 'r',
+    host: 'h',
+    credentialNames: ruleNames,
+    tlsMode: undefined,
+    subjectAltNames: [],
+  };
   const found = referencedCas(
     { gateways, destinationRules: fact([rule]), gatewayApi: undefined },
     new Set(['edge', 'edge-2']),

@@ -140,6 +140,7 @@ const REQUIREMENTS: readonly Requirement[] = [
     sentence: 'What istiod would make of it is worked out before it is written.',
     tests: [
       ['istio/mesh-merge.test.ts', 'the merge of shared and base mesh config'],
+      ['stack/istio-merge-oracle.test.ts', 'comes out as ours for each vector'],
       ['istio/plan-mesh.test.ts', 'adds nothing where istiod’s own ConfigMap hides it, and still takes roots away'],
     ],
   },
@@ -259,6 +260,11 @@ const REQUIREMENTS: readonly Requirement[] = [
         'has a new peer before the others, and the condition says what these wait for',
       ],
       ['stack/istio-broker-canary.test.ts', 'keeps a root from the others while its istiod does not use it'],
+      [
+        'stack/istio-broker-revisions.test.ts',
+        'lose the ConfigMap of one whose istiod is gone, after a while and no other, and get it back with the istiod',
+      ],
+      ['istio/vanished-revisions.test.ts', 'does not count as gone when ${what}'],
       ['istio/preflight.test.ts', 'judges each revision of istiod by itself'],
     ],
   },

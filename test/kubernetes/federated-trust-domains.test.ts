@@ -7,9 +7,10 @@ import { openApiServer, type ApiServer } from '../../src/kubernetes/api-server.t
 import {
   CLUSTER_FEDERATED_TRUST_DOMAINS,
   FederatedTrustDomainResources,
+  type FederatedTrustDomainParts,
 } from '../../src/kubernetes/federated-trust-domains.ts';
 import { startFakeApiServer, type FakeApiServer } from '../fakes/fake-api-server.ts';
-import { bundleOf, EAST, peerOf, relationshipOf, WEST } from '../federation/samples.ts';
+import { bundleOf, EAST, NORTH, peerOf, relationshipOf, WEST } from '../federation/samples.ts';
 
 const peer = peerOf(WEST);
 const DECLARATION = { name: 'west', relationship: relationshipOf(peer), className: 'spire', bootstrap: undefined };
@@ -17,6 +18,7 @@ const DECLARATION = { name: 'west', relationship: relationshipOf(peer), classNam
 describe('FederatedTrustDomainResources', () => {
   let kube: FakeApiServer;
   let api: ApiServer;
+  let parts: FederatedTrustDomainParts;
   let resources: FederatedTrustDomainResources;
 
   beforeEach(async () => {
@@ -25,13 +27,8 @@ describe('FederatedTrustDomainResources', () => {
     const onFault = (error: unknown) => {
       throw error;
     };
-    resources = new FederatedTrustDomainResources({
-      api,
-      clock: systemClock,
-      random: Math.random,
-      onFault,
-      ownTrustDomain: EAST,
-    });
+    parts = { api, clock: systemClock, random: Math.random, onFault, ownTrustDomain: EAST };
+    resources = new FederatedTrustDomainResources(parts);
   });
   afterEach(async () => {
     api.close();
@@ -76,8 +73,33 @@ describe('FederatedTrustDomainResources', () => {
       { spec: { bundleEndpointURL: 'https://theirs.example/' } },
       'kubectl',
     );
+    await assert.rejects(resources.apply(DECLARATION), { code: 'KubeAlreadyExists' });
+    assert.equal((await spec())?.['bundleEndpointURL'], 'https://theirs.example/');
+  });
+
+  it('does not write over what somebody else says in an object of ours', async () => {
+    await resources.apply(DECLARATION);
+    kube.store.patch(
+      { resource: CLUSTER_FEDERATED_TRUST_DOMAINS, namespace: undefined, name: 'west', subresource: undefined },
+      'application/merge-patch+json',
+      { spec: { bundleEndpointURL: 'https://theirs.example/' } },
+      'kubectl',
+    );
     await assert.rejects(resources.apply(DECLARATION), { code: 'KubeApplyConflict' });
     assert.equal((await spec())?.['bundleEndpointURL'], 'https://theirs.example/');
+  });
+
+  it('does not write over what the broker of another trust domain made, also when both make it at once', async () => {
+    const others = [WEST, NORTH].map(
+      (ownTrustDomain) => new FederatedTrustDomainResources({ ...parts, ownTrustDomain }),
+    );
+    const tried = await Promise.allSettled([resources, ...others].map((each) => each.apply(DECLARATION)));
+    const [winner, ...more] = tried.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
+    assert.deepEqual(more, []);
+    const codes = tried.flatMap((each) => (each.status === 'rejected' ? [(each.reason as CodedError).code] : []));
+    assert.deepEqual(codes, ['KubeAlreadyExists', 'KubeAlreadyExists']);
+    const [found] = (await list()) as readonly ClusterFederatedTrustDomain[];
+    assert.deepEqual(found?.brokerOf, winner?.brokerOf);
   });
 
   it('deletes only this very object', async () => {
@@ -111,14 +133,7 @@ describe('FederatedTrustDomainResources', () => {
     assert.equal(((await list()) as CodedError).code, 'KubeForbidden');
     const bare = await startFakeApiServer();
     const bareApi = await openApiServer({ access: await bare.serviceAccount(), clock: systemClock, timeoutMs: 5_000 });
-    const parts = {
-      api: bareApi,
-      clock: systemClock,
-      random: Math.random,
-      onFault: () => undefined,
-      ownTrustDomain: EAST,
-    };
-    resources = new FederatedTrustDomainResources(parts);
+    resources = new FederatedTrustDomainResources({ ...parts, api: bareApi });
     assert.equal(await list(), undefined);
     bareApi.close();
     await bare.close();

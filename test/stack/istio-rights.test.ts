@@ -17,7 +17,7 @@ import { eventually } from './harness/eventually.ts';
 import { startEndpoint, type Endpoint } from './harness/in-process-broker.ts';
 import { applyIstioCrds } from './harness/istio-crds.ts';
 import { startKubeApiServer, type KubeApiServer } from './harness/kube-api-server.ts';
-import { BASE, BASE_MESH, BROKER_ACCOUNT, MeshRightsWorld } from './harness/mesh-rights-world.ts';
+import { BASE, BASE_MESH, BROKER_ACCOUNT, MeshRightsWorld, MORE_RIGHTS } from './harness/mesh-rights-world.ts';
 import { NAMESPACE, setRight } from './harness/role-rights.ts';
 
 const [EAST, WEST] = [parseTrustDomain('east.test'), parseTrustDomain('west.test')];
@@ -45,7 +45,9 @@ describe('a broker beside a mesh, without one of its rights', () => {
     await applyIstioCrds(kube);
     await kube.kubectl(['apply', '--server-side', '-k', join(ROOT, 'deploy/kustomize/overlays/deployment')]);
     await kube.kubectl(['apply', '--server-side', '-k', join(ROOT, 'deploy/rbac/istio')]);
-    for (const some of ['gateway-cas.yaml', 'spire-agent.yaml']) await apply(some);
+    for (const some of ['gateway-cas.yaml', 'spire-agent.yaml', 'vanished-revisions.yaml']) await apply(some);
+    const more = JSON.stringify(roleWith(MORE_RIGHTS));
+    await kube.kubectl(['apply', '--server-side', '--filename=-'], { input: more });
     kubeconfig = kube.kubeconfig({ token: await kube.serviceAccountToken(BROKER_ACCOUNT, 3_600) });
     admin = await open(kube.kubeconfigPath);
     const { resource, namespace, name } = BASE;
@@ -72,7 +74,7 @@ describe('a broker beside a mesh, without one of its rights', () => {
       const open = checks.filter(({ status }) => status === 'Unknown');
       return new Map([...open, ...unread].map(({ id, message }) => [id, message]));
     };
-    const idsOf = ({ sign }: LookingRow): readonly string[] => ('checks' in sign ? sign.checks : sign.rules);
+    const idsOf = ({ sign }: LookingRow): readonly string[] => [...(sign.checks ?? []), ...(sign.rules ?? [])];
 
     for (const row of LOOKING_ROWS) {
       it(`${keyOf(row)}: ${row.stops}, no more, and all else is known as before`, async () => {
@@ -116,3 +118,16 @@ describe('a broker beside a mesh, without one of its rights', () => {
     loses('patch-base', PATCH_BASE_ROWS);
   });
 });
+
+/** Of the broker's account, in istiod's namespace. */
+function roleWith(rules: readonly object[]): object {
+  const metadata = { name: 'more-rights', namespace: BASE.namespace };
+  const apiGroup = 'rbac.authorization.k8s.io';
+  const roleRef = { apiGroup, kind: 'Role', name: metadata.name };
+  const subjects = [{ kind: 'ServiceAccount', ...BROKER_ACCOUNT }];
+  const items = [
+    { apiVersion: `${apiGroup}/v1`, kind: 'Role', metadata, rules },
+    { apiVersion: `${apiGroup}/v1`, kind: 'RoleBinding', metadata, roleRef, subjects },
+  ];
+  return { apiVersion: 'v1', kind: 'List', items };
+}

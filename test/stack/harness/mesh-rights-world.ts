@@ -8,6 +8,7 @@ import type { ApiServer } from '../../../src/kubernetes/api-server.ts';
 import { CONFIG_MAPS } from '../../../src/kubernetes/core-resources.ts';
 import type { ObjectRef } from '../../../src/kubernetes/kube-object.ts';
 import { PEER_TRUST_DOMAIN } from '../../../src/kubernetes/peer-trust-domain.ts';
+import { DEPLOYMENTS } from '../../../src/kubernetes/workload-object.ts';
 import type { KeepingRow, MeshDuty } from '../../deploy/mesh-right-rows.ts';
 import { Cleanup } from './cleanup.ts';
 import { eventually } from './eventually.ts';
@@ -29,7 +30,15 @@ const PEER: ObjectRef = { resource: PEER_TRUST_DOMAIN, name: 'west' };
 const WAIT = { timeoutMs: 30_000, intervalMs: 50 };
 const FOREVER = '300';
 
+/** Its own ConfigMap is `OURS`, and it goes where that is the question. */
+const FIRST_REVISION = 'default';
+/** Stays, with rights of its own: see `MORE_RIGHTS`. */
+const OTHER_REVISION = 'next';
+
 const DELETED = 'a CA object that nobody asks for is deleted';
+
+const CLEANED_UP = 'the ConfigMap of a revision that is gone is deleted';
+const LAST_DUTIES: ReadonlySet<MeshDuty> = new Set([DELETED, CLEANED_UP]);
 
 const MESH_DUTIES: readonly MeshDuty[] = [
   'mesh config follows the peers',
@@ -42,8 +51,18 @@ const AT_ONCE = {
   'istio-list-interval-seconds': '0',
   'istio-root-interval-seconds': '0',
   'istio-survey-seconds': '5',
-  'istio-revisions': 'default',
+  'istio-vanished-revision-seconds': '10',
 };
+
+/** As deploy/rbac/istio/shared-mesh-config.yaml has them for the first revision. */
+export const MORE_RIGHTS: readonly object[] = [
+  {
+    apiGroups: [''],
+    resources: ['configmaps'],
+    resourceNames: [`${OURS.name}-${OTHER_REVISION}`, `${BASE.name}-${OTHER_REVISION}`],
+    verbs: ['get', 'list', 'watch', 'create', 'patch'],
+  },
+];
 
 interface MeshGround {
   readonly kube: KubeApiServer;
@@ -85,13 +104,16 @@ export class MeshRightsWorld implements AsyncDisposable {
     const socketPath = join(tempFolder(this.#cleanup, 'east'), 'spire.sock');
     const dev = await startDevSpire({ trustDomain: EAST, socketPath });
     this.#cleanup.add(() => dev.stop());
+    const isCleaning = this.#row.stops === CLEANED_UP;
+    if (isCleaning) for (const revision of [FIRST_REVISION, OTHER_REVISION]) await this.#createIstiod(revision);
     const { broker } = await startInProcess({
       ...{ 'spire-socket': socketPath, kubernetes: 'kubeconfig', kubeconfig, 'kubernetes-namespace': NAMESPACE },
       ...{ 'lease-duration-seconds': '3', 'refresh-min-seconds': FOREVER, 'stored-poll-seconds': '1' },
-      ...{ istio, ...AT_ONCE },
+      ...{ istio, ...AT_ONCE, 'istio-revisions': isCleaning ? 'discovered' : FIRST_REVISION },
     });
     this.#broker = broker;
-    await this.untilAll(MESH_DUTIES.filter((duty) => duty !== this.#row.stops && duty !== DELETED));
+    await this.untilAll(MESH_DUTIES.filter((duty) => duty !== this.#row.stops && !LAST_DUTIES.has(duty)));
+    if (isCleaning) await admin.delete(istiodOf(FIRST_REVISION));
     if (this.#row.stops === DELETED) await admin.mergePatch(PEER, { spec: { istio: { gatewayCAs: null } } });
   }
 
@@ -102,13 +124,17 @@ export class MeshRightsWorld implements AsyncDisposable {
     await this.#cleanup.run();
     await admin.delete(PEER);
     await admin.mergePatch(PEER, { metadata: { finalizers: null } });
-    for (const object of [OURS, CA_OBJECT]) await admin.delete(object);
+    const other = { ...OURS, name: `${OURS.name}-${OTHER_REVISION}` };
+    const istiods = [FIRST_REVISION, OTHER_REVISION].map(istiodOf);
+    for (const object of [OURS, other, CA_OBJECT, ...istiods]) await admin.delete(object);
     await admin.mergePatch(BASE, { metadata: { annotations: null }, data: { mesh: BASE_MESH } });
   }
 
   /** A watch that fails leaves what the list said; what others change after that is not undone. */
   async changeByOthers(): Promise<void> {
     const { kube, admin } = this.#ground;
+    // What others changed is no longer ours to delete.
+    if (this.#row.stops === CLEANED_UP) return;
     for (const ref of [this.#meshConfig, CA_OBJECT]) {
       const object = await admin.get(ref);
       if (object === undefined) continue;
@@ -134,6 +160,8 @@ export class MeshRightsWorld implements AsyncDisposable {
     switch (duty) {
       case 'mesh config follows the peers':
         return (await dataOf(admin, this.#meshConfig)).includes('west.test');
+      case CLEANED_UP:
+        return (await admin.get(OURS)) === undefined;
       case 'what istiod’s own mesh config sets is known':
         return this.#message !== '' && !this.#message.includes('BaseUnreadable');
       case 'the CA objects of gateways follow the peers':
@@ -141,6 +169,16 @@ export class MeshRightsWorld implements AsyncDisposable {
       case 'a CA object that nobody asks for is deleted':
         return (await admin.get(CA_OBJECT)) === undefined;
     }
+  }
+
+  async #createIstiod(revision: string): Promise<void> {
+    const { name, namespace } = istiodOf(revision);
+    const labels = { app: 'istiod', 'istio.io/rev': revision };
+    const containers = [{ name: 'discovery', image: 'istio/pilot' }];
+    await this.#ground.admin.create(DEPLOYMENTS, {
+      metadata: { name, namespace, labels },
+      spec: { selector: { matchLabels: labels }, template: { metadata: { labels }, spec: { containers } } },
+    });
   }
 
   giveBack(): Promise<void> {
@@ -159,6 +197,10 @@ export class MeshRightsWorld implements AsyncDisposable {
     const [peer] = writtenStatus(this.#broker!.status()).peers;
     return peer?.conditions.find(({ type }) => type === this.#row.sign.condition)?.message ?? '';
   }
+}
+
+function istiodOf(revision: string) {
+  return { resource: DEPLOYMENTS, namespace: BASE.namespace, name: `istiod-${revision}` } satisfies ObjectRef;
 }
 
 async function dataOf(admin: ApiServer, ref: ObjectRef): Promise<string> {
