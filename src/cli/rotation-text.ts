@@ -9,9 +9,7 @@ const KIND_NAMES: Readonly<Record<KindStatus['kind'], string>> = { x509: 'X.509'
 export function rotationText({ now, trustDomain, kinds }: RotationAnswer): string {
   const lines = kinds.flatMap((kind) => [
     ...kind.authorities.flatMap((authority) => authorityLines(kind, authority, now)),
-    ...(kind.signedBy === 'Upstream'
-      ? ['  the roots are those of an UpstreamAuthority plugin: peers need nothing new when this authority rotates']
-      : []),
+    ...upstreamLines(kind),
     ...kind.alarms.map(({ code, message }) => `! ${code}: ${message}`),
     '',
   ]);
@@ -19,9 +17,10 @@ export function rotationText({ now, trustDomain, kinds }: RotationAnswer): strin
 }
 
 function authorityLines(kind: KindStatus, authority: AuthorityAnswer, now: Date): readonly string[] {
-  const { id, heldBy, missing, unobserved } = authority;
+  const { id, upstreamId, heldBy, missing, unobserved } = authority;
   const total = heldBy.length + missing.length + unobserved.length;
-  const parts = [`${KIND_NAMES[kind.kind]} authority ${shortId(id)}`, ...lifeText(kind, authority)];
+  const upstream = upstreamId === undefined ? [] : [`signed by ${shortId(upstreamId)} of the upstream`];
+  const parts = [`${KIND_NAMES[kind.kind]} authority ${shortId(id)}`, ...upstream, ...lifeText(kind, authority)];
   const held = total === 0 ? 'no peer to hold it' : `held by ${heldBy.length} of ${total} peers`;
   return [
     `${parts.join(', ')}, ${held}`,
@@ -34,6 +33,19 @@ function authorityLines(kind: KindStatus, authority: AuthorityAnswer, now: Date)
         ? `  ${trustDomain} is not observed: it has had the time to fetch at ${timeText(safeAt)}`
         : `  ${trustDomain} is not observed: it has had the time to fetch since ${timeText(safeAt)}`,
     ),
+  ];
+}
+
+function upstreamLines({ signedBy, authorities }: KindStatus): readonly string[] {
+  if (signedBy === 'Self') return [];
+  const [prepared, active] = (['Prepared', 'Active'] as const).map((name) =>
+    authorities.find(({ state }) => state === name),
+  );
+  if (prepared === undefined || prepared.upstreamId === active?.upstreamId) {
+    return ['  the roots are those of an UpstreamAuthority plugin: peers need nothing new when this authority rotates'];
+  }
+  return [
+    '  the UpstreamAuthority plugin signs by another certificate than before: peers need its root before SPIRE activates this',
   ];
 }
 
