@@ -20,17 +20,17 @@ function authorityLines(kind: KindStatus, authority: AuthorityAnswer, now: Date)
   const { id, upstreamId, heldBy, missing, unobserved } = authority;
   const total = heldBy.length + missing.length + unobserved.length;
   const upstream = upstreamId === undefined ? [] : [`signed by ${shortId(upstreamId)} of the upstream`];
-  const parts = [`${KIND_NAMES[kind.kind]} authority ${shortId(id)}`, ...upstream, ...lifeText(kind, authority)];
+  const parts = [`${KIND_NAMES[kind.kind]} authority ${shortId(id)}`, ...upstream, ...lifeText(kind, authority, now)];
   const held = total === 0 ? 'no peer to hold it' : `held by ${heldBy.length} of ${total} peers`;
   return [
     `${parts.join(', ')}, ${held}`,
     ...missing.map(
       ({ trustDomain, lastSeenAt, holdsSequence }) =>
-        `  ${trustDomain} does not hold it: last seen with sequence ${holdsSequence ?? 'unknown'} ${agoText(lastSeenAt, now)}`,
+        `  ${trustDomain} does not hold it: last seen ${agoText(lastSeenAt, now)}, with ${holdsSequence === undefined ? 'no version that is known here' : `sequence ${holdsSequence}`}`,
     ),
     ...unobserved.map(({ trustDomain, safeAt }) =>
       safeAt > now
-        ? `  ${trustDomain} is not observed: it has had the time to fetch at ${timeText(safeAt)}`
+        ? `  ${trustDomain} is not observed: it will have had the time to fetch at ${timeText(safeAt)}`
         : `  ${trustDomain} is not observed: it has had the time to fetch since ${timeText(safeAt)}`,
     ),
   ];
@@ -49,13 +49,19 @@ function upstreamLines({ signedBy, authorities }: KindStatus): readonly string[]
   ];
 }
 
-function lifeText({ clock }: KindStatus, { state, publishedAt, expiresAt }: AuthorityAnswer): readonly string[] {
+function lifeText(
+  { clock }: KindStatus,
+  { state, publishedAt, expiresAt }: AuthorityAnswer,
+  now: Date,
+): readonly string[] {
   const ends = expiresAt === undefined ? [] : [`ends ${timeText(expiresAt)}`];
   switch (state) {
     case 'Prepared':
       return [
         `prepared ${publishedAt === undefined ? 'just now' : timeText(publishedAt)}`,
-        ...(clock === undefined ? [] : [`active from about ${timeText(clock.activatesAt)}`]),
+        ...(clock === undefined
+          ? []
+          : [`active from about ${timeText(clock.activatesAt)}${leadText(clock.activatesAt, now)}`]),
       ];
     case 'Active':
       return ['active', ...ends];
@@ -73,14 +79,25 @@ export function timeText(time: Date): string {
   return `${time.toISOString().slice(0, 19)}Z`;
 }
 
-/** For people: the largest whole unit. */
+/** For people. */
 export function agoText(time: Date, now: Date): string {
-  const seconds = Math.max(0, Math.round((now.getTime() - time.getTime()) / 1000));
+  return `${spanText(Math.max(0, now.getTime() - time.getTime()))} ago`;
+}
+
+/** Nothing once it is past: SPIRE looks every ten seconds. */
+function leadText(time: Date, now: Date): string {
+  const leadMs = time.getTime() - now.getTime();
+  return leadMs > 0 ? ` (in ${spanText(leadMs)})` : '';
+}
+
+/** In the largest unit that leaves at least two. */
+function spanText(spanMs: number): string {
+  const seconds = Math.round(spanMs / 1000);
   const [count, unit] =
     seconds < 120
       ? [seconds, 'second']
       : seconds < 7200
         ? [Math.floor(seconds / 60), 'minute']
         : [Math.floor(seconds / 3600), 'hour'];
-  return `${count} ${unit}${count === 1 ? '' : 's'} ago`;
+  return `${count} ${unit}${count === 1 ? '' : 's'}`;
 }

@@ -16,6 +16,8 @@ import { startSpireProxy } from './harness/spire-proxy.ts';
 import { openApi, ownRoots, storedRoots } from './harness/stored-roots.ts';
 import { keepMeeting, refusals } from './harness/workload-meetings.ts';
 
+/** More than the five hints after which one that is not observed is waited for no longer. */
+const STOPPED_MS = 30_000;
 const FLAGS = { 'refresh-hint-seconds': 5, 'long-poll-seconds': 5 };
 
 describe('a rotation that is led', () => {
@@ -35,7 +37,7 @@ describe('a rotation that is led', () => {
   });
   after(() => cleanup.run());
 
-  it('waits for the peer that is late, and no handshake fails', { timeout: 300_000 }, async () => {
+  it('waits for the peer that is late, also when our broker is started anew, and no handshake fails', { timeout: 300_000 }, async () => {
     const [api, westApi] = [openApi(cleanup, east.server), openApi(cleanup, west.server)];
     const before = await ownRoots(api);
     const over = new AbortController();
@@ -44,8 +46,11 @@ describe('a rotation that is led', () => {
     const args = ['--revoke-old', '--revoke-after', '10s'];
     const rotation = leadRotation(cleanup, east.broker, east.server.socketPath, args);
     await eventually('it waits for west', () => Promise.resolve(rotation.output().includes('not yet by west.test')));
-    await pause(20_000);
+    await east.broker.restart();
+    await eventually('it waits for west still', () => rotation.output().includes('PeersFellSilent'));
+    await pause(STOPPED_MS);
     const { active } = await localAuthority(east.server, 'x509').show();
+    assert.doesNotMatch(rotation.output(), /activate: /);
     process.kill(west.broker.pid(), 'SIGCONT');
     assert.equal(await rotation.exitCode, 0, rotation.output());
     assert.notEqual((await localAuthority(east.server, 'x509').show()).active?.authorityId, active?.authorityId);
