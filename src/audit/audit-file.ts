@@ -77,11 +77,12 @@ export class AuditFile implements AuditTrail {
    * For the start of a process: the changes that an earlier life of this writer did not come to tell the outcome of. What
    * `found` says is recorded with them; it is asked only when there are any.
    */
-  async closeOwnChanges(found?: () => Promise<string>): Promise<void> {
+  async closeOwnChanges(found?: (trustDomains: readonly TrustDomain[]) => Promise<string>): Promise<void> {
     await this.look();
     const own = this.#fold.open.filter(({ writer }) => writer === this.#options.writer);
     if (own.length === 0) return;
-    const then = found === undefined ? '' : `; found by the next one: ${await found()}`;
+    const concerned = [...new Set(own.flatMap(({ trustDomains }) => trustDomains))];
+    const then = found === undefined ? '' : `; found by the next one: ${await found(concerned)}`;
     const message = `the process ended before the outcome was recorded${then}`;
     await this.append(
       own.map(({ record, trustDomains }) => {

@@ -31,6 +31,12 @@ export interface AuditStatus {
 export type Intended =
   { readonly refusal: undefined; readonly records: readonly (number | undefined)[] } | { readonly refusal: CodedError };
 
+/**
+ * Records the outcome of changes that an earlier life of this writer was killed in as not known, with what is found now:
+ * `found` is asked, and only when there are any, of the trust domains they are about. Never rejects.
+ */
+export type CloseEarlier = (found: (trustDomains: readonly TrustDomain[]) => Promise<string>) => Promise<void>;
+
 export class Auditor {
   readonly #parts: AuditorParts;
   #unwritable: { readonly error: CodedError; readonly since: Date } | undefined;

@@ -4,10 +4,12 @@ import { bundleDigest, type Bundle } from '../bundle/bundle.ts';
 import type { Finding } from '../bundle/bundle-rules.ts';
 import { checkBundle } from '../bundle/check-bundle.ts';
 import { RootIndexer } from '../bundle/known-roots.ts';
+import type { TrustDomain } from '../bundle/trust-domain.ts';
 import type { ChangeIntended } from '../federation/audit-trail.ts';
 import type { CodedError, SpireServer } from '../federation/ports.ts';
 import { runRecordedOnce } from './audited.ts';
-import type { Auditor } from './auditor.ts';
+import type { Auditor, CloseEarlier } from './auditor.ts';
+import { codedError } from './coded.ts';
 
 /** The given bundle cannot be used; nothing was changed. */
 export class RebootstrapError extends Error implements CodedError {
@@ -33,6 +35,8 @@ export interface RebootstrapParts {
 export interface StoreParts extends Pick<RebootstrapParts, 'spire' | 'signal'> {
   /** Undefined: it is not recorded. */
   readonly auditor: Auditor | undefined;
+  /** Done before the bundle is stored. */
+  readonly closeEarlier?: CloseEarlier | undefined;
   /** Who asked for it. */
   readonly request: Pick<ChangeIntended, 'cause' | 'why' | 'by'>;
 }
@@ -63,8 +67,9 @@ export async function checkRebootstrap(
 /** Stores it in place of what SPIRE holds; rejects when SPIRE does not take it. */
 export async function storeRebootstrap(
   { bundle, held }: CheckedRebootstrap,
-  { spire, signal, auditor, request }: StoreParts,
+  { spire, signal, auditor, closeEarlier, request }: StoreParts,
 ): Promise<void> {
+  await closeEarlier?.((trustDomains) => foundIn(spire, trustDomains));
   const before = held === undefined ? {} : { before: bundleDigest(held) };
   const change = {
     ...{ change: 'Rebootstrap', trustDomains: [bundle.trustDomain] },
@@ -76,4 +81,18 @@ export async function storeRebootstrap(
     const [outcome] = await spire.setFederatedBundles([bundle], signal);
     if (outcome?.ok !== true) throw outcome?.error ?? new Error('SPIRE did not answer for the bundle');
   });
+}
+
+/** Whether what was intended has come true can be read from it. */
+async function foundIn(spire: StoreParts['spire'], trustDomains: readonly TrustDomain[]): Promise<string> {
+  try {
+    const stored = await spire.listFederatedBundles();
+    const holds = trustDomains.map((name) => {
+      const bundle = stored.find(({ trustDomain }) => trustDomain === name);
+      return `${bundle === undefined ? 'no bundle' : bundleDigest(bundle)} of ${name}`;
+    });
+    return `SPIRE holds ${holds.join(', ')}`;
+  } catch (error) {
+    return `SPIRE could not be asked: ${codedError(error).code}`;
+  }
 }

@@ -6,14 +6,13 @@ import type { AuthorityKind } from '../rotation/authority-times.ts';
 import type { RotationPorts } from '../rotation/lead-rotation.ts';
 import type { RotationRecord } from '../rotation/rotation-record.ts';
 import { runRecordedOnce } from './audited.ts';
-import type { Auditor } from './auditor.ts';
+import type { Auditor, CloseEarlier } from './auditor.ts';
 import { codedError } from './coded.ts';
 
 export interface RotationAudit {
   /** Undefined: nothing is recorded. */
   readonly auditor: Auditor | undefined;
-  /** Records what is found now of changes that an earlier run was killed in. Never rejects. */
-  readonly closeEarlier?: ((found: () => Promise<string>) => Promise<void>) | undefined;
+  readonly closeEarlier?: CloseEarlier | undefined;
   /** Our own: whose authority rotates. */
   readonly trustDomain: TrustDomain;
   /** Who asked for it. */

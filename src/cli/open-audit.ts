@@ -2,7 +2,7 @@
 import { hostname, userInfo } from 'node:os';
 import type { Metrics } from '../admin/metrics.ts';
 import { AuditFile } from '../audit/audit-file.ts';
-import { Auditor } from '../broker/auditor.ts';
+import { Auditor, type CloseEarlier } from '../broker/auditor.ts';
 import type { Config } from '../config.ts';
 import { systemClock } from '../federation/clock.ts';
 import type { Logger } from '../log.ts';
@@ -41,8 +41,7 @@ export async function openBrokerAudit(config: Config, log: Logger, metrics: Metr
 
 export interface CommandAudit {
   readonly auditor: Auditor;
-  /** What an earlier run was killed in has no known outcome: that is recorded, with what is found now. Never rejects. */
-  readonly closeEarlier: (found: () => Promise<string>) => Promise<void>;
+  readonly closeEarlier: CloseEarlier;
 }
 
 /** Of a command; it says so once when it is not recorded. */

@@ -45,8 +45,11 @@ export const rebootstrapCommand: Command = {
       if (context.flags['dry-run'] === true) return 0;
       const by = whoAsks();
       const request = { cause: 'Command', why: `fedbroker rebootstrap ${peer.name} --bundle ${path}`, by } as const;
-      const auditor = openCommandAudit(context.config, 'rebootstrap', context.explain)?.auditor;
-      await storeRebootstrap(check, { ...parts, auditor, request });
+      const audit = openCommandAudit(context.config, 'rebootstrap', context.explain);
+      await storeRebootstrap(check, {
+        ...parts,
+        ...{ auditor: audit?.auditor, closeEarlier: audit?.closeEarlier, request },
+      });
       context.print(
         `stored; the running broker sees it within ${context.config.storedPollSeconds} s and fetches anew\n`,
       );

@@ -60,7 +60,7 @@ function recordText(next: RotationRecord, before: RotationRecord | undefined): s
   if (next.endedAt !== undefined) return 'noted: everything that was asked for is done';
   if (before?.startedAt.getTime() !== next.startedAt.getTime()) {
     const adopted = next.to === undefined ? '' : `; ${shortId(next.to)} is prepared already and is taken`;
-    return `noted: the rotation of ${shortId(next.from)} begins${adopted}`;
+    return `begin: the rotation of ${shortId(next.from)} is noted${adopted}`;
   }
   if (next.taintedAt !== undefined) return `noted: ${shortId(next.from)} is tainted`;
   if (next.activatedAt !== undefined) return `noted: ${shortId(next.to ?? '')} signs`;

@@ -55,7 +55,7 @@ export const rotateCommand: Command = {
       if (context.flags['dry-run'] === true) {
         const view = await lookAtRotation(order, parts);
         const step = nextRotationStep(view);
-        context.print(`${stepText(step, view)}\nnothing was changed\n`);
+        context.print(`next: ${stepText(step, view)}\nnothing was changed\n`);
         return step.step === 'Refuse' ? 1 : 0;
       }
       const progress = new RotationProgress(context.explain);

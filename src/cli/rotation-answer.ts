@@ -17,6 +17,7 @@ const authority = z
     state: z.enum(['Prepared', 'Active', 'Old']),
     id: z.string(),
     fingerprint: z.string().optional(),
+    upstreamId: z.string().optional(),
     publishedAt: date.optional(),
     expiresAt: date.optional(),
     heldBy: z.array(holder.extend({ heldSince: date })),
@@ -28,6 +29,7 @@ const authority = z
   .transform((said) => ({
     ...said,
     fingerprint: said.fingerprint,
+    upstreamId: said.upstreamId,
     publishedAt: said.publishedAt,
     expiresAt: said.expiresAt,
   }));

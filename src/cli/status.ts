@@ -29,7 +29,7 @@ export function statusText(status: BrokerStatus | StartingStatus): string {
   const lines = [
     'reason' in own
       ? `${trustDomain}: own bundle unreadable: ${own.message}`
-      : `${trustDomain}: own bundle sequence ${own.sequence ?? 'none'}, ${own.roots.length} roots, read ${own.readAt}`,
+      : `${trustDomain}: own bundle sequence ${own.sequence ?? 'none'}, ${own.roots.length} ${own.roots.length === 1 ? 'root' : 'roots'}, read ${own.readAt}`,
     ...status.unreadable.map(({ fact, reason, message }) => `! ${fact} cannot be read (${reason}): ${message}`),
     ...auditLines(status),
     ...status.heldRemovals.map((name) => `! ${name} is not declared any more but kept: ${status.heldBecause ?? ''}`),

@@ -46,7 +46,7 @@ interface Validity {
 }
 
 function lastToExpire({ x509Authorities }: Bundle): Validity | undefined {
-  const certificates = x509Authorities.map(readCertificate);
+  const certificates = x509Authorities.flatMap((der) => readable(der) ?? []);
   return certificates.reduce<Validity | undefined>(
     (last, each) => (last === undefined || each.notAfter > last.notAfter ? each : last),
     undefined,
@@ -55,4 +55,13 @@ function lastToExpire({ x509Authorities }: Bundle): Validity | undefined {
 
 function lastShareBegins({ notBefore, notAfter }: Validity): number {
   return notAfter.getTime() - LAST_SHARE_OF_LIFE * (notAfter.getTime() - notBefore.getTime());
+}
+
+/** SPIRE may hold what somebody else wrote there. */
+function readable(der: Uint8Array): Validity | undefined {
+  try {
+    return readCertificate(der);
+  } catch {
+    return undefined;
+  }
 }

@@ -44,9 +44,10 @@ const DANGERS: readonly Danger[] = [
     of: 'Prepared',
     concerns: ({ authority, clock, now, refreshHintSeconds }) => {
       const { publishedAt, missing } = authority;
-      if (clock === undefined || publishedAt === undefined) return undefined;
+      if (publishedAt === undefined) return undefined;
       const leastMs = publishedAt.getTime() + ADVANCE.least * refreshHintSeconds * 1000;
-      const midMs = (publishedAt.getTime() + clock.activatesAt.getTime()) / 2;
+      // With an UpstreamAuthority plugin nobody says when SPIRE activates it.
+      const midMs = clock === undefined ? Infinity : (publishedAt.getTime() + clock.activatesAt.getTime()) / 2;
       return now.getTime() < Math.min(leastMs, midMs) ? undefined : some(namesOf(missing));
     },
     message: ({ authority, clock }, names) =>

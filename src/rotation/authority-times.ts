@@ -1,6 +1,6 @@
 // Since when is an authority published, and when does SPIRE's own clock act? (SPIRE 1.15.3: prepares at half life,
 // activates when a sixth is left)
-import type { Bundle } from '../bundle/bundle.ts';
+import { fingerprint, type Bundle } from '../bundle/bundle.ts';
 import { readCertificate, type Certificate } from '../bundle/certificate.ts';
 import type { LocalAuthorityStates } from '../federation/facts.ts';
 import type { Authority } from '../federation/local-authority.ts';
@@ -28,10 +28,18 @@ const BACKDATE_MS = 10_000;
 
 /**
  * The root that peers verify this authority's SVIDs with; undefined when the bundle does not have it. With an
- * UpstreamAuthority plugin that is the upstream's root.
+ * UpstreamAuthority plugin that is the upstream's root, where that signs by itself.
  */
 export function rootOf({ id, upstreamId }: Authority, { x509Authorities }: Bundle): Certificate | undefined {
   return x509Authorities.map(readable).find((root) => root?.subjectKeyId === (upstreamId ?? id));
+}
+
+/** Fingerprints of the roots without which a peer may not verify this authority's SVIDs; undefined: they are not published. */
+export function rootsNeeded(authority: Authority, bundle: Bundle): readonly string[] | undefined {
+  const root = rootOf(authority, bundle);
+  if (root !== undefined) return [root.fingerprint];
+  // Signed by an intermediate of the upstream, which does not say what its root is: it is one of these.
+  return authority.upstreamId === undefined ? undefined : bundle.x509Authorities.map(fingerprint);
 }
 
 /** Undefined when nothing says it: the root is an upstream's, or gone from the bundle. */

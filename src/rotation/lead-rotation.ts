@@ -1,4 +1,5 @@
 // How is a rotation led from its first step to its last? A thin loop: look, decide, do one thing, look again.
+import type { TrustDomain } from '../bundle/trust-domain.ts';
 import { sleep, type Clock } from '../federation/clock.ts';
 import type { LocalAuthorities } from '../federation/local-authority.ts';
 import type { AuthorityKind } from './authority-times.ts';
@@ -51,7 +52,7 @@ export type RotationEnd =
 export async function lookAtRotation(
   { kind, asked, times, run }: RotationOrder,
   { ports, clock, signal }: Pick<LeadParts, 'ports' | 'clock' | 'signal'>,
-  before: { readonly record?: RotationRecord | undefined; readonly askedAt?: Date | undefined } = {},
+  before: Partial<Pick<RotationView, 'record' | 'askedAt' | 'heard'>> = {},
 ): Promise<RotationView> {
   const [record, state, published, agents, readiness] = await Promise.all([
     ports.records.read(signal),
@@ -61,14 +62,22 @@ export async function lookAtRotation(
     ports.askBroker(signal),
   ]);
   const now = clock.now();
+  const ofKind = readiness?.find((each) => each.kind === kind);
   return {
     ...{ now, kind, run, asked, state, times, askedAt: before.askedAt },
     // Somebody deleted it meanwhile: what it said still holds, and is written again with the next step.
     record: record ?? before.record,
     published: published[kind],
-    readiness: readiness?.find((each) => each.kind === kind),
+    readiness: ofKind,
+    heard: new Set([...(before.heard ?? []), ...observedPeers(ofKind)]),
     agentExpiries: agents.filter((expiresAt) => expiresAt > now),
   };
+}
+
+/** Those whose brokers have told what they hold. */
+function observedPeers(readiness: KindReadiness | undefined): readonly TrustDomain[] {
+  const { authorities = [] } = readiness ?? {};
+  return authorities.flatMap(({ heldBy, missing }) => [...heldBy, ...missing].map(({ trustDomain }) => trustDomain));
 }
 
 /** So many looks in a row may fail, as while SPIRE Server restarts. */
@@ -80,13 +89,14 @@ export async function leadRotation(order: RotationOrder, parts: LeadParts): Prom
   const endMs = clock.now().getTime() + timeoutMs;
   let record: RotationRecord | undefined;
   let askedAt: Date | undefined;
+  let heard: RotationView['heard'] = new Set();
   let step: RotationStep | undefined;
   let failedStep: RotationStep['step'] | undefined;
   let failedLooks = FAILED_LOOKS;
   while (!signal.aborted) {
     let view: RotationView;
     try {
-      view = await lookAtRotation(order, parts, { record, askedAt });
+      view = await lookAtRotation(order, parts, { record, askedAt, heard });
       failedLooks = 0;
     } catch (error) {
       failedLooks += 1;
@@ -94,7 +104,7 @@ export async function leadRotation(order: RotationOrder, parts: LeadParts): Prom
       await sleep(clock, pollMs, signal);
       continue;
     }
-    record = view.record;
+    ({ record, heard } = view);
     step = nextRotationStep(view);
     onStep(step, view);
     if (step.step === 'Refuse') return { end: 'Refused', step };

@@ -1,5 +1,6 @@
 // What comes next in a rotation that is led? Decided anew from what is true each time, so that it can be interrupted
 // anywhere. (SPIRE 1.15.3: one slot beside the active authority, and a clock that nobody can hold back)
+import type { TrustDomain } from '../bundle/trust-domain.ts';
 import type { AuthorityState } from '../federation/local-authority.ts';
 import type { AuthorityKind } from './authority-times.ts';
 import type { KindReadiness } from './readiness.ts';
@@ -23,6 +24,8 @@ export interface RotationView {
   readonly published: ReadonlyMap<string, { readonly tainted: boolean }>;
   /** Undefined: the broker does not answer. */
   readonly readiness: KindReadiness | undefined;
+  /** The peers that the broker has told of to this process as observed, though it may have been started anew since. */
+  readonly heard: ReadonlySet<TrustDomain>;
   /** When the SVIDs of our agents end: of those that are neither banned nor expired. */
   readonly agentExpiries: readonly Date[];
   readonly times: RotationTimes;

@@ -5,7 +5,15 @@ import type { TrustDomain } from '../bundle/trust-domain.ts';
 import type { Acknowledgement, ServedBundle } from '../federation/acknowledgement.ts';
 import type { LocalAuthorityStates } from '../federation/facts.ts';
 import type { Authority, AuthorityState } from '../federation/local-authority.ts';
-import { lifeMsOf, publishedAt, rootOf, spireClock, type AuthorityKind, type SpireClock } from './authority-times.ts';
+import {
+  lifeMsOf,
+  publishedAt,
+  rootOf,
+  rootsNeeded,
+  spireClock,
+  type AuthorityKind,
+  type SpireClock,
+} from './authority-times.ts';
 
 export interface ReadinessInput {
   readonly now: Date;
@@ -50,6 +58,8 @@ export interface AuthorityReadiness {
   readonly id: string;
   /** Of its root; undefined for JWT, and when our bundle does not have it. */
   readonly fingerprint: string | undefined;
+  /** Subject key id of the certificate of an UpstreamAuthority plugin that signed it; undefined: it signed itself. */
+  readonly upstreamId: string | undefined;
   /** Exactly, or when this broker first saw it; undefined: not yet. */
   readonly publishedAt: Date | undefined;
   readonly expiresAt: Date | undefined;
@@ -62,7 +72,7 @@ export interface AuthorityReadiness {
 
 export interface KindReadiness {
   readonly kind: AuthorityKind;
-  /** `Upstream`: peers need the roots of an UpstreamAuthority plugin, which a rotation here does not change. */
+  /** `Upstream`: peers need the roots of an UpstreamAuthority plugin, whatever authority signs below the same one. */
   readonly signedBy: 'Self' | 'Upstream';
   /** Undefined where nothing says how long an authority lives. */
   readonly clock: SpireClock | undefined;
@@ -85,7 +95,7 @@ function kindReadiness(kind: AuthorityKind, input: ReadinessInput, lifeMs: numbe
     signedBy: state.active.upstreamId === undefined ? 'Self' : 'Upstream',
     clock: spireClock(state.active, lifeMs),
     authorities: authoritiesOf(state).map(([name, authority]) =>
-      authorityReadiness(kind, { state: name, authority }, input, lifeMs),
+      authorityReadiness({ kind, state: name, authority, seenAt: seenAt(authority, state, input) }, input, lifeMs),
     ),
   };
 }
@@ -102,19 +112,27 @@ function authoritiesOf({
   ];
 }
 
+interface Judged {
+  readonly kind: AuthorityKind;
+  readonly state: AuthorityReadiness['state'];
+  readonly authority: Authority;
+  /** When this broker first saw it, or another authority that the same certificate of an upstream signed. */
+  readonly seenAt: Date | undefined;
+}
+
 function authorityReadiness(
-  kind: AuthorityKind,
-  { state, authority }: { readonly state: AuthorityReadiness['state']; readonly authority: Authority },
+  { kind, state, authority, seenAt }: Judged,
   input: ReadinessInput,
   lifeMs: number | undefined,
 ): AuthorityReadiness {
   const root = kind === 'x509' ? rootOf(authority, input.ownBundle) : undefined;
-  const published = publishedAt(kind, authority, input.ownBundle, lifeMs) ?? input.seenSince.get(authority.id);
+  const published = publishedAt(kind, authority, input.ownBundle, lifeMs) ?? seenAt;
   const safeAt = safeMoment(published ?? input.now, input);
+  const needed = kind === 'x509' ? rootsNeeded(authority, input.ownBundle) : undefined;
   const isHeld = ({ x509Authorities, jwtKeyIds }: ServedBundle) =>
     kind === 'jwt'
       ? jwtKeyIds.includes(authority.id)
-      : root !== undefined && x509Authorities.includes(root.fingerprint);
+      : needed?.every((each) => x509Authorities.includes(each)) === true;
   const heldBy: Holding[] = [];
   const missing: Missing[] = [];
   const unobserved: Unobserved[] = [];
@@ -129,6 +147,7 @@ function authorityReadiness(
     state,
     id: authority.id,
     fingerprint: root?.fingerprint,
+    upstreamId: authority.upstreamId,
     publishedAt: published,
     expiresAt: authority.expiresAt,
     heldBy,
@@ -136,6 +155,13 @@ function authorityReadiness(
     unobserved,
     ready: published !== undefined && missing.length === 0 && (unobserved.length === 0 || safeAt <= input.now),
   };
+}
+
+function seenAt({ id, upstreamId }: Authority, state: AuthorityState, { seenSince }: ReadinessInput): Date | undefined {
+  const all = authoritiesOf(state).map(([, authority]) => authority);
+  const sameRoot = upstreamId === undefined ? [] : all.filter((each) => each.upstreamId === upstreamId);
+  const seen = [id, ...sameRoot.map((each) => each.id)].flatMap((each) => seenSince.get(each) ?? []);
+  return seen.sort((one, other) => one.getTime() - other.getTime())[0];
 }
 
 /**

@@ -41,7 +41,7 @@ const REFUSALS: readonly Refusal[] = [
     code: 'UpstreamSigned',
     because: ({ readiness, asked, record }) =>
       readiness?.signedBy === 'Upstream' && (asked.taintOld || record?.taintOld === true)
-        ? 'the roots are those of an UpstreamAuthority plugin: SPIRE neither taints nor revokes them here; rotate without --taint-old and --revoke-old'
+        ? 'the roots are those of an UpstreamAuthority plugin: SPIRE neither taints nor revokes what they sign; rotate without --taint-old and --revoke-old, and retire a root of the upstream by "spire-server upstreamauthority taint" and "revoke"'
         : undefined,
   },
   {

@@ -7,6 +7,7 @@ export type WaitReason =
   | 'BrokerSilent'
   | 'BrokerLags'
   | 'PeersMissing'
+  | 'PeersFellSilent'
   | 'PeersUnobserved'
   | 'OwnAgents'
   | 'PeersAgents';
@@ -33,6 +34,16 @@ const WAITS: readonly Wait[] = [
           `${trustDomain} (sequence ${holdsSequence ?? 'unknown'}, last seen ${lastSeenAt.toISOString()})`,
       );
       const message = `held by ${heldBy.length} of ${total} peers; not yet by ${laggards.join(', ')}`;
+      return { until: undefined, message };
+    },
+  },
+  // A broker that was started anew knows of nobody what it holds: who was late then may be late still.
+  {
+    reason: 'PeersFellSilent',
+    holds: ({ unobserved }, { heard }) => {
+      const names = unobserved.flatMap(({ trustDomain }) => (heard.has(trustDomain) ? [trustDomain] : []));
+      if (names.length === 0) return undefined;
+      const message = `the running broker no longer knows what ${names.join(', ')} holds, as it did before it was started anew: see that the broker there runs; where there is none any more, end this and run it again`;
       return { until: undefined, message };
     },
   },

@@ -120,7 +120,7 @@ describe('the commands about rotation', () => {
     dev.record.forget();
     const { exitCode, stdout } = await run(rotateCommand, ['--dry-run', '--revoke-old']);
     assert.equal(exitCode, 0);
-    assert.match(stdout, /the rotation of [0-9a-f]{12}… begins\nnothing was changed\n$/);
+    assert.match(stdout, /^next: begin: the rotation of [0-9a-f]{12}… is noted\nnothing was changed\n$/);
     assert.deepEqual(authorityWrites(), []);
   });
 
@@ -238,6 +238,7 @@ function viewOf(acknowledgements: Parameters<typeof readinessInput>[0]): {
       asked: { taintOld: false, revokeOld: false },
       times: TIMES,
       askedAt: undefined,
+      heard: new Set(),
     },
     ...{ state: states.x509, record: undefined, published: new Map(), readiness: answers[0], agentExpiries: [] },
   };

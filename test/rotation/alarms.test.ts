@@ -34,6 +34,18 @@ const PREPARED_EARLY = authorityStates({
   },
 });
 
+/** The upstream signs by another root than before. */
+const NEXT_UPSTREAM = {
+  states: authorityStates({
+    x509: {
+      active: { id: 'aa', expiresAt: hour(24), upstreamId: ACTIVE_ID },
+      prepared: { id: 'bb', expiresAt: hour(36), upstreamId: PREPARED_ID },
+      old: undefined,
+    },
+  }),
+  seenSince: new Map([['bb', hour(12)]]),
+};
+
 const CASES: readonly (readonly [sentence: string, input: ReadinessInput, codes: readonly RotationAlarmCode[]])[] = [
   ['all hold what comes and what signs', readinessInput(HELD, { now: hour(19.9) }), []],
   ['a peer is late by less than three hints', readinessInput(WEST_LATE, { now: hour(12.24) }), []],
@@ -42,6 +54,16 @@ const CASES: readonly (readonly [sentence: string, input: ReadinessInput, codes:
     'half of a window that is shorter than that is over',
     readinessInput(WEST_LATE, { now: hour(16), refreshHintSeconds: 24 * 3600 }),
     ['ActivatesUnheld'],
+  ],
+  [
+    'nobody knows when the next root of the upstream signs, and a peer is late by three hints',
+    readinessInput(WEST_LATE, { now: hour(12.25), ...NEXT_UPSTREAM }),
+    ['ActivatesUnheld'],
+  ],
+  [
+    'nobody knows when the next root of the upstream signs, and a peer is late by less than that',
+    readinessInput(WEST_LATE, { now: hour(12.24), ...NEXT_UPSTREAM }),
+    [],
   ],
   ['a peer does not hold what signs', readinessInput(WEST_LOST), ['ActiveNotHeld']],
   ['the clock leaves three hints to those who are not observed', readinessInput([], { refreshHintSeconds: 9_600 }), []],

@@ -67,6 +67,21 @@ describe('a rotation that is led', () => {
     assert.ok(world.clock.now().getTime() - startMs >= 2 * 3_600_000);
   });
 
+  it('waits for the late peer also when our broker is started anew meanwhile, and knows nothing of it', async () => {
+    world.peers.push(WEST);
+    await world.apply(WEST);
+    const startMs = world.clock.now().getTime();
+    world.onTurn = async () => {
+      const passedMs = world.clock.now().getTime() - startMs;
+      if (passedMs > 2 * 3_600_000) await world.apply(WEST);
+      else if (passedMs > 5 * 60_000) world.acknowledgements.delete(WEST);
+    };
+    const { end, steps } = await world.lead();
+    assert.equal(end !== 'Killed' && end.end, 'Done');
+    assert.ok(steps.some((step) => step.step === 'Wait' && step.reason === 'PeersFellSilent'));
+    assert.ok(world.clock.now().getTime() - startMs >= 2 * 3_600_000);
+  });
+
   it('waits five refresh hints for a peer that is not observed', async () => {
     world.peers.push(WEST);
     const startMs = world.clock.now().getTime();

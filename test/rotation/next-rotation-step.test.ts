@@ -63,6 +63,7 @@ function view(
     kind: 'x509',
     run: 'this',
     askedAt: undefined,
+    heard: new Set(),
     asked: { taintOld: false, revokeOld: false },
     record: undefined,
     state,
@@ -128,6 +129,15 @@ describe('the next step of a rotation', () => {
     const step = nextRotationStep(view({ record: ADOPTED, now }, [HELD[0]!]));
     assert.ok(step.step === 'Wait' && step.reason === 'PeersUnobserved');
     assert.equal(step.until?.getTime(), hour(12).getTime() + 5 * 300_000);
+  });
+
+  it('waits for the peer that has told before our broker was started anew, until it tells again', () => {
+    const record = ADOPTED;
+    const silent = nextRotationStep(view({ record, heard: new Set([WEST]) }, [HELD[1]!]));
+    assert.ok(silent.step === 'Wait' && silent.reason === 'PeersFellSilent' && silent.until === undefined);
+    assert.match(silent.message, /no longer knows what west\.example holds/);
+    assert.equal(nextRotationStep(view({ record }, [HELD[1]!])).step, 'Activate', 'who never told has had the time');
+    assert.equal(nextRotationStep(view({ record, heard: new Set([WEST]) })).step, 'Activate');
   });
 
   it('lets our own agents sync first, also when every peer holds it at once', () => {

@@ -130,6 +130,46 @@ describe('the readiness of an authority', () => {
     assert.deepEqual([signedBy, clock, authorities[0]?.ready], ['Upstream', undefined, true]);
   });
 
+  describe('below an upstream', () => {
+    const signedBy = (active: string, next: string) =>
+      authorityStates({
+        x509: {
+          active: { id: 'aa', expiresAt: hour(24), upstreamId: active },
+          prepared: { id: 'bb', expiresAt: hour(36), upstreamId: next },
+          old: undefined,
+        },
+      });
+    const seenSince = new Map([
+      ['aa', hour(2)],
+      ['bb', hour(12)],
+    ]);
+
+    it('is published since its root is, whoever only fetches', () => {
+      const input = readinessInput([], { states: signedBy(ACTIVE_ID, ACTIVE_ID), seenSince, listeningSince: hour(2) });
+      const { publishedAt, ready } = prepared(input);
+      assert.deepEqual([publishedAt, ready], [hour(2), true]);
+    });
+
+    it('waits for the root of an upstream that signs by another one than before', () => {
+      const told = [acknowledgementOf(WEST, BOTH), acknowledgementOf(NORTH, [ACTIVE_ROOT])];
+      const readiness = prepared(readinessInput(told, { states: signedBy(ACTIVE_ID, PREPARED_ID), seenSince }));
+      assert.deepEqual(
+        [readiness.publishedAt, readiness.missing.map(({ trustDomain }) => trustDomain), readiness.ready],
+        [hour(12), [NORTH], false],
+      );
+    });
+
+    it('of which no root signs by itself, is held by who holds all roots of our bundle', () => {
+      const told = [acknowledgementOf(WEST, BOTH), acknowledgementOf(NORTH, [ACTIVE_ROOT])];
+      const states = signedBy('an intermediate', 'an intermediate');
+      const { heldBy, missing, fingerprint, upstreamId } = prepared(readinessInput(told, { states, seenSince }));
+      assert.deepEqual(
+        [heldBy.map((peer) => peer.trustDomain), missing.map((peer) => peer.trustDomain), fingerprint, upstreamId],
+        [[WEST], [NORTH], undefined, 'an intermediate'],
+      );
+    });
+  });
+
   it('is not ready before our own bundle has it, whatever is said', () => {
     const { ready, publishedAt } = prepared(
       readinessInput([acknowledgementOf(WEST, BOTH)], { ownBundle: ownBundle([ACTIVE_ROOT]), peers: [WEST] }),

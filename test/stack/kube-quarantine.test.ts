@@ -126,6 +126,27 @@ describe('a peer that is declared by an object and suddenly publishes nothing bu
     assert.equal(object.metadata.annotations?.['fedbroker.dev/quarantine-reason'], undefined);
   });
 
+  it('is cut while its endpoint is silent for too long, which the object says, and comes back by what was held last', async () => {
+    const policy = (onExpired: 'Keep' | 'Cut') => {
+      const patch = { spec: { policy: { staleAfter: '1s', expireAfter: '4s', onExpired } } };
+      return east.kube.kubectl(['patch', 'ptd', 'west', '--type=merge', `--patch=${JSON.stringify(patch)}`]);
+    };
+    await policy('Cut');
+    west.answer((_request, response) => response.writeHead(503).end());
+    const object = await east.waitForObject('west', (each) => conditionOf(each, 'BundleStored')?.reason === 'Expired');
+    assert.equal(conditionOf(object, 'Ready')?.status, 'False');
+    await eventually('SPIRE holds nothing', async () => (await held()) === undefined);
+    assert.deepEqual(await links(), []);
+    const [before, later] = await staysTheSame(held, WATCHED_MS);
+    assert.deepEqual([before, later], [undefined, undefined]);
+    west.publish([fresh.der]);
+    await eventually('SPIRE holds it again', async () => (await held()) === onlyRoot(fresh));
+    await east.waitForObject('west');
+    assert.deepEqual(await links(), [WEST]);
+    await policy('Keep');
+    await east.waitForObject('west');
+  });
+
   it('is set anew from its trustDomainBundle by the annotation, when nobody here knows its root any more', async () => {
     const document = west.publish([lost.der]).toString();
     await west.present(lost);

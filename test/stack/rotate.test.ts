@@ -16,6 +16,8 @@ import { startSpireProxy } from './harness/spire-proxy.ts';
 import { openApi, ownRoots, storedRoots } from './harness/stored-roots.ts';
 import { keepMeeting, refusals } from './harness/workload-meetings.ts';
 
+/** More than the five hints after which one that is not observed is waited for no longer. */
+const STOPPED_MS = 30_000;
 const FLAGS = { 'refresh-hint-seconds': 5, 'long-poll-seconds': 5 };
 
 describe('a rotation that is led', () => {
@@ -35,32 +37,39 @@ describe('a rotation that is led', () => {
   });
   after(() => cleanup.run());
 
-  it('waits for the peer that is late, and no handshake fails', { timeout: 300_000 }, async () => {
-    const [api, westApi] = [openApi(cleanup, east.server), openApi(cleanup, west.server)];
-    const before = await ownRoots(api);
-    const over = new AbortController();
-    const meeting = keepMeeting([east, west], over.signal);
-    process.kill(west.broker.pid(), 'SIGSTOP');
-    const args = ['--revoke-old', '--revoke-after', '10s'];
-    const rotation = leadRotation(cleanup, east.broker, east.server.socketPath, args);
-    await eventually('it waits for west', () => Promise.resolve(rotation.output().includes('not yet by west.test')));
-    await pause(20_000);
-    const { active } = await localAuthority(east.server, 'x509').show();
-    process.kill(west.broker.pid(), 'SIGCONT');
-    assert.equal(await rotation.exitCode, 0, rotation.output());
-    assert.notEqual((await localAuthority(east.server, 'x509').show()).active?.authorityId, active?.authorityId);
-    assert.match(rotation.output(), /observed: held by west\.test/);
-    const roots = await ownRoots(api);
-    assert.equal(roots.length, 1);
-    assert.ok(!before.includes(roots[0]!));
-    await eventually(
-      'west has the new root alone',
-      async () => (await storedRoots(westApi, 'east.test'))?.join() === roots.join(),
-    );
-    over.abort();
-    assert.deepEqual((await meeting).failed, []);
-    await west.broker.waitForPeer('east.test', isReady);
-  });
+  it(
+    'waits for the peer that is late, also when our broker is started anew, and no handshake fails',
+    { timeout: 300_000 },
+    async () => {
+      const [api, westApi] = [openApi(cleanup, east.server), openApi(cleanup, west.server)];
+      const before = await ownRoots(api);
+      const over = new AbortController();
+      const meeting = keepMeeting([east, west], over.signal);
+      process.kill(west.broker.pid(), 'SIGSTOP');
+      const args = ['--revoke-old', '--revoke-after', '10s'];
+      const rotation = leadRotation(cleanup, east.broker, east.server.socketPath, args);
+      await eventually('it waits for west', () => Promise.resolve(rotation.output().includes('not yet by west.test')));
+      await east.broker.restart();
+      await eventually('it waits for west still', () => rotation.output().includes('PeersFellSilent'));
+      await pause(STOPPED_MS);
+      const { active } = await localAuthority(east.server, 'x509').show();
+      assert.doesNotMatch(rotation.output(), /activate: /);
+      process.kill(west.broker.pid(), 'SIGCONT');
+      assert.equal(await rotation.exitCode, 0, rotation.output());
+      assert.notEqual((await localAuthority(east.server, 'x509').show()).active?.authorityId, active?.authorityId);
+      assert.match(rotation.output(), /observed: held by west\.test/);
+      const roots = await ownRoots(api);
+      assert.equal(roots.length, 1);
+      assert.ok(!before.includes(roots[0]!));
+      await eventually(
+        'west has the new root alone',
+        async () => (await storedRoots(westApi, 'east.test'))?.join() === roots.join(),
+      );
+      over.abort();
+      assert.deepEqual((await meeting).failed, []);
+      await west.broker.waitForPeer('east.test', isReady);
+    },
+  );
 
   it('leads the key that signs JWT-SVIDs too', { timeout: 120_000 }, async () => {
     const [api, westApi] = [openApi(cleanup, east.server), openApi(cleanup, west.server)];
@@ -80,33 +89,49 @@ describe('a rotation that is led', () => {
     });
   });
 
-  it('ends right when it is killed after every one of its writes', { timeout: 300_000 }, async () => {
-    await east.broker.cli(['rotate', '--abandon']);
-    const proxy = await startSpireProxy(cleanup, east.server.folder, east.server.socketPath);
-    const lead = () =>
-      leadRotation(cleanup, east.broker, proxy.socketPath, ['--revoke-old', '--revoke-after', '1s', '--timeout', '5m']);
-    const { active } = await localAuthority(east.server, 'x509').show();
-    for (let run = 0; ; run++) {
-      assert.ok(run < 20, `it never ends: ${proxy.writes.join(', ')}`);
-      const rotation = lead();
-      // Whether the killed one has still asked for an authority nobody knows: the next writes down that it asks, and asks.
-      const asksAnew = proxy.writes.length > 0 && !proxy.writes.includes('PrepareX509Authority');
-      proxy.loseAnswer(asksAnew ? 2 : 1, () => {
-        rotation.kill();
-      });
-      const exitCode = await rotation.exitCode;
-      if (exitCode === undefined) continue;
-      assert.equal(exitCode, 0, rotation.output());
-      break;
-    }
-    const names = proxy.writes.filter((name) => !name.startsWith('Batch'));
-    const once = ['PrepareX509Authority', 'ActivateX509Authority', 'TaintX509Authority', 'RevokeX509Authority'];
-    assert.deepEqual(names, once);
-    assert.equal(proxy.writes.length, 10);
-    const now = await localAuthority(east.server, 'x509').show();
-    assert.notEqual(now.active?.authorityId, active?.authorityId);
-    await eventually('the workloads meet', async () => (await refusals(east, west)).length === 0);
-  });
+  it(
+    'ends right when it and the running broker are killed after every one of its writes',
+    { timeout: 300_000 },
+    async () => {
+      await east.broker.cli(['rotate', '--abandon']);
+      const proxy = await startSpireProxy(cleanup, east.server.folder, east.server.socketPath);
+      const lead = () =>
+        leadRotation(cleanup, east.broker, proxy.socketPath, [
+          '--revoke-old',
+          '--revoke-after',
+          '1s',
+          '--timeout',
+          '5m',
+        ]);
+      const { active } = await localAuthority(east.server, 'x509').show();
+      for (let run = 0; ; run++) {
+        assert.ok(run < 20, `it never ends: ${proxy.writes.join(', ')}`);
+        const rotation = lead();
+        // Whether the killed one has still asked for an authority nobody knows: the next writes down that it asks, and asks.
+        const asksAnew = proxy.writes.length > 0 && !proxy.writes.includes('PrepareX509Authority');
+        let brokerKilled: Promise<void> | undefined;
+        proxy.loseAnswer(asksAnew ? 2 : 1, () => {
+          rotation.kill();
+          brokerKilled = east.broker.kill();
+        });
+        const exitCode = await rotation.exitCode;
+        if (exitCode === undefined) {
+          await brokerKilled;
+          await east.broker.restart();
+          continue;
+        }
+        assert.equal(exitCode, 0, rotation.output());
+        break;
+      }
+      const names = proxy.writes.filter((name) => !name.startsWith('Batch'));
+      const once = ['PrepareX509Authority', 'ActivateX509Authority', 'TaintX509Authority', 'RevokeX509Authority'];
+      assert.deepEqual(names, once);
+      assert.equal(proxy.writes.length, 10);
+      const now = await localAuthority(east.server, 'x509').show();
+      assert.notEqual(now.active?.authorityId, active?.authorityId);
+      await eventually('the workloads meet', async () => (await refusals(east, west)).length === 0);
+    },
+  );
 });
 
 describe('the same rotation by SPIRE’s clock', () => {

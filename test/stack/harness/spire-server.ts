@@ -23,6 +23,16 @@ export interface SpireServerOptions {
     /** For example `60s`. */
     readonly refreshHint: string;
   };
+  /** Whose certificates sign its authorities, by the plugin `disk`. Default: they are roots. */
+  readonly upstream?: UpstreamFiles;
+}
+
+/** Paths of PEM files. */
+export interface UpstreamFiles {
+  readonly certificatePath: string;
+  readonly privateKeyPath: string;
+  /** The roots, where the certificate is none. */
+  readonly bundlePath?: string;
 }
 
 export interface SpireServer {
@@ -88,6 +98,7 @@ export async function startSpireServer(
       X509_SVID_TTL: options.x509SvidTtl ?? '1h',
       NODE_CA_PATH: nodeCaPath,
       BUNDLE_ENDPOINT: bundleEndpointBlock(bundleEndpointPort, options.bundleEndpoint?.refreshHint),
+      UPSTREAM_AUTHORITY: upstreamBlock(options.upstream),
     }),
   );
 
@@ -145,5 +156,15 @@ function bundleEndpointBlock(port: number | undefined, refreshHint = ''): string
     BUNDLE_ENDPOINT_ADDRESS: '127.0.0.1',
     BUNDLE_ENDPOINT_PORT: port,
     BUNDLE_REFRESH_HINT: refreshHint,
+  });
+}
+
+function upstreamBlock(upstream: UpstreamFiles | undefined): string {
+  if (upstream === undefined) return '';
+  const { certificatePath, privateKeyPath, bundlePath } = upstream;
+  return renderConfig('upstream-authority.conf', {
+    UPSTREAM_CERTIFICATE_PATH: certificatePath,
+    UPSTREAM_PRIVATE_KEY_PATH: privateKeyPath,
+    UPSTREAM_BUNDLE: bundlePath === undefined ? '' : `bundle_file_path = "${bundlePath}"`,
   });
 }

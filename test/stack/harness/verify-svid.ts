@@ -59,16 +59,18 @@ export async function verifySvid(svid: X509Svid, roots: readonly X509Certificate
   return client;
 }
 
-function credentials({ svid, roots }: Side): { cert: string; key: string; ca: string[] } {
+/** For TLS of Node, on either side. */
+export function credentials({ svid, roots }: Side): { cert: string; key: string; ca: string[] } {
   return { cert: svid.chainPem, key: svid.privateKeyPem, ca: roots.map((root) => pemOf([root])) };
 }
 
 /** An SVID has no host name to check. */
-function checkServerIdentity(): undefined {
+export function checkServerIdentity(): undefined {
   return undefined;
 }
 
-function verdictOn(socket: TLSSocket): Verdict {
+/** Of one end of a handshake that is over: what it makes of the other. */
+export function verdictOn(socket: TLSSocket): Verdict {
   if (!socket.authorized) return { ok: false, reason: String(socket.authorizationError) };
   const names = socket.getPeerX509Certificate()?.subjectAltName?.split(', ') ?? [];
   const spiffeIds = names.filter((name) => name.startsWith('URI:')).map((name) => name.slice('URI:'.length));

@@ -5,6 +5,8 @@ import { mutualHandshake } from './verify-svid.ts';
 
 const MEET_EVERY_MS = 250;
 
+type Workload = Pick<FederatedSide, 'trustDomain' | 'agent'>;
+
 interface Meetings {
   /** Of two workloads, both presenting their SVIDs. */
   readonly handshakes: number;
@@ -13,12 +15,12 @@ interface Meetings {
 }
 
 /** What the workloads of these sides make of each other, each of every other, with the SVIDs and roots that they have now. */
-export async function refusals(...sides: readonly FederatedSide[]): Promise<readonly string[]> {
+export async function refusals(...sides: readonly Workload[]): Promise<readonly string[]> {
   return (await meetOnce(sides)).failed;
 }
 
 /** Until it is aborted. */
-export async function keepMeeting(sides: readonly FederatedSide[], signal: AbortSignal): Promise<Meetings> {
+export async function keepMeeting(sides: readonly Workload[], signal: AbortSignal): Promise<Meetings> {
   const failed: string[] = [];
   let handshakes = 0;
   while (!signal.aborted) {
@@ -30,7 +32,7 @@ export async function keepMeeting(sides: readonly FederatedSide[], signal: Abort
   return { handshakes, failed };
 }
 
-async function meetOnce(sides: readonly FederatedSide[]): Promise<Meetings> {
+async function meetOnce(sides: readonly Workload[]): Promise<Meetings> {
   const workloads = await Promise.all(
     sides.map(async ({ trustDomain, agent }) => ({ trustDomain, context: await agent.fetchX509() })),
   );
