@@ -97,6 +97,24 @@ export const WRITE_INVARIANTS: readonly WriteInvariant[] = [
     },
   },
   {
+    id: 'HandUndone',
+    rule: 'a document counts only against the bundle that was held when it was fetched',
+    promise:
+      'a broker undoes what somebody set or deleted by hand by a document that it fetched before it knew of that',
+    objection: ({ write, replica, world }) => {
+      if (write.kind !== 'SetBundle') return undefined;
+      const { trustDomain } = write.bundle;
+      const { byHand } = world.of(replica.trustDomain);
+      if (!byHand.has(trustDomain) || replica.seen.bundles?.get(trustDomain) !== byHand.get(trustDomain))
+        return undefined;
+      const url = toldOf(replica, trustDomain)?.bundleEndpointUrl;
+      const answeredAtMs = url === undefined ? undefined : replica.answeredAtMs.get(url);
+      const knownSinceMs = replica.seen.bundleSinceMs.get(trustDomain);
+      if (answeredAtMs === undefined || knownSinceMs === undefined || answeredAtMs >= knownSinceMs) return undefined;
+      return `${trustDomain}, fetched ${(knownSinceMs - answeredAtMs) / 1000} s before`;
+    },
+  },
+  {
     id: 'NeedlessWrite',
     rule: 'compare before writing',
     promise: 'a broker writes what is there already, as it knows',

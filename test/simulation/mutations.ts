@@ -99,6 +99,24 @@ export const MUTATIONS: readonly Mutation[] = [
       'const startMs = this.#clock.now().getTime();\n      if (!this.#stopping.signal.aborted) await this.#runOnce();\n      const served = this.#waiting;\n      this.#waiting = [];',
   },
   {
+    does: 'goes on believing a document after somebody set the bundle by hand',
+    file: 'src/broker/fact-board.ts',
+    find: 'this.#fetched.set(trustDomain, { ...fetch, document: undefined });',
+    replace: 'void fetch;',
+  },
+  {
+    does: 'lets a new root sign for its endpoint at once',
+    file: 'src/bundle-endpoint/serving-svid-choice.ts',
+    find: 'const isTooNew = servedMs < refreshHintSeconds * 1000;',
+    replace: 'const isTooNew = servedMs < 0;',
+  },
+  {
+    does: 'lets a root sign for its endpoint that a peer has told to lack',
+    file: 'src/federation/acknowledgement.ts',
+    find: 'return acknowledgements.some(({ holds }) => holds !== undefined && !holds.x509Authorities.includes(fingerprint));',
+    replace: 'return fingerprint.length < acknowledgements.length;',
+  },
+  {
     does: 'writes the links of entries at every pass',
     file: 'src/federation/entry-links.ts',
     find: 'for (const entry of chosen) if (!naming.has(entry)) changes.add(entry, peer.trustDomain);',
@@ -163,6 +181,12 @@ export const MUTATIONS: readonly Mutation[] = [
     file: 'src/rotation/next-rotation-step.ts',
     find: '(askedAt === undefined || askedAt < record.askedAt)',
     replace: 'record.askedAt <= now',
+  },
+  {
+    does: 'prepares anew at once when the process that did so is killed',
+    file: 'src/rotation/next-rotation-step.ts',
+    find: 'if (now >= until) return',
+    replace: 'if (record.run !== run || now >= until) return',
   },
   {
     does: 'taints what its own agents still use',

@@ -4,6 +4,7 @@ import { EndpointError, type EndpointErrorCode } from '../../src/bundle-endpoint
 import type { TrustDomain } from '../../src/bundle/trust-domain.ts';
 import type { ClientSight } from './acknowledgements-model.ts';
 import { documentOf, type Document } from './authority-pool.ts';
+import type { ShutOut } from './endpoint-watch.ts';
 import type { EndpointIdentity, SimulatedEndpoint } from './endpoint-model.ts';
 import { never, type Process } from './process.ts';
 import type { Chance } from './random.ts';
@@ -23,6 +24,8 @@ export interface NetworkParts {
   /** Those at one URL; a broker with two replicas has two. */
   readonly endpointsOf: (url: string) => readonly SimulatedEndpoint[];
   readonly ownerOf: (url: string) => TrustDomain | undefined;
+  /** A peer could not verify an endpoint: its root is unknown to it. */
+  readonly onShutOut: (sight: ShutOut) => void;
 }
 
 const TOTAL_TIMEOUT_MS = 10_000;
@@ -30,6 +33,13 @@ const TOTAL_TIMEOUT_MS = 10_000;
 const TELL_HELD_EVERY_MS = 10_000;
 
 type Identify = () => EndpointIdentity | undefined;
+
+/** One broker. */
+interface NetworkUser {
+  readonly identity: Identify;
+  readonly onRequest: (request: BundleRequest) => void;
+  readonly onAnswer: (request: BundleRequest) => void;
+}
 
 interface Client {
   readonly consumer: TrustDomain;
@@ -63,11 +73,7 @@ export class Network {
   }
 
   /** As one broker sees it. */
-  sourceOf(
-    consumer: TrustDomain,
-    process: Process,
-    { identity, onRequest }: { readonly identity: Identify; readonly onRequest: (request: BundleRequest) => void },
-  ): BundleSource {
+  sourceOf(consumer: TrustDomain, process: Process, { identity, onRequest, onAnswer }: NetworkUser): BundleSource {
     return {
       fetch: (request, signal) => {
         if (signal?.aborted === true) return Promise.reject(cancelled());
@@ -77,7 +83,10 @@ export class Network {
           process.kill();
           return never();
         }
-        return this.#fetch({ consumer, process, identity }, request, signal);
+        return this.#fetch({ consumer, process, identity }, request, signal).then((answer) => {
+          onAnswer(request);
+          return answer;
+        });
       },
     };
   }
@@ -128,6 +137,9 @@ export class Network {
       }
       const objection = objectionTo(chosen.identity, request, process.clock.now().getTime());
       if (objection !== undefined) {
+        if (objection === 'EndpointRootUnknown' && publisher !== undefined && request.trust.type === 'https_spiffe') {
+          this.#parts.onShutOut({ consumer, publisher, anchors: request.trust.authorities, ...chosen });
+        }
         fail(objection, 'the endpoint did not prove its identity');
         return;
       }

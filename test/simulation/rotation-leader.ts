@@ -37,9 +37,13 @@ export interface RotationLeaderParts {
 const AGENTS = 2;
 /** Of a rotation from its begin to its end. */
 const WRITES = 9;
+/** Up to the first call to prepare. */
+const FIRST_WRITES = 3;
 const POLL_MS = 2_000;
-const TIMEOUT_MS = 24 * 60 * 60 * 1000;
-const RUN_AGAIN_WITHIN_MS = 20_000;
+/** `--timeout`: its default, or that of an operator who runs it again. */
+const TIMEOUTS_MS = [24 * 60 * 60 * 1000, 30_000];
+/** Somebody waits for it, or nobody does. */
+const RUN_AGAIN_WITHIN_MS = [1_000, 20_000];
 /** As `fedbroker rotate` has them. */
 const TIMES = { servedAtLeastSeconds: 15, callEndsWithinSeconds: 30, notAgainWithinSeconds: 600 };
 const REVOKE_AFTER_SECONDS = 60;
@@ -110,7 +114,8 @@ export class RotationLeader {
       },
     });
     this.#process = process;
-    this.#writesLeft = this.#deathsLeft-- > 0 ? chance.below(WRITES) : Infinity;
+    // What is asked for first is what must not be asked for twice.
+    this.#writesLeft = this.#deathsLeft-- > 0 ? chance.below(chance.pick([FIRST_WRITES, WRITES])!) : Infinity;
     story.note(name, () => 'leads a rotation');
     const dying = (write: RotationWrite) => {
       if (this.#writesLeft-- === 0) process.killAtCall(0, chance.percent(70));
@@ -132,13 +137,18 @@ export class RotationLeader {
       },
       {
         ports: { ...ports, askBroker: () => Promise.resolve(this.#ask()) },
-        ...{ clock: process.clock, pollMs: POLL_MS, timeoutMs: TIMEOUT_MS, signal: new AbortController().signal },
+        ...{
+          clock: process.clock,
+          pollMs: POLL_MS,
+          timeoutMs: chance.pick(TIMEOUTS_MS)!,
+          signal: new AbortController().signal,
+        },
         onStep: this.#tellSteps(name),
       },
     ).then(
       (end) => {
         // Its operator looks what is wrong with the broker, and runs it again.
-        if (end.end === 'Refused' && end.step.code === 'BrokerSilent') this.#runLater();
+        if (end.end === 'TimedOut' || (end.end === 'Refused' && end.step.code === 'BrokerSilent')) this.#runLater();
         else this.#end = end;
         story.note(name, () => (end.end === 'Refused' ? `is refused: ${end.step.code}` : `ends: ${end.end}`));
       },
@@ -152,7 +162,7 @@ export class RotationLeader {
 
   #runLater(): void {
     const { time, chance } = this.#parts;
-    time.after(chance.below(RUN_AGAIN_WITHIN_MS), () => {
+    time.after(chance.below(chance.pick(RUN_AGAIN_WITHIN_MS)!), () => {
       this.#run();
     });
   }

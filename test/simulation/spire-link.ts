@@ -1,6 +1,7 @@
 // How does a simulated broker reach its SPIRE? Through calls that can be late, refused, half done, or the last of its life.
 import type { Bundle } from '../../src/bundle/bundle.ts';
 import type { TrustDomain } from '../../src/bundle/trust-domain.ts';
+import { storedAlike } from '../../src/federation/acceptance.ts';
 import type { SpireServer } from '../../src/federation/ports.ts';
 import { SpireError } from '../../src/spire/spire-error.ts';
 import { never, type Process } from './process.ts';
@@ -30,6 +31,8 @@ export interface SeenOfSpire {
   /** Until when it was told the newest, at `bundlesAtMs`. */
   bundlesBefore: ReadonlyMap<TrustDomain, Bundle> | undefined;
   bundlesAtMs: number;
+  /** Since when it is told what it knows of each trust domain. */
+  readonly bundleSinceMs: Map<TrustDomain, number>;
   own: Bundle | undefined;
   entries: ReadonlyMap<string, readonly TrustDomain[]>;
   managed: ReadonlyMap<TrustDomain, 'Own' | 'Delegate'> | undefined;
@@ -43,6 +46,7 @@ export function nothingSeen(): SeenOfSpire {
     bundles: undefined,
     bundlesBefore: undefined,
     bundlesAtMs: 0,
+    bundleSinceMs: new Map(),
     own: undefined,
     entries: new Map(),
     managed: undefined,
@@ -102,6 +106,9 @@ export function linkSpire(parts: SpireLinkParts): SpireServer {
   const noteBundles = (bundles: ReadonlyMap<TrustDomain, Bundle>) => {
     seen.bundlesBefore = seen.bundles;
     seen.bundlesAtMs = parts.time.nowMs;
+    for (const name of new Set([...bundles.keys(), ...(seen.bundles?.keys() ?? [])])) {
+      if (!isSame(bundles.get(name), seen.bundles?.get(name))) seen.bundleSinceMs.set(name, parts.time.nowMs);
+    }
     seen.bundles = bundles;
   };
   const noteBundle = (trustDomain: TrustDomain, bundle: Bundle | undefined) => {
@@ -260,6 +267,10 @@ export function callSpire<T>(
       });
     });
   });
+}
+
+function isSame(a: Bundle | undefined, b: Bundle | undefined): boolean {
+  return a === b || (a !== undefined && b !== undefined && storedAlike(a, b));
 }
 
 function tryTo<T>(effect: () => T): { readonly value: T } | { readonly error: Error } {

@@ -22,6 +22,9 @@ export interface SimulatedTrustDomain {
   readonly refreshHintSeconds: number;
   /** Where its operators lead a rotation; elsewhere SPIRE's clock rotates, and now and then somebody by hand. */
   readonly led: RotationLeader | undefined;
+  /** Its operators rotate by hand without waiting for anybody. */
+  readonly isHurried: boolean;
+  hurries: number;
   /** By place; undefined while that one is dead. */
   readonly replicas: (Replica | undefined)[];
   readonly endpoints: SimulatedEndpoint[];
@@ -38,8 +41,10 @@ export interface SimulatedTrustDomain {
   preparedAtMs: number;
   /** When somebody other than a broker last changed what its SPIRE holds of others. */
   tamperedAtMs: number;
-  /** Whose bundles were changed by hand here. */
-  readonly tampered: TrustDomain[];
+  /** How often bundles were changed by hand here. */
+  tamperings: number;
+  /** What it was then; undefined: deleted. */
+  readonly byHand: Map<TrustDomain, Bundle | undefined>;
 }
 
 /** The replica that works, if one does. */

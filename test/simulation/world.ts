@@ -3,6 +3,7 @@ import { AcknowledgementsModel } from './acknowledgements-model.ts';
 import type { RotationWrite } from './authority-link.ts';
 import { RotationLeader } from './rotation-leader.ts';
 import { BrokerEndpoint, type SimulatedEndpoint } from './endpoint-model.ts';
+import type { ShutOut } from './endpoint-watch.ts';
 import type { Bundle, X509Authority } from '../../src/bundle/bundle.ts';
 import { parseSpiffeId } from '../../src/bundle/spiffe-id.ts';
 import { parseTrustDomain, type TrustDomain } from '../../src/bundle/trust-domain.ts';
@@ -25,6 +26,7 @@ export interface Onlooker {
   written(replica: Replica, write: SpireWrite): void;
   changed(domain: SimulatedTrustDomain, write: SpireWrite | undefined): void;
   requested(replica: Replica, request: BundleRequest): void;
+  shutOut(sight: ShutOut): void;
   fault(replica: Replica, error: Error): void;
   /** A replica has said who holds what. */
   rotationAnswered(replica: Replica): void;
@@ -47,6 +49,8 @@ export const PARTNER = parseTrustDomain('partner.example');
 const RESPAWN_WITHIN_MS = 20_000;
 /** In so many of a hundred worlds the operators of one trust domain lead a rotation. */
 const LED_PERCENT = 15;
+/** In so many, those of one trust domain rotate by hand in a hurry. */
+const HURRIED_PERCENT = 20;
 
 export class World {
   readonly time: VirtualTime;
@@ -69,6 +73,9 @@ export class World {
       chance,
       endpointsOf: (url) => this.#ofUrl(url)?.endpoints ?? [],
       ownerOf: (url) => this.#ofUrl(url)?.trustDomain,
+      onShutOut: (sight) => {
+        this.#onlooker.shutOut(sight);
+      },
     });
     this.#onlooker = onlooker(this);
   }
@@ -92,7 +99,10 @@ export class World {
     const { chance } = this;
     const brokered = BROKERED.slice(0, chance.percent(25) ? 3 : 2);
     const led = chance.percent(LED_PERCENT) ? chance.pick(brokered) : undefined;
-    for (const name of brokered) await this.#add(name, 'Brokered', { isLed: name === led });
+    const hurried = chance.percent(HURRIED_PERCENT) ? chance.pick(brokered) : undefined;
+    for (const name of brokered) {
+      await this.#add(name, 'Brokered', { isLed: name === led, isHurried: name === hurried });
+    }
     if (chance.percent(30)) await this.#add(BUCKET, 'Bucket');
     if (chance.percent(40)) await this.#add(MALLORY, 'Hostile');
     for (const domain of this.brokered) {
@@ -113,6 +123,11 @@ export class World {
     return this.brokered.find((domain) => domain.led !== undefined);
   }
 
+  /** The one whose operators rotate in a hurry, if there is one. */
+  get hurried(): SimulatedTrustDomain | undefined {
+    return this.brokered.find(({ isHurried }) => isHurried);
+  }
+
   declare(domain: SimulatedTrustDomain, peer: SimulatedTrustDomain): void {
     domain.declaredAtMs.set(peer.trustDomain, this.elapsedMs);
     const profile =
@@ -124,19 +139,20 @@ export class World {
   }
 
   /**
-   * Who could not be reached while a rotation was led, for longer than it waits for a silent peer, is told so by a
-   * condition; its operator does what that says (`fedbroker rebootstrap`).
+   * Who could not be reached while a rotation was led, for longer than it waits for a silent peer, or who met one in a
+   * hurry, is told so by a condition; its operator does what that says (`fedbroker rebootstrap`).
    */
   rebootstrap(): void {
-    const { led } = this;
-    if (led === undefined) return;
-    for (const domain of this.brokered) {
+    const rotating = this.brokered.filter(({ led, isHurried }) => led !== undefined || isHurried);
+    for (const domain of rotating.length === 0 ? [] : this.brokered) {
       const peers = workingReplica(domain)?.status()?.peers ?? [];
-      const conditions = [...peers].find(({ trustDomain }) => trustDomain === led.trustDomain)?.conditions;
-      if (conditions?.some(({ reason }) => reason === 'EndpointRootUnknown') !== true) continue;
-      this.story.note(domain.trustDomain, () => `gets the bundle of ${led.trustDomain} from its operators`);
-      domain.operator.bootstrap(led.trustDomain, led.spire.own);
-      this.disturb([domain]);
+      for (const { trustDomain, conditions } of peers) {
+        const peer = rotating.find((each) => each.trustDomain === trustDomain);
+        if (peer === undefined || !conditions.some(({ reason }) => reason === 'EndpointRootUnknown')) continue;
+        this.story.note(domain.trustDomain, () => `gets the bundle of ${trustDomain} from its operators`);
+        domain.operator.bootstrap(trustDomain, peer.spire.own);
+        this.disturb([domain]);
+      }
     }
   }
 
@@ -162,20 +178,23 @@ export class World {
       },
     });
     const acknowledgements =
-      led &&
-      new AcknowledgementsModel({
-        process,
-        elapsedMs: () => this.elapsedMs,
-        brokers: {
-          find: (name) => replica.find(name),
-          noteAcknowledged: (acknowledgement) => {
-            replica.noteAcknowledged(acknowledgement);
-          },
-        },
-      });
+      led === undefined && !domain.isHurried
+        ? undefined
+        : new AcknowledgementsModel({
+            process,
+            elapsedMs: () => this.elapsedMs,
+            brokers: {
+              find: (name) => replica.find(name),
+              noteAcknowledged: (acknowledgement) => {
+                replica.noteAcknowledged(acknowledgement);
+              },
+            },
+          });
     const endpoint = new BrokerEndpoint({
       ...{ pool: this.pool, spire, process, refreshHintSeconds, spiffeId: brokerIdOf(trustDomain), acknowledgements },
       nowMs: () => process.clock.now().getTime(),
+      elapsedMs: () => this.elapsedMs,
+      isRootMissed: (root) => replica.isRootMissed(root),
     });
     const seen = nothingSeen();
     const replica: Replica = new Replica({
@@ -201,6 +220,9 @@ export class World {
         onRequest: (request) => {
           this.#onlooker.requested(replica, request);
         },
+        onAnswer: ({ url }) => {
+          replica.answeredAtMs.set(url, time.nowMs);
+        },
       }),
       publish: (bundle) => {
         endpoint.publish(bundle);
@@ -209,8 +231,7 @@ export class World {
         this.#onlooker.fault(replica, error);
       },
       onRole: (role) => {
-        // The broker of a new term knows nothing of what the one before was told.
-        acknowledgements?.seenAtMs.clear();
+        acknowledgements?.forget();
         story.note(name, () => `is ${role} now`);
       },
     });
@@ -253,7 +274,11 @@ export class World {
     for (const end of this.#ends.splice(0)) end();
   }
 
-  async #add(trustDomain: TrustDomain, kind: Kind, { isLed } = { isLed: false }): Promise<void> {
+  async #add(
+    trustDomain: TrustDomain,
+    kind: Kind,
+    { isLed, isHurried } = { isLed: false, isHurried: false },
+  ): Promise<void> {
     const { chance } = this;
     const published: Bundle[] = [];
     const spire = await SpireModel.start({
@@ -284,8 +309,8 @@ export class World {
       replicas: kind === 'Brokered' ? Array.from({ length: isElected ? 2 : 1 }, () => undefined) : [],
       endpoints: [],
       replayed: undefined,
-      ...{ disturbedAtMs: 0, troubles: 0, preparedAtMs: 0, tamperedAtMs: -1, tampered: [] },
-      declaredAtMs: new Map(),
+      ...{ disturbedAtMs: 0, troubles: 0, preparedAtMs: 0, tamperedAtMs: -1, tamperings: 0 },
+      ...{ isHurried, hurries: 0, declaredAtMs: new Map(), byHand: new Map() },
     };
     if (kind !== 'Brokered') domain.endpoints.push(this.#uploadedTo(domain));
     this.domains.set(trustDomain, domain);
