@@ -344,7 +344,7 @@ function withPeer(world: World, strike: (domain: SimulatedTrustDomain, peer: Sim
 export function hurry(world: World, domain: SimulatedTrustDomain): void {
   const { spire, led } = domain;
   const isPrepared = spire.slots.beside?.status === 'PREPARED';
-  if (domain.hurries >= MAX_HURRIES || isPrepared !== (led !== undefined)) return;
+  if (domain.hurries >= MAX_HURRIES || isPrepared !== (led?.kind === 'x509')) return;
   domain.hurries += 1;
   world.story.note(domain.trustDomain, () => 'a rotation by hand, in a hurry');
   if (!isPrepared) void spire.prepare();

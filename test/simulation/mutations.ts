@@ -189,6 +189,12 @@ export const MUTATIONS: readonly Mutation[] = [
     replace: 'if (record.run !== run || now >= until) return',
   },
   {
+    does: 'takes every JWT authority for held',
+    file: 'src/rotation/readiness.ts',
+    find: '? jwtKeyIds.includes(authority.id)',
+    replace: '? jwtKeyIds.length > 0',
+  },
+  {
     does: 'taints what its own agents still use',
     file: 'src/rotation/next-rotation-step.ts',
     find: 'moved < agentExpiries.length)',

@@ -3,6 +3,7 @@
 import type { TrustDomain } from '../../src/bundle/trust-domain.ts';
 import type { LocalAuthorities } from '../../src/federation/local-authority.ts';
 import { leadRotation, type RotationEnd, type RotationOrder } from '../../src/rotation/lead-rotation.ts';
+import type { AuthorityKind } from '../../src/rotation/authority-times.ts';
 import type { RotationStep } from '../../src/rotation/next-rotation-step.ts';
 import type { KindReadiness } from '../../src/rotation/readiness.ts';
 import { SpireError } from '../../src/spire/spire-error.ts';
@@ -35,6 +36,7 @@ export interface RotationLeaderParts {
 }
 
 const AGENTS = 2;
+const JWT_PERCENT = 30;
 /** Of a rotation from its begin to its end. */
 const WRITES = 9;
 /** Up to the first call to prepare. */
@@ -50,6 +52,8 @@ const REVOKE_AFTER_SECONDS = 60;
 
 export class RotationLeader {
   readonly agents: AgentsModel;
+  /** Which authority is rotated. */
+  readonly kind: AuthorityKind;
   readonly #parts: RotationLeaderParts;
   #asked: RotationOrder['asked'] | undefined;
   #process: Process | undefined;
@@ -62,6 +66,7 @@ export class RotationLeader {
 
   constructor(parts: RotationLeaderParts) {
     this.#parts = parts;
+    this.kind = parts.chance.percent(JWT_PERCENT) ? 'jwt' : 'x509';
     this.agents = new AgentsModel(parts.spire, AGENTS, () => parts.time.nowMs);
   }
 
@@ -116,7 +121,7 @@ export class RotationLeader {
     this.#process = process;
     // What is asked for first is what must not be asked for twice.
     this.#writesLeft = this.#deathsLeft-- > 0 ? chance.below(chance.pick([FIRST_WRITES, WRITES])!) : Infinity;
-    story.note(name, () => 'leads a rotation');
+    story.note(name, () => `leads a rotation (${this.kind})`);
     const dying = (write: RotationWrite) => {
       if (this.#writesLeft-- === 0) process.killAtCall(0, chance.percent(70));
       onWrite(write);
@@ -132,7 +137,7 @@ export class RotationLeader {
     });
     leadRotation(
       {
-        ...{ kind: 'x509', asked: this.#asked, run: name },
+        ...{ kind: this.kind, asked: this.#asked, run: name },
         times: { ...TIMES, revokeAfterSeconds: REVOKE_AFTER_SECONDS },
       },
       {

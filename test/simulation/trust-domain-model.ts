@@ -39,6 +39,8 @@ export interface SimulatedTrustDomain {
   troubles: number;
   /** When its newest root was first published. */
   preparedAtMs: number;
+  /** And its newest JWT authority. */
+  jwtPreparedAtMs: number;
   /** When somebody other than a broker last changed what its SPIRE holds of others. */
   tamperedAtMs: number;
   /** How often bundles were changed by hand here. */

@@ -290,8 +290,10 @@ export class World {
         published.push(bundle);
         const domain = this.domains.get(trustDomain);
         if (domain === undefined) return;
-        if (bundle.x509Authorities.at(-1) !== published.at(-2)?.x509Authorities.at(-1)) {
-          domain.preparedAtMs = this.elapsedMs;
+        const before = published.at(-2);
+        if (bundle.x509Authorities.at(-1) !== before?.x509Authorities.at(-1)) domain.preparedAtMs = this.elapsedMs;
+        if (bundle.jwtAuthorities.at(-1)?.keyId !== before?.jwtAuthorities.at(-1)?.keyId) {
+          domain.jwtPreparedAtMs = this.elapsedMs;
         }
         this.story.note(trustDomain, () => `publishes ${describeBundle(bundle, this.pool)}`);
         this.#onlooker.changed(domain, undefined);
@@ -309,7 +311,7 @@ export class World {
       replicas: kind === 'Brokered' ? Array.from({ length: isElected ? 2 : 1 }, () => undefined) : [],
       endpoints: [],
       replayed: undefined,
-      ...{ disturbedAtMs: 0, troubles: 0, preparedAtMs: 0, tamperedAtMs: -1, tamperings: 0 },
+      ...{ disturbedAtMs: 0, troubles: 0, preparedAtMs: 0, jwtPreparedAtMs: 0, tamperedAtMs: -1, tamperings: 0 },
       ...{ isHurried, hurries: 0, declaredAtMs: new Map(), byHand: new Map() },
     };
     if (kind !== 'Brokered') domain.endpoints.push(this.#uploadedTo(domain));
@@ -317,12 +319,12 @@ export class World {
   }
 
   /** Long enough for a rotation to be led; in some worlds SPIRE's clock goes on meanwhile. */
-  #longLived(): Pick<SpireModelParts, 'caLifetimeMs' | 'ageMs' | 'issue'> {
+  #longLived(): Pick<SpireModelParts, 'caLifetimeMs' | 'ageMs' | 'issue' | 'rotatesJwt'> {
     const { chance, pool } = this;
     const caLifetimeMs = 4_000_000;
     const ageSeconds = chance.pick([0, 0, 0, chance.between(1_650, 1_990), chance.between(2_980, 3_300)]) ?? 0;
     const issue = (root: X509Authority, atMs: number) => pool.issuedAt(root, atMs, caLifetimeMs);
-    return { caLifetimeMs, ageMs: ageSeconds * 1000, issue };
+    return { caLifetimeMs, ageMs: ageSeconds * 1000, issue, rotatesJwt: true };
   }
 
   #leaderOf(trustDomain: TrustDomain, spire: SpireModel, link: SpireLink): RotationLeader {
@@ -331,8 +333,9 @@ export class World {
       ...{ trustDomain, spire, link, time, chance, story },
       replicas: () => this.of(trustDomain).replicas,
       nameOf: (id) => {
-        const authority = spire.published.get(id);
-        return authority === undefined ? 'an authority that is gone' : pool.nameOf(authority.der);
+        const authority = spire.authorities('x509').published.get(id);
+        if (authority !== undefined) return pool.nameOf(authority.der);
+        return spire.authorities('jwt').published.has(id) ? id : 'an authority that is gone';
       },
       onAnswered: (replica) => {
         this.#onlooker.rotationAnswered(replica);
