@@ -107,7 +107,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     does: 'lets a new root sign for its endpoint at once',
     file: 'src/bundle-endpoint/serving-svid-choice.ts',
-    find: 'const isTooNew = servedMs < refreshHintSeconds * 1000;',
+    find: 'const isTooNew = servedMs < servedBeforeSigningSeconds(refreshHintSeconds) * 1000;',
     replace: 'const isTooNew = servedMs < 0;',
   },
   {
