@@ -207,6 +207,21 @@ export const FAULTS: readonly Fault[] = [
     },
   },
   {
+    id: 'ModeChanged',
+    weight: 3,
+    what: 'an operator lets SPIRE itself fetch a peer, or the broker again; whom a rotation waits for goes on telling what it holds',
+    strike: (world) => {
+      withPeer(world, (domain, { trustDomain, kind, led }) => {
+        if (kind === 'Hostile' || led !== undefined) return;
+        const mode = domain.operator.peers.get(trustDomain)?.mode === 'Own' ? 'Delegate' : 'Own';
+        world.story.note(domain.trustDomain, () => `changes the mode of ${trustDomain}: ${mode}`);
+        domain.operator.change(trustDomain, { mode });
+        domain.declaredAtMs.set(trustDomain, world.elapsedMs);
+        world.disturb([domain]);
+      });
+    },
+  },
+  {
     id: 'DeclarationsSpoilt',
     weight: 3,
     what: 'some or all declarations cannot be read, for up to 60 s',

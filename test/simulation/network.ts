@@ -91,12 +91,21 @@ export class Network {
     };
   }
 
+  /** As SPIRE's own poller asks: no certificate of its own, no conditions, and an answer at once or none. */
+  look(consumer: TrustDomain, request: BundleRequest, nowMs: number): Document | EndpointErrorCode {
+    const publisher = this.#parts.ownerOf(request.url);
+    if (publisher === undefined || this.#cut.has(`${consumer} ${publisher}`)) return 'ConnectFailed';
+    if (this.faults.get(publisher)?.shift() !== undefined) return 'ConnectionLost';
+    const endpoint = this.#connect(consumer, request, nowMs);
+    return typeof endpoint === 'string' ? endpoint : (endpoint.document() ?? 'StatusUnexpected');
+  }
+
   #fetch(
     { consumer, process, identity }: Client,
     request: BundleRequest,
     signal: AbortSignal | undefined,
   ): Promise<BundleAnswer> {
-    const { time, chance, endpointsOf, ownerOf } = this.#parts;
+    const { time, chance, ownerOf } = this.#parts;
     const publisher = ownerOf(request.url);
     const isCut = () => publisher === undefined || this.#cut.has(`${consumer} ${publisher}`);
     const fault = publisher === undefined ? undefined : this.faults.get(publisher)?.shift();
@@ -126,24 +135,11 @@ export class Network {
         fail('ConnectFailed', 'no connection');
         return;
       }
-      const alive = endpointsOf(request.url).flatMap((endpoint) => {
-        const identity = endpoint.identity();
-        return identity === undefined ? [] : [{ endpoint, identity }];
-      });
-      const chosen = chance.pick(alive);
-      if (chosen === undefined) {
-        fail('ConnectFailed', 'nobody listens');
+      const endpoint = this.#connect(consumer, request, process.clock.now().getTime());
+      if (typeof endpoint === 'string') {
+        fail(endpoint, 'nobody listens, or the endpoint did not prove its identity');
         return;
       }
-      const objection = objectionTo(chosen.identity, request, process.clock.now().getTime());
-      if (objection !== undefined) {
-        if (objection === 'EndpointRootUnknown' && publisher !== undefined && request.trust.type === 'https_spiffe') {
-          this.#parts.onShutOut({ consumer, publisher, anchors: request.trust.authorities, ...chosen });
-        }
-        fail(objection, 'the endpoint did not prove its identity');
-        return;
-      }
-      const { endpoint } = chosen;
       const client = identity();
       const shown = client?.spiffeId && { ...client, spiffeId: client.spiffeId, appliedEtag: request.appliedEtag };
       if (shown !== undefined) void endpoint.acknowledgements?.note(shown);
@@ -154,6 +150,23 @@ export class Network {
         deliver({ kind: 'NotModified', waitApplied: false });
       else this.#hold(endpoint, { request, shown, isClientAlive: () => process.isAlive, signal, deliver, fail });
     });
+  }
+
+  /** One of those that listen there; its TLS certificate is judged. */
+  #connect(consumer: TrustDomain, request: BundleRequest, nowMs: number): SimulatedEndpoint | EndpointErrorCode {
+    const { chance, endpointsOf, ownerOf, onShutOut } = this.#parts;
+    const alive = endpointsOf(request.url).flatMap((endpoint) => {
+      const identity = endpoint.identity();
+      return identity === undefined ? [] : [{ endpoint, identity }];
+    });
+    const chosen = chance.pick(alive);
+    if (chosen === undefined) return 'ConnectFailed';
+    const objection = objectionTo(chosen.identity, request, nowMs);
+    const publisher = ownerOf(request.url);
+    if (objection === 'EndpointRootUnknown' && publisher !== undefined && request.trust.type === 'https_spiffe') {
+      onShutOut({ consumer, publisher, anchors: request.trust.authorities, ...chosen });
+    }
+    return objection ?? chosen.endpoint;
   }
 
   /** Until the document changes, or the wait is over, or the connection breaks. */

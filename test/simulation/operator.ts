@@ -11,6 +11,9 @@ import type { Process } from './process.ts';
 
 export type DeclaredOrNot = Declarations | CodedError;
 
+/** What it says is kept aside. */
+const DECLARED = { type: 'file', path: '/bootstrap' } as const;
+
 export class Operator {
   readonly #trustDomain: TrustDomain;
   readonly #peers = new Map<TrustDomain, Peer>();
@@ -37,7 +40,7 @@ export class Operator {
     const spiffeIdPattern = `spiffe://${this.#trustDomain}/pay/**`;
     const selector = { spiffeIdPattern, parentIdPattern: undefined, selectors: [], hint: undefined };
     if (bootstrap !== undefined) this.#bootstraps.set(trustDomain, bootstrap);
-    this.#peers.set(trustDomain, peerOf(trustDomain, { entrySelectors: [selector], ...changes }));
+    this.#peers.set(trustDomain, peerOf(trustDomain, { entrySelectors: [selector], bootstrap: DECLARED, ...changes }));
     this.#tell();
   }
 

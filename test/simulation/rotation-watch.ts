@@ -40,6 +40,8 @@ export const ROTATION_ENDS_WITHIN_MS = 450_000;
 
 /** A simulated certificate tells its time to the ten seconds. */
 const CERTIFICATE_TIME_MS = 10_000;
+/** Five of them are hardly longer than the time between two polls of SPIRE itself. */
+const SHORT_HINT_SECONDS = 10;
 /** Longer than any pause of a broker that failed before. */
 const UNHINDERED_FOR_MS = 60_000;
 
@@ -171,6 +173,7 @@ export class RotationWatch {
         peer !== this.#domain &&
         isInForce(peer, trustDomain) &&
         isInForce(this.#domain, peer.trustDomain) &&
+        !this.#isPolledRarely(peer) &&
         peer.troubles === 0 &&
         Math.max(
           ...[disturbedAtMs, peer.disturbedAtMs],
@@ -181,6 +184,12 @@ export class RotationWatch {
         this.#everHeld.get(peer.trustDomain)?.has(id) !== true,
     );
     return behind.map((peer) => peer.trustDomain);
+  }
+
+  /** SPIRE itself fetches there, less often than five short hints. */
+  #isPolledRarely({ operator }: SimulatedTrustDomain): boolean {
+    const { trustDomain, refreshHintSeconds } = this.#domain;
+    return operator.peers.get(trustDomain)?.mode === 'Delegate' && refreshHintSeconds < SHORT_HINT_SECONDS;
   }
 
   /** Declared here and there, and known to this process by a request of its own. */

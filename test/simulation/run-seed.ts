@@ -214,11 +214,12 @@ class Run implements Onlooker {
     spire?.freeze();
   }
 
-  /** Each SPIRE looks at its authorities again and again. */
+  /** Each SPIRE looks at its authorities again and again, and polls whom it has a relationship with. */
   #rotateByClocks(): void {
-    for (const { spire, kind } of this.#world.domains.values()) {
+    for (const { spire, poller, kind } of this.#world.domains.values()) {
       if (kind === 'Hostile') continue;
       const tick = () => {
+        poller.tick();
         void spire.rotateByClock();
         this.#time.after(ROTATE_EVERY_MS, tick);
       };
@@ -240,19 +241,22 @@ class Run implements Onlooker {
     const conditions = new Map(
       [...(replica?.status()?.peers ?? [])].map((peer) => [peer.trustDomain, peer.conditions]),
     );
-    for (const trustDomain of operator.peers.keys()) {
+    for (const [trustDomain, { mode }] of operator.peers) {
       const peer = this.#world.of(trustDomain);
       if (peer.kind === 'Hostile' || isClaimed(domain, trustDomain, this.#world.pool)) continue;
       const held = spire.bundles.get(trustDomain);
       const newest = { ...peer.published.at(-1)!, refreshHintSeconds: peer.refreshHintSeconds };
       if (held === undefined) yield `holds nothing of ${trustDomain}`;
       else if (bundleDigest(held) !== bundleDigest(newest)) yield `holds an old bundle of ${trustDomain}`;
-      else if (!storedAlike(held, newest)) yield `holds another number or hint of ${trustDomain} than is published`;
+      else if (mode === 'Own' && !storedAlike(held, newest))
+        yield `holds another number or hint of ${trustDomain} than is published`;
       for (const { id, federatesWith } of spire.entries.values()) {
         if (id.startsWith('entry-pay-') && !federatesWith.includes(trustDomain))
           yield `${id} is not linked to ${trustDomain}`;
       }
-      if (!spire.managed.has(trustDomain)) yield `${trustDomain} is not recorded`;
+      if (spire.managed.get(trustDomain) !== mode) yield `${trustDomain} is not recorded as ${mode}`;
+      if (spire.relationships.has(trustDomain) !== (mode === 'Delegate'))
+        yield `SPIRE itself polls ${trustDomain}, or should`;
       const ready = conditions.get(trustDomain)?.find(({ type }) => type === 'Ready');
       if (replica !== undefined && ready?.status !== 'True') {
         yield `${trustDomain} is not Ready: ${ready?.reason ?? 'no status'} ${ready?.message ?? ''}`;

@@ -23,7 +23,13 @@ export type SpireWrite =
   | { readonly kind: 'DeleteBundle'; readonly trustDomain: TrustDomain; readonly mode: 'Restrict' | 'Dissociate' }
   | { readonly kind: 'UpdateEntry'; readonly id: string; readonly federatesWith: readonly TrustDomain[] }
   | { readonly kind: 'WriteManaged'; readonly managed: ReadonlyMap<TrustDomain, 'Own' | 'Delegate'> }
-  | { readonly kind: 'Relationship'; readonly change: string; readonly trustDomain: TrustDomain };
+  | {
+      readonly kind: 'Relationship';
+      readonly change: 'create' | 'update' | 'delete';
+      readonly trustDomain: TrustDomain;
+      /** It brings one that is stored over what is held. */
+      readonly bundle?: Bundle | undefined;
+    };
 
 /** What a broker has been told by its SPIRE, so that it can be judged by what it could know. */
 export interface SeenOfSpire {
@@ -35,6 +41,8 @@ export interface SeenOfSpire {
   readonly bundleSinceMs: Map<TrustDomain, number>;
   own: Bundle | undefined;
   entries: ReadonlyMap<string, readonly TrustDomain[]>;
+  /** Whom SPIRE itself polls. */
+  relationships: ReadonlySet<TrustDomain>;
   managed: ReadonlyMap<TrustDomain, 'Own' | 'Delegate'> | undefined;
   /** Until when it was told the newest, at `managedAtMs`. */
   managedBefore: ReadonlyMap<TrustDomain, 'Own' | 'Delegate'> | undefined;
@@ -49,6 +57,7 @@ export function nothingSeen(): SeenOfSpire {
     bundleSinceMs: new Map(),
     own: undefined,
     entries: new Map(),
+    relationships: new Set(),
     managed: undefined,
     managedBefore: undefined,
     managedAtMs: 0,
@@ -165,10 +174,15 @@ export function linkSpire(parts: SpireLinkParts): SpireServer {
         updates.map((update) => ({ kind: 'UpdateEntry', ...update })),
         () => updates.map(({ id, federatesWith }) => model.updateFederatesWith(id, federatesWith)),
       ),
-    listFederationRelationships: (signal) => read(signal, () => [...model.relationships.values()]),
-    createFederationRelationship: (relationship, bootstrap, signal) =>
-      write(signal, [{ kind: 'Relationship', change: 'create', trustDomain: relationship.trustDomain }], () => {
-        model.createRelationship(relationship, bootstrap);
+    listFederationRelationships: (signal) =>
+      read(
+        signal,
+        () => [...model.relationships.values()],
+        (list) => (seen.relationships = new Set(list.map(({ trustDomain }) => trustDomain))),
+      ),
+    createFederationRelationship: (relationship, bundle, signal) =>
+      write(signal, [{ kind: 'Relationship', change: 'create', trustDomain: relationship.trustDomain, bundle }], () => {
+        model.createRelationship(relationship, bundle);
       }),
     updateFederationRelationship: (relationship, signal) =>
       write(signal, [{ kind: 'Relationship', change: 'update', trustDomain: relationship.trustDomain }], () => {

@@ -8,6 +8,7 @@ import type { RotationLeader } from './rotation-leader.ts';
 import type { Replica } from './replica.ts';
 import type { SpireLink } from './spire-link.ts';
 import type { SpireModel } from './spire-model.ts';
+import type { SpirePoller } from './spire-poller.ts';
 
 /** `Brokered`: a broker runs beside its SPIRE. `Bucket`: somebody uploads its bundle. `Hostile`: it lies. */
 export type Kind = 'Brokered' | 'Bucket' | 'Hostile';
@@ -17,6 +18,7 @@ export interface SimulatedTrustDomain {
   readonly kind: Kind;
   readonly spire: SpireModel;
   readonly link: SpireLink;
+  readonly poller: SpirePoller;
   readonly operator: Operator;
   readonly lease: LeaseModel | undefined;
   readonly refreshHintSeconds: number;

@@ -16,6 +16,7 @@ import { Process } from './process.ts';
 import type { Chance } from './random.ts';
 import { Replica } from './replica.ts';
 import { linkSpire, nothingSeen, SpireLink, type SpireWrite } from './spire-link.ts';
+import { SpirePoller } from './spire-poller.ts';
 import { SpireModel, type SpireModelParts } from './spire-model.ts';
 import type { Story } from './story.ts';
 import { workingReplica, type Kind, type SimulatedTrustDomain } from './trust-domain-model.ts';
@@ -49,6 +50,8 @@ export const PARTNER = parseTrustDomain('partner.example');
 const RESPAWN_WITHIN_MS = 20_000;
 /** In so many of a hundred worlds the operators of one trust domain lead a rotation. */
 const LED_PERCENT = 15;
+/** So many of a hundred peers are fetched by SPIRE itself. */
+const DELEGATED_PERCENT = 12;
 /** In so many, those of one trust domain rotate by hand in a hurry. */
 const HURRIED_PERCENT = 20;
 
@@ -135,7 +138,10 @@ export class World {
         ? ({ type: 'https_web' } as const)
         : ({ type: 'https_spiffe', endpointSpiffeId: brokerIdOf(peer.trustDomain) } as const);
     const entryScope = this.chance.percent(30) ? 'Exact' : 'Additive';
-    domain.operator.declare(peer.trustDomain, { ...peer.spire.own }, { profile, entryScope });
+    // SPIRE judges nothing: whoever lies is believed.
+    const isDelegated = peer.kind !== 'Hostile' && this.chance.percent(DELEGATED_PERCENT);
+    const mode = isDelegated ? 'Delegate' : 'Own';
+    domain.operator.declare(peer.trustDomain, { ...peer.spire.own }, { profile, entryScope, mode });
   }
 
   /**
@@ -144,6 +150,7 @@ export class World {
    */
   rebootstrap(): void {
     const rotating = this.brokered.filter(({ led, isHurried }) => led !== undefined || isHurried);
+    for (const peer of rotating) this.#setByHand(peer);
     for (const domain of rotating.length === 0 ? [] : this.brokered) {
       const peers = workingReplica(domain)?.status()?.peers ?? [];
       for (const { trustDomain, conditions } of peers) {
@@ -153,6 +160,15 @@ export class World {
         domain.operator.bootstrap(trustDomain, peer.spire.own);
         this.disturb([domain]);
       }
+    }
+  }
+
+  /** Where SPIRE fetches itself, and could not verify this peer: nobody but its operator can help it. */
+  #setByHand(peer: SimulatedTrustDomain): void {
+    for (const domain of this.brokered.filter(({ poller }) => poller.shutOutOf.delete(peer.trustDomain))) {
+      this.story.note(domain.trustDomain, () => `is given the bundle of ${peer.trustDomain} by hand`);
+      domain.spire.setBundle(peer.spire.own);
+      this.noteTampered(domain);
     }
   }
 
@@ -302,9 +318,17 @@ export class World {
     const isElected = kind === 'Brokered' && chance.percent(40);
     const refreshHintSeconds = chance.pick(isLed ? [5, 20, 40] : [5, 20, 40, 300]) ?? 20;
     const link = new SpireLink();
+    const poller = new SpirePoller({
+      ...{ model: spire, link, network: this.network, nowMs: () => this.time.nowMs },
+      onStored: (polled) => {
+        this.story.note(trustDomain, () => `SPIRE itself stores the bundle of ${polled}`);
+        domain.tamperedAtMs = this.elapsedMs;
+        this.#onlooker.changed(domain, undefined);
+      },
+    });
     const domain: SimulatedTrustDomain = {
       ...{ trustDomain, kind, spire, published, refreshHintSeconds },
-      link,
+      ...{ link, poller },
       led: isLed ? this.#leaderOf(trustDomain, spire, link) : undefined,
       operator: new Operator(trustDomain),
       lease: isElected ? new LeaseModel() : undefined,
@@ -377,6 +401,10 @@ export class World {
       ...{ trustDomain: PARTNER, x509Authorities, jwtAuthorities: [] },
       ...{ sequenceNumber: 3n, refreshHintSeconds: 60 },
     });
+    spire.createRelationship(
+      { trustDomain: PARTNER, bundleEndpointUrl: `https://bundle.${PARTNER}/`, profile: { type: 'https_web' } },
+      undefined,
+    );
     for (const path of ['/pay/api', '/pay/web', '/batch']) this.createEntry(spire, trustDomain, path, [PARTNER]);
   }
 
