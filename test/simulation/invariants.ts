@@ -107,8 +107,9 @@ export const WRITE_INVARIANTS: readonly WriteInvariant[] = [
       const { byHand } = world.of(replica.trustDomain);
       if (!byHand.has(trustDomain) || replica.seen.bundles?.get(trustDomain) !== byHand.get(trustDomain))
         return undefined;
-      const url = toldOf(replica, trustDomain)?.bundleEndpointUrl;
-      const answeredAtMs = url === undefined ? undefined : replica.answeredAtMs.get(url);
+      const peer = toldOf(replica, trustDomain);
+      if (peer?.mode !== 'Own') return undefined;
+      const answeredAtMs = replica.answeredAtMs.get(peer.bundleEndpointUrl);
       const knownSinceMs = replica.seen.bundleSinceMs.get(trustDomain);
       if (answeredAtMs === undefined || knownSinceMs === undefined || answeredAtMs >= knownSinceMs) return undefined;
       return `${trustDomain}, fetched ${(knownSinceMs - answeredAtMs) / 1000} s before`;
@@ -231,9 +232,11 @@ export const WRITE_INVARIANTS: readonly WriteInvariant[] = [
   {
     id: 'WroteBesidePoller',
     rule: 'one writer a trust domain',
-    promise: 'a broker stores a bundle of a trust domain that SPIRE itself polls, as it knows',
+    promise: 'a broker replaces a bundle of a trust domain that SPIRE itself polls, as it knows',
     objection: ({ write, replica }) =>
-      write.kind === 'SetBundle' && replica.seen.relationships.has(write.bundle.trustDomain)
+      write.kind === 'SetBundle' &&
+      replica.seen.relationships.has(write.bundle.trustDomain) &&
+      replica.seen.bundles?.has(write.bundle.trustDomain) === true
         ? `of ${write.bundle.trustDomain}`
         : undefined,
   },

@@ -19,6 +19,7 @@ export class Operator {
   readonly #peers = new Map<TrustDomain, Peer>();
   readonly #bootstraps = new Map<TrustDomain, Bundle>();
   readonly #listeners = new Set<() => void>();
+  #bootstrapsMade = 0;
   #fault: 'None' | 'Incomplete' | 'Unreadable' = 'None';
   #told: ReadonlySet<TrustDomain> = new Set();
 
@@ -59,6 +60,9 @@ export class Operator {
   /** From now on the declaration has this bundle for the first contact. */
   bootstrap(trustDomain: TrustDomain, bundle: Bundle): void {
     this.#bootstraps.set(trustDomain, bundle);
+    // Where SPIRE fetches itself, the declared bundle is read again when the declaration is another.
+    if (this.#peers.get(trustDomain)?.mode !== 'Delegate') return;
+    this.change(trustDomain, { bootstrap: { ...DECLARED, path: `/bootstrap-${++this.#bootstrapsMade}` } });
   }
 
   /** The declarations themselves stay what they are; they can be read in part, or not at all. */
