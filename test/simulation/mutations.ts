@@ -129,6 +129,30 @@ export const MUTATIONS: readonly Mutation[] = [
     replace: 'const links = new Set<TrustDomain>();',
   },
   {
+    does: 'ends relationships that are not its own',
+    file: 'src/federation/removal.ts',
+    find: "spire.managed.get(trustDomain) === 'Delegate' ? undelegationSteps(trustDomain, facts, spire) : []",
+    replace: '[...spire.relationships.keys()].flatMap((name) => undelegationSteps(name, facts, spire))',
+  },
+  {
+    does: 'stores bundles while SPIRE itself still fetches them',
+    file: 'src/federation/plan.ts',
+    find: 'if (undelegation.length === 0) return storingStep(plan, facts);',
+    replace: 'if (undelegation.length >= 0) return [...storingStep(plan, facts), ...undelegation];',
+  },
+  {
+    does: 'leaves SPIRE’s poller without a bundle when somebody deleted it',
+    file: 'src/federation/delegation.ts',
+    find: "    ...(bootstrap === undefined || bootstrap === 'NotRead'\n      ? []\n      : [{ kind: 'StoreBundle', trustDomain, bundle: bootstrap } as const]),\n",
+    replace: '',
+  },
+  {
+    does: 'lets SPIRE store a declared bundle over a newer one',
+    file: 'src/federation/delegation.ts',
+    find: 'if (stored.has(peer.trustDomain)) return undefined;',
+    replace: '',
+  },
+  {
     does: 'changes a peer’s links when it is out of reach of the API server',
     file: 'src/federation/plan.ts',
     find: 'if (limits.upkeepOnly === true || ',
