@@ -141,6 +141,12 @@ export const MUTATIONS: readonly Mutation[] = [
     replace: 'if (undelegation.length >= 0) return [...storingStep(plan, facts), ...undelegation];',
   },
   {
+    does: 'takes what SPIRE itself fetches for the work of a second writer',
+    file: 'src/broker/fact-board.ts',
+    find: 'if (!this.#isPolled(trustDomain)) this',
+    replace: 'this',
+  },
+  {
     does: 'leaves SPIRE’s poller without a bundle when somebody deleted it',
     file: 'src/federation/delegation.ts',
     find: "    ...(bootstrap === undefined || bootstrap === 'NotRead'\n      ? []\n      : [{ kind: 'StoreBundle', trustDomain, bundle: bootstrap } as const]),\n",

@@ -138,8 +138,9 @@ export class World {
         ? ({ type: 'https_web' } as const)
         : ({ type: 'https_spiffe', endpointSpiffeId: brokerIdOf(peer.trustDomain) } as const);
     const entryScope = this.chance.percent(30) ? 'Exact' : 'Additive';
-    // SPIRE judges nothing: whoever lies is believed.
-    const isDelegated = peer.kind !== 'Hostile' && this.chance.percent(DELEGATED_PERCENT);
+    // SPIRE judges nothing: whoever lies is believed. And who has told what it holds is waited for until it tells again.
+    const mayDelegate = peer.kind !== 'Hostile' && (peer.led === undefined || this.elapsedMs === 0);
+    const isDelegated = mayDelegate && this.chance.percent(DELEGATED_PERCENT);
     const mode = isDelegated ? 'Delegate' : 'Own';
     domain.operator.declare(peer.trustDomain, { ...peer.spire.own }, { profile, entryScope, mode });
   }
