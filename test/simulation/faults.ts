@@ -285,7 +285,7 @@ export const FAULTS: readonly Fault[] = [
   {
     id: 'HurriedRotation',
     weight: 2,
-    what: 'in some trust domains, an operator prepares a new authority and activates it within 5 s, or activates at once what a led rotation has prepared: twice at most',
+    what: 'in some trust domains, an operator prepares a new authority and activates it within 5 s, or activates at once what a led rotation has prepared, half of the times while a peer cannot reach it for up to 90 s: twice at most',
     strike: (world) => {
       if (world.hurried !== undefined) hurry(world, world.hurried);
     },
@@ -363,8 +363,20 @@ export function hurry(world: World, domain: SimulatedTrustDomain): void {
   domain.hurries += 1;
   world.story.note(domain.trustDomain, () => 'a rotation by hand, in a hurry');
   if (!isPrepared) void spire.prepare();
+  if (world.chance.percent(50)) delay(world, domain);
   world.time.after(world.chance.below(HURRIED_WITHIN_MS), () => {
     spire.activate();
+  });
+}
+
+/** One peer cannot reach it meanwhile, for longer than a new root is held back for those of whom nothing is known. */
+function delay(world: World, { trustDomain }: SimulatedTrustDomain): void {
+  const late = world.chance.pick(world.brokered.filter((each) => each.trustDomain !== trustDomain));
+  if (late === undefined) return;
+  world.story.note(late.trustDomain, () => `cannot reach ${trustDomain}`);
+  world.network.cut(late.trustDomain, trustDomain);
+  world.trouble([late], world.chance.between(45, 90) * 1000, () => {
+    world.network.heal(late.trustDomain, trustDomain);
   });
 }
 

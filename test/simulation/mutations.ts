@@ -138,7 +138,8 @@ export const MUTATIONS: readonly Mutation[] = [
     does: 'stores bundles while SPIRE itself still fetches them',
     file: 'src/federation/plan.ts',
     find: 'if (undelegation.length === 0) return storingStep(plan, facts);',
-    replace: 'if (undelegation.length >= 0) return [...storingStep(plan, facts), ...undelegation];',
+    replace:
+      "if (plan.verdict?.verdict === 'accepted') return [{ kind: 'StoreBundle', trustDomain: peer.trustDomain, bundle: plan.verdict.bundle }, ...undelegation];",
   },
   {
     does: 'takes what SPIRE itself fetches for the work of a second writer',

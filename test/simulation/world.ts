@@ -317,7 +317,7 @@ export class World {
       },
     });
     const isElected = kind === 'Brokered' && chance.percent(40);
-    const refreshHintSeconds = chance.pick(isLed ? [5, 20, 40] : [5, 20, 40, 300]) ?? 20;
+    const refreshHintSeconds = chance.pick(isHurried ? [5, 20] : isLed ? [5, 20, 40] : [5, 20, 40, 300]) ?? 20;
     const link = new SpireLink();
     const poller = new SpirePoller({
       ...{ model: spire, link, network: this.network, nowMs: () => this.time.nowMs },
