@@ -1,20 +1,18 @@
 // What runs while the broker runs? Gatherers that replace facts, and passes that act on them. Wired here, once.
 import { setMaxListeners } from 'node:events';
 import type { Bundle } from '../bundle/bundle.ts';
-import { BundleError } from '../bundle/bundle-error.ts';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
 import type { Acknowledgement } from '../federation/acknowledgement.ts';
 import { systemClock, type Clock } from '../federation/clock.ts';
 import { known, unreadable, type Declarations } from '../federation/facts.ts';
 import { asksForMesh } from '../federation/mesh-condition.ts';
-import { peerBrokerOf, type PeerBroker, type PeerBrokers, type PeerHoldings } from '../federation/peer-broker.ts';
+import type { PeerBroker, PeerBrokers, PeerHoldings } from '../federation/peer-broker.ts';
 import type { CodedError } from '../federation/ports.ts';
-import type { Peer } from '../federation/relationship.ts';
 import type { BrokerParts } from './broker-parts.ts';
-import { brieflyRemembered } from './brief-memory.ts';
 import { codedError } from './coded.ts';
 import { Exclusive } from './exclusive.ts';
 import type { ClusterWriters } from './apply-cluster.ts';
+import { DeclaredBrokers } from './declared-brokers.ts';
 import { EvidenceBook } from './evidence-book.ts';
 import { FactBoard } from './fact-board.ts';
 import { EntryFollower } from './follow-entries.ts';
@@ -39,15 +37,13 @@ const PROBE_TICK_MS = 1_000;
 const MEND_AUDIT_MS = 5_000;
 /** How often entries are read that spire-controller-manager is about to change. */
 const FOLLOWED_ENTRIES_POLL_MS = 3_000;
-/** A declared bundle is read for every client that names a peer of which nothing is held. */
-const KEEP_BOOTSTRAP_MS = 5_000;
-
 export class Broker implements PeerBrokers, PeerHoldings {
   readonly #parts: BrokerParts;
   readonly #clock: Clock;
   readonly #board: FactBoard;
   readonly #gatherer: SpireGatherer;
   readonly #exclusive = new Exclusive();
+  readonly #brokers: DeclaredBrokers;
   readonly #gatherers: PeerGatherers;
   readonly #probe: PollerProbe;
   readonly #writers: ClusterWriters | undefined;
@@ -61,7 +57,6 @@ export class Broker implements PeerBrokers, PeerHoldings {
   #published: Bundle | undefined;
   #lastPass: PassResult | undefined;
   #lastMesh: MeshReport | undefined;
-  readonly #bootstrapOf: (trustDomain: TrustDomain) => Promise<Bundle | undefined>;
   #loops: readonly Promise<void>[] = [];
 
   constructor(parts: BrokerParts) {
@@ -80,10 +75,7 @@ export class Broker implements PeerBrokers, PeerHoldings {
     });
     this.#runner = new PassRunner(clock, () => this.#pass());
     this.#gatherer = new SpireGatherer(spire, this.#board, clock, this.#exclusive);
-    this.#bootstrapOf = brieflyRemembered(clock, KEEP_BOOTSTRAP_MS, async (trustDomain) => {
-      const peer = this.#declaredPeer(trustDomain);
-      return peer && parts.readBootstrap(peer);
-    });
+    this.#brokers = new DeclaredBrokers(this.#board, clock, parts.readBootstrap);
     this.#probe = new PollerProbe(spire, this.#board, clock);
     this.#follower = new EntryFollower(clock);
     this.#writers = parts.cluster === undefined ? undefined : clusterWriters(parts.cluster, this.#board, clock);
@@ -161,25 +153,16 @@ export class Broker implements PeerBrokers, PeerHoldings {
     for (const { trustDomain } of this.#followed?.peers ?? []) this.refresh(trustDomain);
   }
 
-  async find(trustDomain: TrustDomain): Promise<PeerBroker | undefined> {
-    const peer = this.#declaredPeer(trustDomain);
-    if (peer === undefined) return undefined;
-    const content = this.#board.fetchOf(trustDomain)?.document?.content;
-    return peerBrokerOf(peer, {
-      held: this.#board.heldBundle(trustDomain),
-      fetched: content === undefined || content instanceof BundleError ? undefined : content.bundle,
-      readBootstrap: () => this.#bootstrapOf(trustDomain),
-    });
+  find(trustDomain: TrustDomain): Promise<PeerBroker | undefined> {
+    return this.#brokers.find(trustDomain);
   }
 
   noteAcknowledged(acknowledgement: Acknowledgement): void {
-    this.#board.noteAcknowledged(acknowledgement);
+    this.#brokers.noteAcknowledged(acknowledgement);
   }
 
   acknowledged(): readonly Acknowledgement[] {
-    return [...this.#board.acknowledgements.values()].filter(
-      ({ trustDomain }) => this.#declaredPeer(trustDomain)?.suspend !== 'Revoke',
-    );
+    return this.#brokers.acknowledged();
   }
 
   status(): LiveStatus {
@@ -195,12 +178,6 @@ export class Broker implements PeerBrokers, PeerHoldings {
       auditor: this.#parts.auditor,
       nextFetchAt: (trustDomain) => this.#gatherers.nextFetchAt(trustDomain),
     });
-  }
-
-  #declaredPeer(trustDomain: TrustDomain): Peer | undefined {
-    const declared = this.#board.fact('declared');
-    if (declared.state !== 'Known') return undefined;
-    return declared.value.peers.find((peer) => peer.trustDomain === trustDomain);
   }
 
   /** What was declared stays in force while nothing can be read. */

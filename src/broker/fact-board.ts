@@ -246,6 +246,12 @@ export class FactBoard {
     return this.#fetched.get(trustDomain);
   }
 
+  /** SPIRE itself writes it, which is no second writer once that relationship is gone. */
+  #isPolled(trustDomain: TrustDomain): boolean {
+    const { relationships } = this.#facts;
+    return relationships.state === 'Known' && relationships.value.has(trustDomain);
+  }
+
   #hold(bundles: ReadonlyMap<TrustDomain, Bundle>): void {
     this.#heldLast = bundles;
     this.#knownRoots = undefined;
@@ -256,7 +262,7 @@ export class FactBoard {
    * must not see it undone by an older document.
    */
   #noteOverwritten(trustDomain: TrustDomain): void {
-    this.#overwrites.noteReplaced(trustDomain);
+    if (!this.#isPolled(trustDomain)) this.#overwrites.noteReplaced(trustDomain);
     const fetch = this.#fetched.get(trustDomain);
     if (fetch !== undefined) this.#fetched.set(trustDomain, { ...fetch, document: undefined });
   }

@@ -1,6 +1,7 @@
 // What happens in one pass? Facts → plan → steps → outcomes; then what the steps may have changed is read again.
 import { isDeepStrictEqual } from 'node:util';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
+import { declaredPeer } from '../federation/declared-peer.ts';
 import type { StepOutcome } from '../federation/judgement.ts';
 import type { Facts } from '../federation/facts.ts';
 import { planFederation, type FederationPlan, type PlanLimits, type Step } from '../federation/plan.ts';
@@ -78,9 +79,7 @@ export async function runPass({
 /** A pass can take long: what is declared by now may not be what the plan was made from. */
 function isOverruled(trustDomain: TrustDomain, planned: Facts['declared'], now: Facts['declared']): boolean {
   if (now.state !== 'Known' || (planned.state === 'Known' && planned.value === now.value)) return false;
-  const peerOf = (declared: Facts['declared']) =>
-    declared.state === 'Known' ? declared.value.peers.find((peer) => peer.trustDomain === trustDomain) : undefined;
-  const [before, after] = [peerOf(planned), peerOf(now)];
+  const [before, after] = [declaredPeer(planned, trustDomain), declaredPeer(now, trustDomain)];
   // One that is missing while the declarations are incomplete was not withdrawn.
   if (after === undefined && now.value.incompleteBecause !== undefined) return false;
   return !isDeepStrictEqual(before, after);

@@ -1,24 +1,19 @@
 // What is true now, for people and machines? The document behind /status and `fedbroker status`.
-import { bundleDigest } from '../bundle/bundle.ts';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
-import type { Notice, Verdict } from '../federation/acceptance.ts';
 import {
   controllerManagerStanding,
   type ControllerManagerStanding,
 } from '../federation/controller-manager-standing.ts';
-import type { AuditHead } from '../federation/audit-trail.ts';
-import { conditionsOf, type Condition } from '../federation/conditions.ts';
 import type { Evidence } from '../federation/evidence.ts';
 import { indexEntries } from '../federation/entry-index.ts';
-import type { Fact, Facts, FetchFact } from '../federation/facts.ts';
-import type { PeerPlan } from '../federation/decide-peer.ts';
+import type { Fact, Facts } from '../federation/facts.ts';
 import type { WaitingRemoval } from '../federation/removal.ts';
 import type { Auditor, AuditStatus } from './auditor.ts';
 import { bundleStatus, type BundleStatus } from './bundle-status.ts';
-import { evidenceOfPeer, type EvidenceOfPeer } from './evidence-status.ts';
 import type { MeshReport } from './mesh-keeper.ts';
 import { meshStatus, type MeshStatus } from './mesh-status.ts';
 import type { PassResult } from './pass.ts';
+import { peerStatus, type PeerStatus } from './peer-status.ts';
 import { holdingConditions, type RotationStatus } from './rotation-status.ts';
 
 export interface BrokerStatus {
@@ -52,46 +47,6 @@ export interface LiveStatus extends Omit<BrokerStatus, 'peers'> {
 export interface UnreadableStatus {
   readonly reason: string;
   readonly message: string;
-}
-
-export interface PeerStatus extends EvidenceOfPeer {
-  readonly name: string;
-  readonly trustDomain: TrustDomain;
-  readonly bundleEndpointURL: string;
-  readonly mode: 'Own' | 'Delegate';
-  readonly conditions: readonly Condition[];
-  readonly verdict?: {
-    readonly verdict: Verdict['verdict'];
-    readonly reason?: string;
-    readonly releaseDigest?: string;
-    readonly notices: readonly Notice[];
-  };
-  /** What SPIRE holds. */
-  readonly bundle?: BundleStatus;
-  readonly lastFetch?: { readonly at: string; readonly result: string };
-  readonly lastSuccess?: string;
-  readonly nextFetch?: string;
-  readonly entriesFederated: number;
-  /** What its broker said when it last asked our endpoint; absent: it never did, or did not prove who it is. */
-  readonly holding?: HoldingStatus;
-  /** The newest record about this peer; absent without an audit trail. */
-  readonly audit?: AuditHead;
-}
-
-export interface HoldingStatus {
-  /** When it asked last. */
-  readonly at: string;
-  /** Since when it has said the same, as far as this process knows. */
-  readonly since: string;
-  /** The version of our bundle that it has applied; absent: none, or one that is not known here. */
-  readonly bundle?: {
-    readonly digest: string;
-    readonly sequence?: string;
-    readonly roots: readonly string[];
-    readonly jwtKeyIds: readonly string[];
-    /** It is the version that is served now. */
-    readonly isNewest: boolean;
-  };
 }
 
 export interface StatusInput {
@@ -189,65 +144,6 @@ function ownBundleStatus({ ownBundle }: Facts): BrokerStatus['ownBundle'] {
   return ownBundle.state === 'Known'
     ? { ...bundleStatus(ownBundle.value), readAt: ownBundle.at.toISOString() }
     : unreadableStatus(ownBundle);
-}
-
-function peerStatus(
-  plan: PeerPlan,
-  facts: Facts,
-  lastPass: PassResult | undefined,
-  entriesFederated: number,
-  evidence: readonly Evidence[],
-): PeerStatus {
-  const { peer, verdict } = plan;
-  const { trustDomain } = peer;
-  const held = facts.stored.state === 'Known' ? facts.stored.value.get(trustDomain) : undefined;
-  const fetch = facts.fetched.get(trustDomain);
-  const outcomes = (lastPass?.outcomes ?? []).filter((outcome) => outcome.trustDomains.includes(trustDomain));
-  return {
-    name: peer.name,
-    trustDomain,
-    bundleEndpointURL: peer.bundleEndpointUrl,
-    mode: peer.mode,
-    conditions: conditionsOf({ plan, facts, outcomes, entriesFederated }),
-    ...(verdict !== undefined && { verdict: verdictStatus(verdict) }),
-    ...(held !== undefined && { bundle: bundleStatus(held) }),
-    ...fetchStatus(fetch),
-    ...holdingStatus(facts, trustDomain),
-    entriesFederated,
-    ...evidenceOfPeer(plan, facts, held, evidence),
-  };
-}
-
-function verdictStatus(verdict: Verdict): NonNullable<PeerStatus['verdict']> {
-  const { notices } = verdict;
-  if (verdict.verdict !== 'held' && verdict.verdict !== 'refused') return { verdict: verdict.verdict, notices };
-  const { reason, releaseDigest } = verdict;
-  return { verdict: verdict.verdict, reason, ...(releaseDigest !== undefined && { releaseDigest }), notices };
-}
-
-function holdingStatus({ acknowledgements, ownBundle }: Facts, trustDomain: TrustDomain): Pick<PeerStatus, 'holding'> {
-  const acknowledgement = acknowledgements.get(trustDomain);
-  if (acknowledgement === undefined) return {};
-  const { at, since = at, holds } = acknowledgement;
-  const times = { at: at.toISOString(), since: since.toISOString() };
-  if (holds === undefined) return { holding: times };
-  const { digest, sequenceNumber, x509Authorities: roots, jwtKeyIds } = holds;
-  const bundle = {
-    digest,
-    ...(sequenceNumber !== undefined && { sequence: sequenceNumber.toString() }),
-    ...{ roots, jwtKeyIds },
-    isNewest: ownBundle.state === 'Known' && bundleDigest(ownBundle.value) === digest,
-  };
-  return { holding: { ...times, bundle } };
-}
-
-function fetchStatus(fetch: FetchFact | undefined): Pick<PeerStatus, 'lastFetch' | 'lastSuccess'> {
-  if (fetch === undefined) return {};
-  const { failure, lastSuccessAt, lastAttemptAt } = fetch;
-  return {
-    lastFetch: { at: lastAttemptAt.toISOString(), result: failure?.reason ?? 'Fetched' },
-    ...(lastSuccessAt !== undefined && { lastSuccess: lastSuccessAt.toISOString() }),
-  };
 }
 
 function unreadableStatus({ reason, message }: UnreadableStatus): UnreadableStatus {

@@ -3,8 +3,8 @@
 /**
  * Prepare and activate within one polling interval, and a consumer that polls meets a certificate signed by a root it
  * never saw: then it can never fetch again (measured on SPIRE 1.15.3, whose own endpoint does this). So a new root signs
- * for us only after it was served for a whole refresh hint, and not while a peer that tells what it holds lacks it: that
- * one could not fetch what it is late with. All this as long as an older SVID can still stand in.
+ * for us only after it was served for long enough, and not while a peer that tells what it holds lacks it: that one could
+ * not fetch what it is late with. All this as long as an older SVID can still stand in.
  */
 export interface ServingCandidate {
   readonly notAfter: Date;
@@ -31,6 +31,15 @@ export type ServingChoice =
   /** Nothing that verifies against the served bundle. */
   | { readonly use: 'None'; readonly reason: 'NoUsableSvid' };
 
+/**
+ * How long a new root is served before it signs for us: two fetches of every consumer. One hint is less than one: our own
+ * fetches vary by half of it at most, and SPIRE polls every 15 s whatever shorter hint it is given (measured on SPIRE
+ * 1.15.3).
+ */
+export function servedBeforeSigningSeconds(refreshHintSeconds: number): number {
+  return Math.max(2 * refreshHintSeconds, 30);
+}
+
 /** The old SVID is given up this long before its end, so that no handshake meets it expired. */
 const GIVE_UP_BEFORE_MS = 5_000;
 
@@ -48,7 +57,7 @@ export function chooseServingSvid({ now, current, minted, refreshHintSeconds }: 
     return { use: 'Minted', reason: current.rootServedSince === undefined ? 'CurrentRootGone' : 'CurrentExpires' };
   }
   const servedMs = now.getTime() - usableMinted.rootServedSince.getTime();
-  const isTooNew = servedMs < refreshHintSeconds * 1000;
+  const isTooNew = servedMs < servedBeforeSigningSeconds(refreshHintSeconds) * 1000;
   if (!isTooNew && usableMinted.isRootMissed !== true) return { use: 'Minted', reason: 'RootServedLongEnough' };
   if (areAlike(usableCurrent, usableMinted)) return { use: 'Minted', reason: 'RootServedLongEnough' };
   const expires = usableCurrent.notAfter.getTime() - now.getTime() <= GIVE_UP_BEFORE_MS;

@@ -1,7 +1,7 @@
 // What was held back of a peer, beside what is trusted now, and what can be typed next?
 import type { BundleStatus } from '../broker/bundle-status.ts';
 import type { EvidenceStatus } from '../broker/evidence-status.ts';
-import type { PeerStatus } from '../broker/status.ts';
+import type { PeerStatus } from '../broker/peer-status.ts';
 import { askStatus, parseStatus } from './ask-broker.ts';
 import { onlyPositional, UsageError, wantsJson, type Command } from './command.ts';
 

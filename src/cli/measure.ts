@@ -1,6 +1,6 @@
 // What do the gauges say at this moment? They are set when they are asked for: between two scrapes nobody sees them.
 import type { Metrics } from '../admin/metrics.ts';
-import type { PeerStatus } from '../broker/status.ts';
+import type { PeerStatus } from '../broker/peer-status.ts';
 import type { OwnEndpoint } from './own-endpoint.ts';
 import { measureRotation } from './measure-rotation.ts';
 import type { Replica } from './replica.ts';

@@ -3,7 +3,7 @@ import type { BrokerObserver } from '../broker/broker-parts.ts';
 import type { Broker } from '../broker/broker.ts';
 import { fingerprint, type Bundle } from '../bundle/bundle.ts';
 import type { PassReport } from '../broker/pass.ts';
-import type { PeerStatus } from '../broker/status.ts';
+import type { PeerStatus } from '../broker/peer-status.ts';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
 import type { Step } from '../federation/plan.ts';
 import type { Peer } from '../federation/relationship.ts';

@@ -1,10 +1,7 @@
 // How does a broker run whose peers are PeerTrustDomain objects? As one of several replicas, of which one leads.
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
-import { checkRebootstrap, storeRebootstrap } from '../broker/rebootstrap.ts';
-import { repeat } from '../broker/repeat.ts';
 import { Standby } from '../broker/standby.ts';
-import { writtenStatus } from '../broker/status.ts';
 import { StandbyPeers } from '../broker/standby-peers.ts';
 import { Terms, type Role, type WorkingBroker } from '../broker/terms.ts';
 import { newestAcknowledgements, type Acknowledgement } from '../federation/acknowledgement.ts';
@@ -14,13 +11,13 @@ import type { ApiServer } from '../kubernetes/api-server.ts';
 import { electionTimes, runElection } from '../kubernetes/election.ts';
 import { HoldingWriter } from '../kubernetes/holding-writer.ts';
 import { KubeError } from '../kubernetes/kube-error.ts';
-import { PeerDuties } from '../kubernetes/peer-duties.ts';
 import { peerInForce } from '../kubernetes/declared-object.ts';
 import { toldHolding } from '../kubernetes/peer-holding.ts';
 import { PeerResources } from '../kubernetes/peer-resources.ts';
 import { clusterParts } from './cluster-parts.ts';
 import { createBroker, type BrokerGround } from './create-broker.ts';
 import { FailureLog } from './failure-log.ts';
+import { leadingBroker } from './leading-broker.ts';
 import { meshParts } from './mesh-parts.ts';
 import { openKubernetes } from './open-kubernetes.ts';
 import type { Replica } from './replica.ts';
@@ -43,8 +40,6 @@ const ROLE_MESSAGES: Readonly<Record<Role, string>> = {
   Standby: 'this replica stands by',
 };
 
-/** Between passes, times move on objects by this. */
-const TELL_STATUS_MS = 20_000;
 const READING = 'read the PeerTrustDomains';
 const HOLDING = 'read or write the Lease';
 
@@ -213,58 +208,16 @@ class KubernetesReplica implements Replica {
       mayWrite,
     };
     if (role === 'Isolated') return createBroker(this.#ground, declaredBy);
-    const ended = new AbortController();
-    const duties = new PeerDuties({
-      ...{ api: this.#api, clock: systemClock, random: Math.random },
-      ownTrustDomain: this.#ground.trustDomain,
-      identity: this.#identity,
-      resources: this.#resources,
+    return leadingBroker(this.#ground, declaredBy, {
+      ...{ api: this.#api, resources: this.#resources, identity: this.#identity },
       onRefresh: this.refresh,
-      rebootstrap: (peer) => this.#rebootstrap(peer, ended.signal),
-      onError: (duty, error) => {
+      onDutyFailed: (duty, error) => {
         this.#failures.note(duty, error);
       },
-      onFault: (error) => {
-        this.#ground.log.error({ err: error }, 'a duty for the objects failed by a fault of this program');
-      },
-    });
-    const broker = createBroker(this.#ground, {
-      ...declaredBy,
-      onPass: (report) => {
-        duties.notePass(report, writtenStatus(broker.status()));
-      },
-    });
-    let running: Promise<unknown> = Promise.resolve();
-    return {
-      start: async (term) => {
-        // What a standby replica has seen may be old: its watch can be dead without a sign for a minute and a half.
-        await this.#resources.readAnew(term);
-        if (term.aborted) return;
-        const telling = repeat({ clock: systemClock, intervalMs: TELL_STATUS_MS, signal: ended.signal }, () => {
-          duties.noteStatus(writtenStatus(broker.status()));
-          return Promise.resolve();
-        });
-        running = Promise.all([duties.run(ended.signal), telling]);
-        await broker.start();
+      onStarted: (broker) => {
         this.#tellHoldings(broker);
       },
-      stop: async () => {
-        await broker.stop();
-        ended.abort();
-        await running;
-      },
-      status: () => broker.status(),
-      refresh: (peer) => {
-        broker.refresh(peer);
-      },
-      refreshAll: () => {
-        broker.refreshAll();
-      },
-      find: (trustDomain) => broker.find(trustDomain),
-      noteAcknowledged: (acknowledgement) => {
-        broker.noteAcknowledged(acknowledgement);
-      },
-    };
+    });
   }
 
   /** What this replica has seen, and what the others have told. */
@@ -279,29 +232,5 @@ class KubernetesReplica implements Replica {
 
   #readBootstrap(peer: Peer) {
     return readBootstrap(peer, (source) => this.#resources.readBootstrap(source, this.#end.signal));
-  }
-
-  /** As `fedbroker rebootstrap`, with the bundle that the declaration names. */
-  async #rebootstrap(peer: Peer, signal: AbortSignal): Promise<void> {
-    const { spire, config, log, auditor } = this.#ground;
-    const { name, trustDomain } = peer;
-    try {
-      const given = await this.#readBootstrap(peer);
-      if (given === undefined) throw new Error('the declaration has no trustDomainBundle');
-      const parts = { spire, now: systemClock.now(), maxRoots: config.maxRoots, signal };
-      const request = {
-        cause: 'Annotation',
-        why: 'its rebootstrap annotation asked for its trustDomainBundle',
-      } as const;
-      await storeRebootstrap(await checkRebootstrap(given, parts), { ...parts, auditor, request });
-      log.info({ peer: name, trustDomain }, 'set anew from its trustDomainBundle, as its annotation asked');
-      this.#terms.refresh(trustDomain);
-    } catch (error) {
-      log.error(
-        { peer: name, trustDomain, err: error },
-        'cannot be set anew from its trustDomainBundle; nothing changed',
-      );
-      throw error;
-    }
   }
 }

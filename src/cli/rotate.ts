@@ -1,4 +1,5 @@
 // How is a rotation of our own authority led from the command line? Nothing signs before the peers hold it.
+import { servedBeforeSigningSeconds } from '../bundle-endpoint/serving-svid-choice.ts';
 import { recordedRotation } from '../broker/recorded-rotation.ts';
 import type { KindStatus } from '../broker/rotation-status.ts';
 import { randomUUID } from 'node:crypto';
@@ -96,7 +97,7 @@ function orderOf(context: CommandContext): RotationOrder {
       revokeAfterSeconds: durationSeconds(
         context,
         'revoke-after',
-        `${Math.max(revokeAfter, 60, config.refreshHintSeconds)}s`,
+        `${Math.max(revokeAfter, 60, servedBeforeSigningSeconds(config.refreshHintSeconds))}s`,
       ),
       callEndsWithinSeconds: CALL_ENDS_WITHIN_SECONDS,
       notAgainWithinSeconds: NOT_AGAIN_WITHIN_SECONDS,

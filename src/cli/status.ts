@@ -1,5 +1,6 @@
 // How are the peers of the running broker? Asks its /status and prints it for people.
-import type { BrokerStatus, PeerStatus } from '../broker/status.ts';
+import type { PeerStatus } from '../broker/peer-status.ts';
+import type { BrokerStatus } from '../broker/status.ts';
 import { ALARM_CODES } from '../rotation/alarms.ts';
 import type { StartingStatus } from './admin-pages.ts';
 import { askStatus, parseStatus } from './ask-broker.ts';

@@ -7,6 +7,12 @@ import type { Facts } from './facts.ts';
 import type { ClusterFederatedTrustDomain, FederatedTrustDomainDeclaration, FederationRelationship } from './ports.ts';
 import type { Peer } from './relationship.ts';
 
+export interface StoreBundleStep {
+  readonly kind: 'StoreBundle';
+  readonly trustDomain: TrustDomain;
+  readonly bundle: Bundle;
+}
+
 export type DelegationStep =
   | {
       readonly kind: 'CreateRelationship';
@@ -40,7 +46,7 @@ export interface DelegatedState {
 }
 
 /** So that SPIRE fetches this peer as declared. None while it is not known who looks after relationships. */
-export function delegationSteps(peer: Peer, facts: Facts, spire: DelegatedState): DelegationStep[] {
+export function delegationSteps(peer: Peer, facts: Facts, spire: DelegatedState): (DelegationStep | StoreBundleStep)[] {
   const { trustDomain, bundleEndpointUrl, profile } = peer;
   const relationship: FederationRelationship = { trustDomain, bundleEndpointUrl, profile };
   const by = relationshipsBy(besideUs(facts.controllerManager));
@@ -51,7 +57,15 @@ export function delegationSteps(peer: Peer, facts: Facts, spire: DelegatedState)
   if (current === undefined) {
     return bootstrap === 'NotRead' ? [] : [{ kind: 'CreateRelationship', trustDomain, relationship, bootstrap }];
   }
-  return sameRelationship(current, relationship) ? [] : [{ kind: 'UpdateRelationship', trustDomain, relationship }];
+  return [
+    ...(sameRelationship(current, relationship)
+      ? []
+      : [{ kind: 'UpdateRelationship', trustDomain, relationship } as const]),
+    // Deleted by whomever: without one SPIRE can verify no endpoint, and would fetch nothing for good.
+    ...(bootstrap === undefined || bootstrap === 'NotRead'
+      ? []
+      : [{ kind: 'StoreBundle', trustDomain, bundle: bootstrap } as const]),
+  ];
 }
 
 /** So that SPIRE fetches this trust domain no longer. The relationship itself goes too: it is ours in either case. */
@@ -96,7 +110,9 @@ function declarationSteps(
     current.brokerOf !== undefined &&
     current.className === className &&
     sameRelationship({ ...current, profile: current.profile }, relationship);
-  if (same && !(current.carriesBundle && stored.has(trustDomain))) return [];
+  const isBegun = bootstrap !== undefined && bootstrap !== 'NotRead';
+  const carriesBundle = stored.has(trustDomain) ? false : isBegun || (current?.carriesBundle ?? false);
+  if (same && current.carriesBundle === carriesBundle) return [];
   const declaration: FederatedTrustDomainDeclaration = {
     name: current?.name ?? name,
     relationship,

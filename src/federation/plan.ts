@@ -4,7 +4,13 @@ import type { TrustDomain } from '../bundle/trust-domain.ts';
 import { planClusterSpiffeIdLinks, type ClusterSpiffeIdChange } from './cluster-spiffeid-links.ts';
 import { besideUs, mayEditEntry, ownsAllEntries, renderedClusterSpiffeIds } from './controller-manager.ts';
 import { decidePeer, type PeerPlan } from './decide-peer.ts';
-import { delegationSteps, knowsDelegation, undelegationSteps, type DelegationStep } from './delegation.ts';
+import {
+  delegationSteps,
+  knowsDelegation,
+  undelegationSteps,
+  type DelegationStep,
+  type StoreBundleStep,
+} from './delegation.ts';
 import { planEntryLinks, type EntryLinkChange } from './entry-links.ts';
 import type { Facts } from './facts.ts';
 import type { ManagedPeers } from './ports.ts';
@@ -20,7 +26,7 @@ import {
 export type Step =
   | { readonly kind: 'RecordManagedPeers'; readonly added: readonly TrustDomain[]; readonly managed: ManagedPeers }
   | DelegationStep
-  | { readonly kind: 'StoreBundle'; readonly trustDomain: TrustDomain; readonly bundle: Bundle }
+  | StoreBundleStep
   | { readonly kind: 'UpdateClusterSpiffeIds'; readonly changes: readonly ClusterSpiffeIdChange[] }
   | { readonly kind: 'UpdateEntries'; readonly changes: readonly EntryLinkChange[] }
   | DeleteBundleStep;

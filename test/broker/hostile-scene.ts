@@ -5,7 +5,7 @@ import { fingerprint, type Bundle } from '../../src/bundle/bundle.ts';
 import { createBundleSource } from '../../src/bundle-endpoint/fetch-bundle.ts';
 import { parseSpiffeId } from '../../src/bundle/spiffe-id.ts';
 import type { BrokerParts } from '../../src/broker/broker-parts.ts';
-import type { PeerStatus } from '../../src/broker/status.ts';
+import type { PeerStatus } from '../../src/broker/peer-status.ts';
 import type { Peer, PeerPolicy } from '../../src/federation/relationship.ts';
 import { makeRoot, makeSvid, type Issued } from '../fakes/fake-ca.ts';
 import { startEndpoint, type FakeEndpoint } from '../fakes/hostile-endpoint.ts';

@@ -9,7 +9,7 @@ import { BUNDLE_RULES } from '../../src/bundle/bundle-rules.ts';
 import { bundleDigest, fingerprint } from '../../src/bundle/bundle.ts';
 import { readCertificate } from '../../src/bundle/certificate.ts';
 import { pinOfCertificate } from '../../src/bundle/spki-pin.ts';
-import type { PeerStatus } from '../../src/broker/status.ts';
+import type { PeerStatus } from '../../src/broker/peer-status.ts';
 import { inspectText } from '../../src/cli/inspect.ts';
 import { ACCEPTANCE_RULES } from '../../src/federation/acceptance-rules.ts';
 import type { Peer, PeerPolicy } from '../../src/federation/relationship.ts';

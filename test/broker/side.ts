@@ -10,7 +10,7 @@ import { BUNDLE_DOCUMENT_LIMITS } from '../../src/bundle/bundle-document.ts';
 import type { BrokerParts, BrokerSettings } from '../../src/broker/broker-parts.ts';
 import { Broker } from '../../src/broker/broker.ts';
 import type { PassReport } from '../../src/broker/pass.ts';
-import type { PeerStatus } from '../../src/broker/status.ts';
+import type { PeerStatus } from '../../src/broker/peer-status.ts';
 import { startDevSpire, type DevSpire, type DevSpireOptions } from '../../src/dev-spire/dev-spire.ts';
 import type { Declarations } from '../../src/federation/facts.ts';
 import type { BundleSource, CodedError, PeerSource } from '../../src/federation/ports.ts';

@@ -21,8 +21,18 @@ describe('chooseServingSvid', () => {
   const fresh = { notAfter: at(2000), rootServedSince: at(0) };
   const rows: readonly (readonly [string, Partial<ServingChoiceInput>, string])[] = [
     ['takes the first SVID at once', { current: undefined }, 'Minted FirstSvid'],
-    ['keeps the old one while the new root is served for less than a hint', { now: at(299) }, 'Current RootTooNew'],
-    ['takes the new one when its root was served for a hint', { now: at(300) }, 'Minted RootServedLongEnough'],
+    ['keeps the old one while the new root is served for less than two hints', { now: at(599) }, 'Current RootTooNew'],
+    ['takes the new one when its root was served for two hints', { now: at(600) }, 'Minted RootServedLongEnough'],
+    [
+      'gives SPIRE’s own poller the time for two polls, whatever short hint is published',
+      { now: at(29), refreshHintSeconds: 1 },
+      'Current RootTooNew',
+    ],
+    [
+      'waits no longer than half a minute when the hint is short',
+      { now: at(30), refreshHintSeconds: 1 },
+      'Minted RootServedLongEnough',
+    ],
     [
       'keeps the old one while a peer has told that it does not hold the new root',
       { now: at(900), minted: { ...fresh, isRootMissed: true } },
@@ -183,7 +193,7 @@ describe('the serving SVID', () => {
     await ends(running);
   });
 
-  it('stays signed by the old root after prepare and activate in one instant, until the new root was served for a hint', async () => {
+  it('stays signed by the old root after prepare and activate in one instant, until the new root was served for two hints', async () => {
     const running = start();
     await settle();
     signer = second;
@@ -194,7 +204,7 @@ describe('the serving SVID', () => {
       [serving.status()?.reason, serving.status()?.pendingRoot],
       ['RootTooNew', fingerprint(second.der)],
     );
-    clock.advance(299_000);
+    clock.advance(599_000);
     await settle();
     assert.deepEqual(presented, [subjectOf(first)]);
     clock.advance(2_000);

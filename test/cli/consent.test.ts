@@ -7,7 +7,7 @@ import { afterEach, describe, it } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { serializeBundle } from '../../src/bundle/bundle-document.ts';
 import type { TrustDomain } from '../../src/bundle/trust-domain.ts';
-import type { PeerStatus } from '../../src/broker/status.ts';
+import type { PeerStatus } from '../../src/broker/peer-status.ts';
 import { startBroker } from '../../src/cli/start-broker.ts';
 import { resolveConfig } from '../../src/config.ts';
 import { startDevSpire } from '../../src/dev-spire/dev-spire.ts';

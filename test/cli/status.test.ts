@@ -2,7 +2,8 @@
 // nothing?
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { standbyStatus, type BrokerStatus, type PeerStatus } from '../../src/broker/status.ts';
+import type { PeerStatus } from '../../src/broker/peer-status.ts';
+import { standbyStatus, type BrokerStatus } from '../../src/broker/status.ts';
 import { statusText } from '../../src/cli/status.ts';
 import type { Condition } from '../../src/federation/conditions.ts';
 import { EAST, factsOf, NOW, WEST } from '../federation/samples.ts';

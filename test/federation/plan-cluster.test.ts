@@ -287,6 +287,10 @@ describe('mode Delegate beside a controller-manager', () => {
     assert.deepEqual(lines(bootstrapped, facts), ['apply west of class spire with bootstrap']);
     const declared = [federatedTrustDomainOf(peer, { carriesBundle: true })];
     assert.deepEqual(lines(bootstrapped, { ...facts, ...cluster({ declared }) }), []);
+    const emptied = [federatedTrustDomainOf(peer)];
+    assert.deepEqual(lines(bootstrapped, { ...facts, ...cluster({ declared: emptied }) }), [
+      'apply west of class spire with bootstrap',
+    ]);
     const later = { ...bootstrapped, stored: [bundleOf(WEST)] };
     assert.deepEqual(lines(later, { ...facts, ...cluster({ declared }) }), ['apply west of class spire']);
   });

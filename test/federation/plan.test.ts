@@ -186,6 +186,14 @@ describe('planFederation', () => {
       const held = { ...situation, stored: [bundleOf(WEST)] };
       assert.deepEqual(lines(held, { bootstraps }), ['create relationship west.example']);
     });
+    it('gives it again when somebody deleted what SPIRE held: without a bundle SPIRE can verify no endpoint', () => {
+      const bootstrapped: Peer = { ...peer, bootstrap: { type: 'inline', text: '{}' } };
+      const situation = { peers: [bootstrapped], managed: DELEGATE, relationships: [relationshipOf(peer)] };
+      const bootstraps = new Map([[WEST, known(bundleOf(WEST), NOW)]]);
+      assert.deepEqual(lines(situation), []);
+      assert.deepEqual(lines(situation, { bootstraps }), ['StoreBundle west.example']);
+      assert.deepEqual(lines({ ...situation, stored: [bundleOf(WEST, [1])] }, { bootstraps }), []);
+    });
     it('changes the relationship when URL, profile or endpoint ID differ, and only then', () => {
       const situation = { peers: [peer], managed: DELEGATE, relationships: [relationshipOf(peer)] };
       assert.deepEqual(lines(situation), []);

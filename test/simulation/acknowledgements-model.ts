@@ -14,6 +14,13 @@ export interface ClientSight {
   readonly appliedEtag: string | undefined;
 }
 
+interface RootsTold {
+  /** Fingerprints. */
+  readonly roots: readonly string[];
+  /** Since the start. */
+  readonly sinceMs: number;
+}
+
 export interface AcknowledgementsModelParts {
   readonly process: Process;
   readonly brokers: PeerBrokers;
@@ -23,6 +30,8 @@ export interface AcknowledgementsModelParts {
 export class AcknowledgementsModel {
   /** When each peer was last known to have asked, since the start. */
   readonly seenAtMs = new Map<TrustDomain, number>();
+  /** Of those: the roots in the version of our bundle that each has named last. */
+  readonly told = new Map<TrustDomain, RootsTold>();
   readonly #parts: AcknowledgementsModelParts;
   readonly #served = new ServedBundles();
 
@@ -32,6 +41,12 @@ export class AcknowledgementsModel {
 
   publish(bundle: Bundle, etag: string): void {
     this.#served.note(bundle, etag, this.#parts.process.clock.now());
+  }
+
+  /** The broker of a new term knows nothing of what the one before was told. */
+  forget(): void {
+    this.seenAtMs.clear();
+    this.told.clear();
   }
 
   /** For a request that is held, again and again. */
@@ -46,7 +61,12 @@ export class AcknowledgementsModel {
       x509Authorities.some((root) => Buffer.compare(root, signedBy) === 0),
     );
     if (!isProven) return;
+    const holds = this.#served.named(appliedEtag);
     this.seenAtMs.set(trustDomain, elapsedMs());
-    brokers.noteAcknowledged({ trustDomain, at, holds: this.#served.named(appliedEtag) });
+    if (holds === undefined) this.told.delete(trustDomain);
+    else if (this.told.get(trustDomain)?.roots !== holds.x509Authorities) {
+      this.told.set(trustDomain, { roots: holds.x509Authorities, sinceMs: elapsedMs() });
+    }
+    brokers.noteAcknowledged({ trustDomain, at, holds });
   }
 }

@@ -31,7 +31,7 @@ export class AgentsModel {
 
   /** One look of each agent at its server. */
   sync(): void {
-    const { published } = this.#spire;
+    const { published } = this.#spire.authorities('x509');
     const isDue = ({ expiresAt, signedBy }: Svid) =>
       expiresAt.getTime() - this.#nowMs() < TTL_MS / 2 || published.get(signedBy)?.tainted !== false;
     this.#svids = this.#svids.map((svid) => (isDue(svid) ? this.#mint() : svid));

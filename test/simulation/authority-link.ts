@@ -1,12 +1,12 @@
 // How do those who lead or watch a rotation reach SPIRE's authorities? Through the same calls as a broker.
 import type { LocalAuthorities, LocalAuthority } from '../../src/federation/local-authority.ts';
+import type { AuthorityKind } from '../../src/rotation/authority-times.ts';
 import type { RotationPorts } from '../../src/rotation/lead-rotation.ts';
 import type { AgentsModel } from './agents-model.ts';
 import { callSpire, type CallParts } from './spire-link.ts';
 import type { SpireModel } from './spire-model.ts';
-import { SpireError } from '../../src/spire/spire-error.ts';
 
-/** A write, as it is asked for; what it changes is one of X.509 authorities. */
+/** A write, as it is asked for. */
 export type RotationWrite =
   | { readonly kind: 'Prepare' }
   | { readonly kind: 'Activate' | 'Taint' | 'Revoke'; readonly id: string }
@@ -24,39 +24,32 @@ export interface AuthorityLinkParts extends CallParts {
 const LATE_WITHIN_MS = 12_000;
 
 export function linkAuthorities(parts: AuthorityLinkParts): LocalAuthorities {
+  return { x509: linkAuthority(parts, 'x509'), jwt: linkAuthority(parts, 'jwt') };
+}
+
+function linkAuthority(parts: AuthorityLinkParts, kind: AuthorityKind): LocalAuthority {
   const { model } = parts;
+  const authorities = model.authorities(kind);
   const write = async (signal: AbortSignal | undefined, asked: RotationWrite, effect: () => void) => {
     await writeTo(parts, signal, asked, effect);
-    return model.authorityState.active;
+    return authorities.state.active;
   };
-  const x509: LocalAuthority = {
-    state: (signal) => readFrom(parts, signal, () => model.authorityState),
-    prepare: (signal) => write(signal, { kind: 'Prepare' }, () => void model.prepare()),
+  return {
+    state: (signal) => readFrom(parts, signal, () => authorities.state),
+    prepare: (signal) => write(signal, { kind: 'Prepare' }, () => void model.prepare(kind)),
     activate: (id, signal) =>
       write(signal, { kind: 'Activate', id }, () => {
-        model.activateAuthority(id);
+        authorities.activate(id);
       }),
     taint: (id, signal) =>
       write(signal, { kind: 'Taint', id }, () => {
-        model.taintAuthority(id);
+        authorities.taint(id);
       }),
     revoke: (id, signal) =>
       write(signal, { kind: 'Revoke', id }, () => {
-        model.revokeAuthority(id);
+        authorities.revoke(id);
       }),
   };
-  const notModelled = () => Promise.reject(new SpireError('SpireUnsupported', 'JWT authorities do not rotate here'));
-  const [key] = model.own.jwtAuthorities;
-  const jwt: LocalAuthority = {
-    state: (signal) =>
-      readFrom(parts, signal, () => ({
-        active: { id: key?.keyId ?? '', expiresAt: undefined },
-        prepared: undefined,
-        old: undefined,
-      })),
-    ...{ prepare: notModelled, activate: notModelled, taint: notModelled, revoke: notModelled },
-  };
-  return { x509, jwt };
 }
 
 /** All that leading a rotation needs of SPIRE. */
@@ -78,7 +71,11 @@ export function linkRotation(
         }),
     },
     readAgentExpiries: (signal) => readFrom(parts, signal, () => agents.expiries),
-    readPublished: (signal) => readFrom(parts, signal, () => ({ x509: model.published, jwt: new Map() })),
+    readPublished: (signal) =>
+      readFrom(parts, signal, () => ({
+        x509: model.authorities('x509').published,
+        jwt: model.authorities('jwt').published,
+      })),
   };
 }
 

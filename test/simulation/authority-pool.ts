@@ -31,6 +31,7 @@ export { BUCKET, MALLORY };
 const WITHOUT_ID: ReadonlySet<TrustDomain> = new Set([WEST]);
 
 const ROOTS_EACH = 16;
+const JWT_KEYS_EACH = 6;
 const FIRST_ROOT_MS = Date.parse('2039-01-01T00:00:00Z');
 const LAST_MS = Date.parse('2049-01-01T00:00:00Z');
 const ISSUED_EVERY_MS = 10_000;
@@ -164,7 +165,12 @@ async function makeAuthorities(trustDomain: TrustDomain): Promise<TrustDomainAut
       return der;
     }),
   );
-  const { publicKey } = await generateKeys();
-  const spki = new Uint8Array(await webcrypto.subtle.exportKey('spki', publicKey));
-  return { roots, jwtKeys: [{ keyId: `${trustDomain}-1`, publicKey: spki }] };
+  const jwtKeys = await Promise.all(
+    Array.from({ length: JWT_KEYS_EACH }, async (_, index) => {
+      const { publicKey } = await generateKeys();
+      const spki = new Uint8Array(await webcrypto.subtle.exportKey('spki', publicKey));
+      return { keyId: `${trustDomain}-${index + 1}`, publicKey: spki };
+    }),
+  );
+  return { roots, jwtKeys };
 }

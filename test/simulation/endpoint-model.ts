@@ -12,6 +12,8 @@ export interface EndpointIdentity {
   readonly spiffeId: SpiffeId | undefined;
   readonly signedBy: X509Authority;
   readonly notAfterMs: number;
+  /** Since when it presents SVIDs of this root, since the start; undefined: it always did. */
+  readonly signsSinceMs?: number | undefined;
 }
 
 export interface SimulatedEndpoint {
@@ -25,6 +27,8 @@ export interface SimulatedEndpoint {
   readonly waiting: Set<() => void>;
   /** Undefined: it looks at no client. */
   readonly acknowledgements: AcknowledgementsModel | undefined;
+  /** Whether it could present an SVID that these verify. */
+  readonly hasSvidFor?: (anchors: readonly X509Authority[]) => boolean;
 }
 
 interface Svid {
@@ -34,15 +38,19 @@ interface Svid {
 }
 
 const SVID_TTL_MS = 300_000;
+const GIVEN_UP_BEFORE_MS = 6_000;
 
 export interface BrokerEndpointParts {
   readonly pool: AuthorityPool;
   readonly spire: SpireModel;
   readonly process: Process;
   readonly nowMs: () => number;
+  readonly elapsedMs: () => number;
   readonly spiffeId: SpiffeId;
   readonly refreshHintSeconds: number;
   readonly acknowledgements: AcknowledgementsModel | undefined;
+  /** Whether a peer has told that it lacks this root of ours. */
+  readonly isRootMissed: (root: X509Authority) => boolean;
 }
 
 /** Of one broker: serves what the broker published, with the SVID that the product's rule chooses. */
@@ -55,6 +63,9 @@ export class BrokerEndpoint implements SimulatedEndpoint {
   #current: Svid | undefined;
   #minted: Svid | undefined;
   #mintedFor: Bundle | undefined;
+  /** Those that have not expired. */
+  #svids: readonly Svid[] = [];
+  #signsSinceMs: number | undefined;
 
   constructor(parts: BrokerEndpointParts) {
     this.#parts = parts;
@@ -89,6 +100,7 @@ export class BrokerEndpoint implements SimulatedEndpoint {
       const notAfterMs = Math.min(nowMs() + SVID_TTL_MS, spire.activeUntilMs);
       this.#minted = { root: spire.activeRoot, mintedAtMs: nowMs(), notAfterMs };
       this.#mintedFor = this.#published;
+      this.#svids = [...this.#svids.filter((svid) => svid.notAfterMs > nowMs()), this.#minted];
     }
     const choice = chooseServingSvid({
       now: new Date(nowMs()),
@@ -96,10 +108,26 @@ export class BrokerEndpoint implements SimulatedEndpoint {
       minted: this.#candidate(this.#minted),
       refreshHintSeconds,
     });
-    if (choice.use === 'Minted') this.#current = this.#minted;
-    const { current } = { current: this.#current };
-    return current && { spiffeId, signedBy: current.root, notAfterMs: current.notAfterMs };
+    if (choice.use === 'Minted') this.#present(this.#minted);
+    const current = this.#current;
+    return (
+      current && { spiffeId, signedBy: current.root, notAfterMs: current.notAfterMs, signsSinceMs: this.#signsSinceMs }
+    );
   };
+
+  #present(svid: Svid | undefined): void {
+    if (this.#current !== undefined && svid?.root !== this.#current.root) this.#signsSinceMs = this.#parts.elapsedMs();
+    this.#current = svid;
+  }
+
+  /** The product gives an SVID up shortly before its end. */
+  hasSvidFor = (anchors: readonly X509Authority[]): boolean =>
+    this.#svids.some(
+      ({ root, notAfterMs }) =>
+        notAfterMs > this.#parts.nowMs() + GIVEN_UP_BEFORE_MS &&
+        this.#servedSince.has(root) &&
+        anchors.some((anchor) => Buffer.compare(anchor, root) === 0),
+    );
 
   #mintDue(): boolean {
     const newest = this.#minted;
@@ -109,6 +137,11 @@ export class BrokerEndpoint implements SimulatedEndpoint {
 
   #candidate(svid: Svid | undefined): ServingCandidate | undefined {
     if (svid === undefined) return undefined;
-    return { notAfter: new Date(svid.notAfterMs), rootServedSince: this.#servedSince.get(svid.root) };
+    const { root, notAfterMs } = svid;
+    return {
+      notAfter: new Date(notAfterMs),
+      rootServedSince: this.#servedSince.get(root),
+      isRootMissed: this.#parts.isRootMissed(root),
+    };
   }
 }

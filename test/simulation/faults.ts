@@ -201,7 +201,23 @@ export const FAULTS: readonly Fault[] = [
           world.story.note(domain.trustDomain, () => `goes on with ${peer.trustDomain}`);
           domain.operator.bootstrap(peer.trustDomain, peer.spire.own);
           domain.operator.change(peer.trustDomain, { suspend: 'Active' });
+          domain.declaredAtMs.set(peer.trustDomain, world.elapsedMs);
         });
+      });
+    },
+  },
+  {
+    id: 'ModeChanged',
+    weight: 3,
+    what: 'an operator lets SPIRE itself fetch a peer, or the broker again; whom a rotation waits for goes on telling what it holds',
+    strike: (world) => {
+      withPeer(world, (domain, { trustDomain, kind, led }) => {
+        if (kind === 'Hostile' || led !== undefined) return;
+        const mode = domain.operator.peers.get(trustDomain)?.mode === 'Own' ? 'Delegate' : 'Own';
+        world.story.note(domain.trustDomain, () => `changes the mode of ${trustDomain}: ${mode}`);
+        domain.operator.change(trustDomain, { mode });
+        domain.declaredAtMs.set(trustDomain, world.elapsedMs);
+        world.disturb([domain]);
       });
     },
   },
@@ -236,11 +252,12 @@ export const FAULTS: readonly Fault[] = [
       withPeer(world, (domain, peer) => {
         const older = world.chance.pick(peer.published);
         if (older === undefined || peer.kind === 'Hostile' || !domain.spire.bundles.has(peer.trustDomain)) return;
-        if (domain.tampered.length >= MAX_TAMPERED) return;
-        domain.tampered.push(peer.trustDomain);
+        if (domain.tamperings >= MAX_TAMPERED) return;
+        domain.tamperings += 1;
         world.story.note(domain.trustDomain, () => `somebody changes the bundle of ${peer.trustDomain} by hand`);
         if (world.chance.percent(30)) domain.spire.deleteBundle(peer.trustDomain, 'Dissociate');
         else domain.spire.setBundle(older);
+        domain.byHand.set(peer.trustDomain, domain.spire.bundles.get(peer.trustDomain));
         // What is older may not verify the endpoint any more.
         domain.operator.bootstrap(peer.trustDomain, peer.spire.own);
         world.noteTampered(domain);
@@ -263,6 +280,14 @@ export const FAULTS: readonly Fault[] = [
       world.time.after(400_000, () => {
         domain.spire.revokeOld();
       });
+    },
+  },
+  {
+    id: 'HurriedRotation',
+    weight: 2,
+    what: 'in some trust domains, an operator prepares a new authority and activates it within 5 s, or activates at once what a led rotation has prepared, half of the times while a peer cannot reach it for up to 90 s: twice at most',
+    strike: (world) => {
+      if (world.hurried !== undefined) hurry(world, world.hurried);
     },
   },
   {
@@ -300,6 +325,8 @@ export const FAULTS: readonly Fault[] = [
 
 /** The product takes three within ten minutes for a second writer, and gives way to it. */
 const MAX_TAMPERED = 2;
+const MAX_HURRIES = 2;
+const HURRIED_WITHIN_MS = 5_000;
 
 /** The next one, by weight. */
 export function pickFault(world: World): Fault {
@@ -326,6 +353,31 @@ function withPeer(world: World, strike: (domain: SimulatedTrustDomain, peer: Sim
   const declared = [...domain.operator.peers.values()].filter(({ suspend }) => suspend === 'Active');
   const peer = world.chance.pick(declared);
   if (peer !== undefined) strike(domain, world.of(peer.trustDomain));
+}
+
+/** Nobody is waited for: who holds only the old root cannot verify workloads until it has fetched. */
+export function hurry(world: World, domain: SimulatedTrustDomain): void {
+  const { spire, led } = domain;
+  const isPrepared = spire.slots.beside?.status === 'PREPARED';
+  if (domain.hurries >= MAX_HURRIES || isPrepared !== (led?.kind === 'x509')) return;
+  domain.hurries += 1;
+  world.story.note(domain.trustDomain, () => 'a rotation by hand, in a hurry');
+  if (!isPrepared) void spire.prepare();
+  if (world.chance.percent(50)) delay(world, domain);
+  world.time.after(world.chance.below(HURRIED_WITHIN_MS), () => {
+    spire.activate();
+  });
+}
+
+/** One peer cannot reach it meanwhile, for longer than a new root is held back for those of whom nothing is known. */
+function delay(world: World, { trustDomain }: SimulatedTrustDomain): void {
+  const late = world.chance.pick(world.brokered.filter((each) => each.trustDomain !== trustDomain));
+  if (late === undefined) return;
+  world.story.note(late.trustDomain, () => `cannot reach ${trustDomain}`);
+  world.network.cut(late.trustDomain, trustDomain);
+  world.trouble([late], world.chance.between(45, 90) * 1000, () => {
+    world.network.heal(late.trustDomain, trustDomain);
+  });
 }
 
 function changeEntries(world: World, domain: SimulatedTrustDomain): void {

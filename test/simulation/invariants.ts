@@ -97,6 +97,25 @@ export const WRITE_INVARIANTS: readonly WriteInvariant[] = [
     },
   },
   {
+    id: 'HandUndone',
+    rule: 'a document counts only against the bundle that was held when it was fetched',
+    promise:
+      'a broker undoes what somebody set or deleted by hand by a document that it fetched before it knew of that',
+    objection: ({ write, replica, world }) => {
+      if (write.kind !== 'SetBundle') return undefined;
+      const { trustDomain } = write.bundle;
+      const { byHand } = world.of(replica.trustDomain);
+      if (!byHand.has(trustDomain) || replica.seen.bundles?.get(trustDomain) !== byHand.get(trustDomain))
+        return undefined;
+      const peer = toldOf(replica, trustDomain);
+      if (peer?.mode !== 'Own') return undefined;
+      const answeredAtMs = replica.answeredAtMs.get(peer.bundleEndpointUrl);
+      const knownSinceMs = replica.seen.bundleSinceMs.get(trustDomain);
+      if (answeredAtMs === undefined || knownSinceMs === undefined || answeredAtMs >= knownSinceMs) return undefined;
+      return `${trustDomain}, fetched ${(knownSinceMs - answeredAtMs) / 1000} s before`;
+    },
+  },
+  {
     id: 'NeedlessWrite',
     rule: 'compare before writing',
     promise: 'a broker writes what is there already, as it knows',
@@ -148,7 +167,7 @@ export const WRITE_INVARIANTS: readonly WriteInvariant[] = [
       if (write.kind !== 'SetBundle') return undefined;
       const { trustDomain } = write.bundle;
       const peer = toldOf(replica, trustDomain);
-      const inFull = replica.toldInFull?.peers.find((each) => each.trustDomain === trustDomain);
+      const inFull = toldInFull(replica, trustDomain);
       if ((peer ?? inFull)?.suspend !== 'Active') return `${trustDomain} is not declared as active`;
       const { managed, bundles } = world.of(replica.trustDomain).spire;
       const isRecorded = [managed, ...knownManaged(replica, world)].some((each) => each?.has(trustDomain));
@@ -182,6 +201,44 @@ export const WRITE_INVARIANTS: readonly WriteInvariant[] = [
       );
       return lost && `${write.id} loses ${lost}`;
     },
+  },
+  {
+    id: 'RelationshipNotOurs',
+    rule: 'unmanaged things are never touched',
+    promise:
+      'a broker makes SPIRE poll a peer that is not declared so, or ends or changes a relationship that it did not record as its own',
+    objection: ({ write, replica, world }) => {
+      if (write.kind !== 'Relationship') return undefined;
+      const { change, trustDomain } = write;
+      const peer = toldOf(replica, trustDomain) ?? toldInFull(replica, trustDomain);
+      const isDelegated = peer?.mode === 'Delegate' && peer.suspend === 'Active';
+      const { managed } = world.of(replica.trustDomain).spire;
+      const isOurs = [managed, ...knownManaged(replica, world)].some((each) => each?.get(trustDomain) === 'Delegate');
+      if (!isOurs) return `${change}s that with ${trustDomain}, which is not recorded as delegated`;
+      return isDelegated === (change === 'delete') ? `${change}s that with ${trustDomain}` : undefined;
+    },
+  },
+  {
+    id: 'BootstrapOverHeld',
+    rule: 'a declared bundle serves the first contact only',
+    promise: 'a broker lets SPIRE store a declared bundle over one that it holds, as it knows',
+    objection: ({ write, replica }) =>
+      write.kind === 'Relationship' &&
+      write.bundle !== undefined &&
+      replica.seen.bundles?.has(write.trustDomain) === true
+        ? `of ${write.trustDomain}`
+        : undefined,
+  },
+  {
+    id: 'WroteBesidePoller',
+    rule: 'one writer a trust domain',
+    promise: 'a broker replaces a bundle of a trust domain that SPIRE itself polls, as it knows',
+    objection: ({ write, replica }) =>
+      write.kind === 'SetBundle' &&
+      replica.seen.relationships.has(write.bundle.trustDomain) &&
+      replica.seen.bundles?.has(write.bundle.trustDomain) === true
+        ? `of ${write.bundle.trustDomain}`
+        : undefined,
   },
   {
     id: 'WroteWithoutLease',
@@ -255,9 +312,10 @@ export const REQUEST_INVARIANTS: readonly RequestInvariant[] = [
 export const UNTOUCHED: Promised & { readonly objection: (world: World) => string | undefined } = {
   id: 'UnmanagedChanged',
   rule: 'unmanaged things are never touched',
-  promise: 'a bundle or a link changes that an operator made by hand for somebody who is no peer',
+  promise: 'a bundle, a link or a relationship changes that an operator made by hand for somebody who is no peer',
   objection: (world) => {
     for (const { spire, trustDomain } of world.brokered) {
+      if (!spire.relationships.has(PARTNER)) return `${trustDomain} polls ${PARTNER} no longer`;
       if (!spire.bundles.has(PARTNER)) return `${trustDomain} lost the bundle of ${PARTNER}`;
       const unlinked = [...spire.entries.values()].find(({ federatesWith }) => !federatesWith.includes(PARTNER));
       if (unlinked !== undefined) return `${unlinked.id} of ${trustDomain} lost ${PARTNER}`;
@@ -277,6 +335,10 @@ function sameRecord(a: ReadonlyMap<string, string>, b: ReadonlyMap<string, strin
 
 function toldOf(replica: Replica, trustDomain: TrustDomain): Peer | undefined {
   return replica.told?.peers.find((peer) => peer.trustDomain === trustDomain);
+}
+
+function toldInFull(replica: Replica, trustDomain: TrustDomain): Peer | undefined {
+  return replica.toldInFull?.peers.find((peer) => peer.trustDomain === trustDomain);
 }
 
 function peerAt(replica: Replica, url: string): Peer | undefined {

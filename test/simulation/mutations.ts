@@ -99,6 +99,24 @@ export const MUTATIONS: readonly Mutation[] = [
       'const startMs = this.#clock.now().getTime();\n      if (!this.#stopping.signal.aborted) await this.#runOnce();\n      const served = this.#waiting;\n      this.#waiting = [];',
   },
   {
+    does: 'goes on believing a document after somebody set the bundle by hand',
+    file: 'src/broker/fact-board.ts',
+    find: 'this.#fetched.set(trustDomain, { ...fetch, document: undefined });',
+    replace: 'void fetch;',
+  },
+  {
+    does: 'lets a new root sign for its endpoint at once',
+    file: 'src/bundle-endpoint/serving-svid-choice.ts',
+    find: 'const isTooNew = servedMs < servedBeforeSigningSeconds(refreshHintSeconds) * 1000;',
+    replace: 'const isTooNew = servedMs < 0;',
+  },
+  {
+    does: 'lets a root sign for its endpoint that a peer has told to lack',
+    file: 'src/federation/acknowledgement.ts',
+    find: 'return acknowledgements.some(({ holds }) => holds !== undefined && !holds.x509Authorities.includes(fingerprint));',
+    replace: 'return fingerprint.length < acknowledgements.length;',
+  },
+  {
     does: 'writes the links of entries at every pass',
     file: 'src/federation/entry-links.ts',
     find: 'for (const entry of chosen) if (!naming.has(entry)) changes.add(entry, peer.trustDomain);',
@@ -109,6 +127,37 @@ export const MUTATIONS: readonly Mutation[] = [
     file: 'src/federation/entry-links.ts',
     find: 'const links = new Set(change.entry.federatesWith);',
     replace: 'const links = new Set<TrustDomain>();',
+  },
+  {
+    does: 'ends relationships that are not its own',
+    file: 'src/federation/removal.ts',
+    find: "spire.managed.get(trustDomain) === 'Delegate' ? undelegationSteps(trustDomain, facts, spire) : []",
+    replace: '[...spire.relationships.keys()].flatMap((name) => undelegationSteps(name, facts, spire))',
+  },
+  {
+    does: 'stores bundles while SPIRE itself still fetches them',
+    file: 'src/federation/plan.ts',
+    find: 'if (undelegation.length === 0) return storingStep(plan, facts);',
+    replace:
+      "if (plan.verdict?.verdict === 'accepted') return [{ kind: 'StoreBundle', trustDomain: peer.trustDomain, bundle: plan.verdict.bundle }, ...undelegation];",
+  },
+  {
+    does: 'takes what SPIRE itself fetches for the work of a second writer',
+    file: 'src/broker/fact-board.ts',
+    find: 'if (!this.#isPolled(trustDomain)) this',
+    replace: 'this',
+  },
+  {
+    does: 'leaves SPIRE’s poller without a bundle when somebody deleted it',
+    file: 'src/federation/delegation.ts',
+    find: "    ...(bootstrap === undefined || bootstrap === 'NotRead'\n      ? []\n      : [{ kind: 'StoreBundle', trustDomain, bundle: bootstrap } as const]),\n",
+    replace: '',
+  },
+  {
+    does: 'lets SPIRE store a declared bundle over a newer one',
+    file: 'src/federation/delegation.ts',
+    find: 'if (stored.has(peer.trustDomain)) return undefined;',
+    replace: '',
   },
   {
     does: 'changes a peer’s links when it is out of reach of the API server',
@@ -163,6 +212,18 @@ export const MUTATIONS: readonly Mutation[] = [
     file: 'src/rotation/next-rotation-step.ts',
     find: '(askedAt === undefined || askedAt < record.askedAt)',
     replace: 'record.askedAt <= now',
+  },
+  {
+    does: 'prepares anew at once when the process that did so is killed',
+    file: 'src/rotation/next-rotation-step.ts',
+    find: 'if (now >= until) return',
+    replace: 'if (record.run !== run || now >= until) return',
+  },
+  {
+    does: 'takes every JWT authority for held',
+    file: 'src/rotation/readiness.ts',
+    find: '? jwtKeyIds.includes(authority.id)',
+    replace: '? jwtKeyIds.length > 0',
   },
   {
     does: 'taints what its own agents still use',

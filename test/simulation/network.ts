@@ -4,6 +4,7 @@ import { EndpointError, type EndpointErrorCode } from '../../src/bundle-endpoint
 import type { TrustDomain } from '../../src/bundle/trust-domain.ts';
 import type { ClientSight } from './acknowledgements-model.ts';
 import { documentOf, type Document } from './authority-pool.ts';
+import type { ShutOut } from './endpoint-watch.ts';
 import type { EndpointIdentity, SimulatedEndpoint } from './endpoint-model.ts';
 import { never, type Process } from './process.ts';
 import type { Chance } from './random.ts';
@@ -23,6 +24,8 @@ export interface NetworkParts {
   /** Those at one URL; a broker with two replicas has two. */
   readonly endpointsOf: (url: string) => readonly SimulatedEndpoint[];
   readonly ownerOf: (url: string) => TrustDomain | undefined;
+  /** A peer could not verify an endpoint: its root is unknown to it. */
+  readonly onShutOut: (sight: ShutOut) => void;
 }
 
 const TOTAL_TIMEOUT_MS = 10_000;
@@ -30,6 +33,13 @@ const TOTAL_TIMEOUT_MS = 10_000;
 const TELL_HELD_EVERY_MS = 10_000;
 
 type Identify = () => EndpointIdentity | undefined;
+
+/** One broker. */
+interface NetworkUser {
+  readonly identity: Identify;
+  readonly onRequest: (request: BundleRequest) => void;
+  readonly onAnswer: (request: BundleRequest) => void;
+}
 
 interface Client {
   readonly consumer: TrustDomain;
@@ -63,11 +73,7 @@ export class Network {
   }
 
   /** As one broker sees it. */
-  sourceOf(
-    consumer: TrustDomain,
-    process: Process,
-    { identity, onRequest }: { readonly identity: Identify; readonly onRequest: (request: BundleRequest) => void },
-  ): BundleSource {
+  sourceOf(consumer: TrustDomain, process: Process, { identity, onRequest, onAnswer }: NetworkUser): BundleSource {
     return {
       fetch: (request, signal) => {
         if (signal?.aborted === true) return Promise.reject(cancelled());
@@ -77,9 +83,21 @@ export class Network {
           process.kill();
           return never();
         }
-        return this.#fetch({ consumer, process, identity }, request, signal);
+        return this.#fetch({ consumer, process, identity }, request, signal).then((answer) => {
+          onAnswer(request);
+          return answer;
+        });
       },
     };
+  }
+
+  /** As SPIRE's own poller asks: no certificate of its own, no conditions, and an answer at once or none. */
+  look(consumer: TrustDomain, request: BundleRequest, nowMs: number): Document | EndpointErrorCode {
+    const publisher = this.#parts.ownerOf(request.url);
+    if (publisher === undefined || this.#cut.has(`${consumer} ${publisher}`)) return 'ConnectFailed';
+    if (this.faults.get(publisher)?.shift() !== undefined) return 'ConnectionLost';
+    const endpoint = this.#connect(consumer, request, nowMs);
+    return typeof endpoint === 'string' ? endpoint : (endpoint.document() ?? 'StatusUnexpected');
   }
 
   #fetch(
@@ -87,7 +105,7 @@ export class Network {
     request: BundleRequest,
     signal: AbortSignal | undefined,
   ): Promise<BundleAnswer> {
-    const { time, chance, endpointsOf, ownerOf } = this.#parts;
+    const { time, chance, ownerOf } = this.#parts;
     const publisher = ownerOf(request.url);
     const isCut = () => publisher === undefined || this.#cut.has(`${consumer} ${publisher}`);
     const fault = publisher === undefined ? undefined : this.faults.get(publisher)?.shift();
@@ -117,21 +135,11 @@ export class Network {
         fail('ConnectFailed', 'no connection');
         return;
       }
-      const alive = endpointsOf(request.url).flatMap((endpoint) => {
-        const identity = endpoint.identity();
-        return identity === undefined ? [] : [{ endpoint, identity }];
-      });
-      const chosen = chance.pick(alive);
-      if (chosen === undefined) {
-        fail('ConnectFailed', 'nobody listens');
+      const endpoint = this.#connect(consumer, request, process.clock.now().getTime());
+      if (typeof endpoint === 'string') {
+        fail(endpoint, 'nobody listens, or the endpoint did not prove its identity');
         return;
       }
-      const objection = objectionTo(chosen.identity, request, process.clock.now().getTime());
-      if (objection !== undefined) {
-        fail(objection, 'the endpoint did not prove its identity');
-        return;
-      }
-      const { endpoint } = chosen;
       const client = identity();
       const shown = client?.spiffeId && { ...client, spiffeId: client.spiffeId, appliedEtag: request.appliedEtag };
       if (shown !== undefined) void endpoint.acknowledgements?.note(shown);
@@ -142,6 +150,23 @@ export class Network {
         deliver({ kind: 'NotModified', waitApplied: false });
       else this.#hold(endpoint, { request, shown, isClientAlive: () => process.isAlive, signal, deliver, fail });
     });
+  }
+
+  /** One of those that listen there; its TLS certificate is judged. */
+  #connect(consumer: TrustDomain, request: BundleRequest, nowMs: number): SimulatedEndpoint | EndpointErrorCode {
+    const { chance, endpointsOf, ownerOf, onShutOut } = this.#parts;
+    const alive = endpointsOf(request.url).flatMap((endpoint) => {
+      const identity = endpoint.identity();
+      return identity === undefined ? [] : [{ endpoint, identity }];
+    });
+    const chosen = chance.pick(alive);
+    if (chosen === undefined) return 'ConnectFailed';
+    const objection = objectionTo(chosen.identity, request, nowMs);
+    const publisher = ownerOf(request.url);
+    if (objection === 'EndpointRootUnknown' && publisher !== undefined && request.trust.type === 'https_spiffe') {
+      onShutOut({ consumer, publisher, anchors: request.trust.authorities, ...chosen });
+    }
+    return objection ?? chosen.endpoint;
   }
 
   /** Until the document changes, or the wait is over, or the connection breaks. */

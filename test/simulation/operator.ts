@@ -11,11 +11,15 @@ import type { Process } from './process.ts';
 
 export type DeclaredOrNot = Declarations | CodedError;
 
+/** What it says is kept aside. */
+const DECLARED = { type: 'file', path: '/bootstrap' } as const;
+
 export class Operator {
   readonly #trustDomain: TrustDomain;
   readonly #peers = new Map<TrustDomain, Peer>();
   readonly #bootstraps = new Map<TrustDomain, Bundle>();
   readonly #listeners = new Set<() => void>();
+  #bootstrapsMade = 0;
   #fault: 'None' | 'Incomplete' | 'Unreadable' = 'None';
   #told: ReadonlySet<TrustDomain> = new Set();
 
@@ -37,7 +41,7 @@ export class Operator {
     const spiffeIdPattern = `spiffe://${this.#trustDomain}/pay/**`;
     const selector = { spiffeIdPattern, parentIdPattern: undefined, selectors: [], hint: undefined };
     if (bootstrap !== undefined) this.#bootstraps.set(trustDomain, bootstrap);
-    this.#peers.set(trustDomain, peerOf(trustDomain, { entrySelectors: [selector], ...changes }));
+    this.#peers.set(trustDomain, peerOf(trustDomain, { entrySelectors: [selector], bootstrap: DECLARED, ...changes }));
     this.#tell();
   }
 
@@ -56,6 +60,9 @@ export class Operator {
   /** From now on the declaration has this bundle for the first contact. */
   bootstrap(trustDomain: TrustDomain, bundle: Bundle): void {
     this.#bootstraps.set(trustDomain, bundle);
+    // Where SPIRE fetches itself, the declared bundle is read again when the declaration is another.
+    if (this.#peers.get(trustDomain)?.mode !== 'Delegate') return;
+    this.change(trustDomain, { bootstrap: { ...DECLARED, path: `/bootstrap-${++this.#bootstrapsMade}` } });
   }
 
   /** The declarations themselves stay what they are; they can be read in part, or not at all. */

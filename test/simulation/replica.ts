@@ -6,12 +6,12 @@ import type { RotationParts } from '../../src/broker/rotation-keeper.ts';
 import type { LiveStatus } from '../../src/broker/status.ts';
 import { Terms, type Role } from '../../src/broker/terms.ts';
 import { BUNDLE_DOCUMENT_LIMITS } from '../../src/bundle/bundle-document.ts';
-import type { Bundle } from '../../src/bundle/bundle.ts';
+import { fingerprint, type Bundle, type X509Authority } from '../../src/bundle/bundle.ts';
 import type { TrustDomain } from '../../src/bundle/trust-domain.ts';
 import { boundHeldRequests } from '../../src/bundle-endpoint/bound-held-requests.ts';
 import { paceFetches } from '../../src/bundle-endpoint/pace-fetches.ts';
 import { repeat } from '../../src/broker/repeat.ts';
-import type { Acknowledgement } from '../../src/federation/acknowledgement.ts';
+import { isRootMissed, type Acknowledgement } from '../../src/federation/acknowledgement.ts';
 import type { PeerBroker, PeerBrokers } from '../../src/federation/peer-broker.ts';
 import type { Declarations } from '../../src/federation/facts.ts';
 import type { BundleSource, SpireServer } from '../../src/federation/ports.ts';
@@ -64,6 +64,8 @@ export class Replica implements PeerBrokers {
   #toldInFull: Declarations | undefined;
   #role: Role = 'Standby';
   #mayWrite: () => boolean = () => true;
+  /** When each endpoint last answered it. */
+  readonly answeredAtMs = new Map<string, number>();
 
   constructor(parts: ReplicaParts) {
     this.#parts = parts;
@@ -108,6 +110,11 @@ export class Replica implements PeerBrokers {
 
   noteAcknowledged(acknowledgement: Acknowledgement): void {
     (this.#terms ?? this.#broker)?.noteAcknowledged(acknowledgement);
+  }
+
+  /** Whether a peer has told that it lacks this root of ours. */
+  isRootMissed(root: X509Authority): boolean {
+    return this.#role !== 'Standby' && isRootMissed(fingerprint(root), this.#broker?.acknowledged() ?? []);
   }
 
   status(): LiveStatus | undefined {

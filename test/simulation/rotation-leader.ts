@@ -3,6 +3,7 @@
 import type { TrustDomain } from '../../src/bundle/trust-domain.ts';
 import type { LocalAuthorities } from '../../src/federation/local-authority.ts';
 import { leadRotation, type RotationEnd, type RotationOrder } from '../../src/rotation/lead-rotation.ts';
+import type { AuthorityKind } from '../../src/rotation/authority-times.ts';
 import type { RotationStep } from '../../src/rotation/next-rotation-step.ts';
 import type { KindReadiness } from '../../src/rotation/readiness.ts';
 import { SpireError } from '../../src/spire/spire-error.ts';
@@ -35,17 +36,24 @@ export interface RotationLeaderParts {
 }
 
 const AGENTS = 2;
+const JWT_PERCENT = 30;
 /** Of a rotation from its begin to its end. */
 const WRITES = 9;
+/** Up to the first call to prepare. */
+const FIRST_WRITES = 3;
 const POLL_MS = 2_000;
-const TIMEOUT_MS = 24 * 60 * 60 * 1000;
-const RUN_AGAIN_WITHIN_MS = 20_000;
+/** `--timeout`: its default, or that of an operator who runs it again. */
+const TIMEOUTS_MS = [24 * 60 * 60 * 1000, 30_000];
+/** Somebody waits for it, or nobody does. */
+const RUN_AGAIN_WITHIN_MS = [1_000, 20_000];
 /** As `fedbroker rotate` has them. */
 const TIMES = { servedAtLeastSeconds: 15, callEndsWithinSeconds: 30, notAgainWithinSeconds: 600 };
 const REVOKE_AFTER_SECONDS = 60;
 
 export class RotationLeader {
   readonly agents: AgentsModel;
+  /** Which authority is rotated. */
+  readonly kind: AuthorityKind;
   readonly #parts: RotationLeaderParts;
   #asked: RotationOrder['asked'] | undefined;
   #process: Process | undefined;
@@ -58,6 +66,7 @@ export class RotationLeader {
 
   constructor(parts: RotationLeaderParts) {
     this.#parts = parts;
+    this.kind = parts.chance.percent(JWT_PERCENT) ? 'jwt' : 'x509';
     this.agents = new AgentsModel(parts.spire, AGENTS, () => parts.time.nowMs);
   }
 
@@ -110,8 +119,9 @@ export class RotationLeader {
       },
     });
     this.#process = process;
-    this.#writesLeft = this.#deathsLeft-- > 0 ? chance.below(WRITES) : Infinity;
-    story.note(name, () => 'leads a rotation');
+    // What is asked for first is what must not be asked for twice.
+    this.#writesLeft = this.#deathsLeft-- > 0 ? chance.below(chance.pick([FIRST_WRITES, WRITES])!) : Infinity;
+    story.note(name, () => `leads a rotation (${this.kind})`);
     const dying = (write: RotationWrite) => {
       if (this.#writesLeft-- === 0) process.killAtCall(0, chance.percent(70));
       onWrite(write);
@@ -127,18 +137,23 @@ export class RotationLeader {
     });
     leadRotation(
       {
-        ...{ kind: 'x509', asked: this.#asked, run: name },
+        ...{ kind: this.kind, asked: this.#asked, run: name },
         times: { ...TIMES, revokeAfterSeconds: REVOKE_AFTER_SECONDS },
       },
       {
         ports: { ...ports, askBroker: () => Promise.resolve(this.#ask()) },
-        ...{ clock: process.clock, pollMs: POLL_MS, timeoutMs: TIMEOUT_MS, signal: new AbortController().signal },
+        ...{
+          clock: process.clock,
+          pollMs: POLL_MS,
+          timeoutMs: chance.pick(TIMEOUTS_MS)!,
+          signal: new AbortController().signal,
+        },
         onStep: this.#tellSteps(name),
       },
     ).then(
       (end) => {
         // Its operator looks what is wrong with the broker, and runs it again.
-        if (end.end === 'Refused' && end.step.code === 'BrokerSilent') this.#runLater();
+        if (end.end === 'TimedOut' || (end.end === 'Refused' && end.step.code === 'BrokerSilent')) this.#runLater();
         else this.#end = end;
         story.note(name, () => (end.end === 'Refused' ? `is refused: ${end.step.code}` : `ends: ${end.end}`));
       },
@@ -152,7 +167,7 @@ export class RotationLeader {
 
   #runLater(): void {
     const { time, chance } = this.#parts;
-    time.after(chance.below(RUN_AGAIN_WITHIN_MS), () => {
+    time.after(chance.below(chance.pick(RUN_AGAIN_WITHIN_MS)!), () => {
       this.#run();
     });
   }

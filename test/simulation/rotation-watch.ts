@@ -1,5 +1,7 @@
 // Is a rotation that is led safe, whatever fails meanwhile? What its process asks for is held against what peers hold.
+import type { Bundle } from '../../src/bundle/bundle.ts';
 import type { TrustDomain } from '../../src/bundle/trust-domain.ts';
+import type { AuthoritiesModel } from './authorities-model.ts';
 import type { RotationWrite } from './authority-link.ts';
 import type { Promised } from './invariants.ts';
 import type { Replica } from './replica.ts';
@@ -38,6 +40,8 @@ export const ROTATION_ENDS_WITHIN_MS = 450_000;
 
 /** A simulated certificate tells its time to the ten seconds. */
 const CERTIFICATE_TIME_MS = 10_000;
+/** Five of them are hardly longer than the time between two polls of SPIRE itself. */
+const SHORT_HINT_SECONDS = 10;
 /** Longer than any pause of a broker that failed before. */
 const UNHINDERED_FOR_MS = 60_000;
 
@@ -65,8 +69,8 @@ export class RotationWatch {
       const held = peer.spire.bundles.get(this.#domain.trustDomain);
       if (held === undefined) continue;
       const ever = this.#everHeld.get(peer.trustDomain) ?? new Set<string>();
-      for (const [id, { der }] of this.#domain.spire.published) {
-        if (!ever.has(id) && held.x509Authorities.some((root) => Buffer.compare(root, der) === 0)) ever.add(id);
+      for (const [id, { der }] of this.#authorities.published) {
+        if (!ever.has(id) && this.#isIn(held, id, der)) ever.add(id);
       }
       this.#everHeld.set(peer.trustDomain, ever);
     }
@@ -76,7 +80,7 @@ export class RotationWatch {
   noteAnswered(replica: Replica): void {
     this.look();
     this.#answeredBy = replica;
-    const { active, prepared } = this.#domain.spire.authorityState;
+    const { active, prepared } = this.#authorities.state;
     const observed = this.#world.brokered.filter((peer) => this.#isObserved(peer, replica));
     this.#behind = new Map(
       [active, prepared].flatMap((authority) => {
@@ -89,7 +93,7 @@ export class RotationWatch {
 
   noteWrite(write: RotationWrite): void {
     if (write.kind !== 'Activate' && write.kind !== 'Taint' && write.kind !== 'Revoke') return;
-    const signing = write.kind === 'Activate' ? write.id : this.#domain.spire.authorityState.active.id;
+    const signing = write.kind === 'Activate' ? write.id : this.#authorities.state.active.id;
     // Taint and revoke come after the peers were waited for; from then on, others may come.
     const behind =
       write.kind === 'Revoke' ? [] : [...(this.#behind.get(signing) ?? []), ...this.#unhinderedBehind(signing)];
@@ -121,12 +125,31 @@ export class RotationWatch {
     }
   }
 
+  get #isOfJwt(): boolean {
+    return this.#domain.led?.kind === 'jwt';
+  }
+
+  /** Of the kind that is rotated. */
+  get #authorities(): AuthoritiesModel {
+    return this.#domain.spire.authorities(this.#isOfJwt ? 'jwt' : 'x509');
+  }
+
+  get #preparedAtMs(): number {
+    return this.#isOfJwt ? this.#domain.jwtPreparedAtMs : this.#domain.preparedAtMs;
+  }
+
+  #isIn({ x509Authorities, jwtAuthorities }: Bundle, id: string, der: Uint8Array): boolean {
+    return this.#isOfJwt
+      ? jwtAuthorities.some(({ keyId }) => keyId === id)
+      : x509Authorities.some((root) => Buffer.compare(root, der) === 0);
+  }
+
   /** Declared peers that never held it, and had less than five refresh hints for it. */
   #hurried(id: string): readonly TrustDomain[] {
-    const { trustDomain, operator, spire, preparedAtMs, refreshHintSeconds } = this.#domain;
+    const { trustDomain, operator, spire, refreshHintSeconds } = this.#domain;
     const replica = this.#answeredBy;
     if (replica === undefined) return [];
-    const givenMs = this.#world.elapsedMs - preparedAtMs;
+    const givenMs = this.#world.elapsedMs - this.#preparedAtMs;
     if (givenMs >= 5 * refreshHintSeconds * 1000 - CERTIFICATE_TIME_MS) return [];
     const isKnown = (name: TrustDomain) =>
       spire.managed.has(name) &&
@@ -143,23 +166,30 @@ export class RotationWatch {
 
   /** Also of a peer that is not observed: when nothing hindered it since long before the authority was published. */
   #unhinderedBehind(id: string): readonly TrustDomain[] {
-    const { trustDomain, preparedAtMs, troubles, disturbedAtMs } = this.#domain;
+    const { trustDomain, troubles, disturbedAtMs } = this.#domain;
     if (troubles > 0) return [];
     const behind = this.#world.brokered.filter(
       (peer) =>
         peer !== this.#domain &&
         isInForce(peer, trustDomain) &&
         isInForce(this.#domain, peer.trustDomain) &&
+        !this.#isPolledRarely(peer) &&
         peer.troubles === 0 &&
         Math.max(
           ...[disturbedAtMs, peer.disturbedAtMs],
           ...[peer.declaredAtMs.get(trustDomain) ?? 0, this.#domain.declaredAtMs.get(peer.trustDomain) ?? 0],
         ) +
           UNHINDERED_FOR_MS <
-          preparedAtMs &&
+          this.#preparedAtMs &&
         this.#everHeld.get(peer.trustDomain)?.has(id) !== true,
     );
     return behind.map((peer) => peer.trustDomain);
+  }
+
+  /** SPIRE itself fetches there, less often than five short hints. */
+  #isPolledRarely({ operator }: SimulatedTrustDomain): boolean {
+    const { trustDomain, refreshHintSeconds } = this.#domain;
+    return operator.peers.get(trustDomain)?.mode === 'Delegate' && refreshHintSeconds < SHORT_HINT_SECONDS;
   }
 
   /** Declared here and there, and known to this process by a request of its own. */
@@ -173,7 +203,8 @@ export class RotationWatch {
   }
 
   #nameOf(id: string): string {
-    const authority = this.#domain.spire.published.get(id);
-    return authority === undefined ? 'an authority' : this.#world.pool.nameOf(authority.der);
+    const authority = this.#authorities.published.get(id);
+    if (authority === undefined) return 'an authority';
+    return this.#isOfJwt ? id : this.#world.pool.nameOf(authority.der);
   }
 }

@@ -2,7 +2,8 @@
 import { bundleDigest } from '../../src/bundle/bundle.ts';
 import { storedAlike } from '../../src/federation/acceptance.ts';
 import type { AuthorityPool } from './authority-pool.ts';
-import { pickFault } from './faults.ts';
+import { objectionToShutOut, PEER_SHUT_OUT } from './endpoint-watch.ts';
+import { hurry, pickFault } from './faults.ts';
 import { REQUEST_INVARIANTS, UNTOUCHED, WRITE_INVARIANTS } from './invariants.ts';
 import { ROTATION_ENDS_WITHIN_MS, RotationWatch } from './rotation-watch.ts';
 import { chanceOf, type Chance } from './random.ts';
@@ -32,6 +33,7 @@ const ROTATE_EVERY_MS = 5_000;
 /** Longer than the time between two sweeps, and than any interval between fetches. */
 const STEADY_MS = 70_000;
 const LOOK_EVERY_MS = 20_000;
+const HELPED_EVERY_MS = 30_000;
 /** After the quiet start, its operators begin to lead a rotation. */
 const LED_WITHIN_MS = 60_000;
 const AGENTS_SYNC_EVERY_MS = 5_000;
@@ -82,6 +84,7 @@ class Run implements Onlooker {
       });
     this.#rotateByClocks();
     this.#leadLater();
+    this.#hurryLater();
     const chaosUntilMs = QUIET_START_MS + this.#chance.between(90, 220) * 1000;
     this.#strikeLater(QUIET_START_MS, chaosUntilMs);
     await this.#runUntil(chaosUntilMs);
@@ -114,6 +117,11 @@ class Run implements Onlooker {
       const message = objection({ world: this.#world, replica, request });
       if (message !== undefined) this.#object(id, `${replica.process.name}: ${message}`);
     }
+  };
+
+  shutOut: Onlooker['shutOut'] = (sight) => {
+    const message = objectionToShutOut(this.#world, sight);
+    if (message !== undefined) this.#object(PEER_SHUT_OUT.id, message);
   };
 
   changed: Onlooker['changed'] = () => {
@@ -177,6 +185,20 @@ class Run implements Onlooker {
     sync();
   }
 
+  /** Once while all is well, so that nobody has an excuse; later as faults strike. Who is shut out all the same is helped. */
+  #hurryLater(): void {
+    const { hurried } = this.#world;
+    if (hurried === undefined) return;
+    this.#time.after(this.#chance.between(12_000, QUIET_START_MS), () => {
+      hurry(this.#world, hurried);
+    });
+    const help = () => {
+      this.#world.rebootstrap();
+      this.#time.after(HELPED_EVERY_MS, help);
+    };
+    this.#time.after(QUIET_START_MS, help);
+  }
+
   /** One that is under way ends now that nothing fails any more. */
   async #endRotation(): Promise<void> {
     const { led, spire } = this.#world.led ?? {};
@@ -192,11 +214,12 @@ class Run implements Onlooker {
     spire?.freeze();
   }
 
-  /** Each SPIRE looks at its authorities again and again. */
+  /** Each SPIRE looks at its authorities again and again, and polls whom it has a relationship with. */
   #rotateByClocks(): void {
-    for (const { spire, kind } of this.#world.domains.values()) {
+    for (const { spire, poller, kind } of this.#world.domains.values()) {
       if (kind === 'Hostile') continue;
       const tick = () => {
+        poller.tick();
         void spire.rotateByClock();
         this.#time.after(ROTATE_EVERY_MS, tick);
       };
@@ -218,19 +241,22 @@ class Run implements Onlooker {
     const conditions = new Map(
       [...(replica?.status()?.peers ?? [])].map((peer) => [peer.trustDomain, peer.conditions]),
     );
-    for (const trustDomain of operator.peers.keys()) {
+    for (const [trustDomain, { mode }] of operator.peers) {
       const peer = this.#world.of(trustDomain);
       if (peer.kind === 'Hostile' || isClaimed(domain, trustDomain, this.#world.pool)) continue;
       const held = spire.bundles.get(trustDomain);
       const newest = { ...peer.published.at(-1)!, refreshHintSeconds: peer.refreshHintSeconds };
       if (held === undefined) yield `holds nothing of ${trustDomain}`;
       else if (bundleDigest(held) !== bundleDigest(newest)) yield `holds an old bundle of ${trustDomain}`;
-      else if (!storedAlike(held, newest)) yield `holds another number or hint of ${trustDomain} than is published`;
+      else if (mode === 'Own' && !storedAlike(held, newest))
+        yield `holds another number or hint of ${trustDomain} than is published`;
       for (const { id, federatesWith } of spire.entries.values()) {
         if (id.startsWith('entry-pay-') && !federatesWith.includes(trustDomain))
           yield `${id} is not linked to ${trustDomain}`;
       }
-      if (!spire.managed.has(trustDomain)) yield `${trustDomain} is not recorded`;
+      if (spire.managed.get(trustDomain) !== mode) yield `${trustDomain} is not recorded as ${mode}`;
+      if (spire.relationships.has(trustDomain) !== (mode === 'Delegate'))
+        yield `SPIRE itself polls ${trustDomain}, or should`;
       const ready = conditions.get(trustDomain)?.find(({ type }) => type === 'Ready');
       if (replica !== undefined && ready?.status !== 'True') {
         yield `${trustDomain} is not Ready: ${ready?.reason ?? 'no status'} ${ready?.message ?? ''}`;

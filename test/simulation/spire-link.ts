@@ -1,6 +1,7 @@
 // How does a simulated broker reach its SPIRE? Through calls that can be late, refused, half done, or the last of its life.
 import type { Bundle } from '../../src/bundle/bundle.ts';
 import type { TrustDomain } from '../../src/bundle/trust-domain.ts';
+import { storedAlike } from '../../src/federation/acceptance.ts';
 import type { SpireServer } from '../../src/federation/ports.ts';
 import { SpireError } from '../../src/spire/spire-error.ts';
 import { never, type Process } from './process.ts';
@@ -22,7 +23,13 @@ export type SpireWrite =
   | { readonly kind: 'DeleteBundle'; readonly trustDomain: TrustDomain; readonly mode: 'Restrict' | 'Dissociate' }
   | { readonly kind: 'UpdateEntry'; readonly id: string; readonly federatesWith: readonly TrustDomain[] }
   | { readonly kind: 'WriteManaged'; readonly managed: ReadonlyMap<TrustDomain, 'Own' | 'Delegate'> }
-  | { readonly kind: 'Relationship'; readonly change: string; readonly trustDomain: TrustDomain };
+  | {
+      readonly kind: 'Relationship';
+      readonly change: 'create' | 'update' | 'delete';
+      readonly trustDomain: TrustDomain;
+      /** It brings one that is stored over what is held. */
+      readonly bundle?: Bundle | undefined;
+    };
 
 /** What a broker has been told by its SPIRE, so that it can be judged by what it could know. */
 export interface SeenOfSpire {
@@ -30,8 +37,12 @@ export interface SeenOfSpire {
   /** Until when it was told the newest, at `bundlesAtMs`. */
   bundlesBefore: ReadonlyMap<TrustDomain, Bundle> | undefined;
   bundlesAtMs: number;
+  /** Since when it is told what it knows of each trust domain. */
+  readonly bundleSinceMs: Map<TrustDomain, number>;
   own: Bundle | undefined;
   entries: ReadonlyMap<string, readonly TrustDomain[]>;
+  /** Whom SPIRE itself polls. */
+  relationships: ReadonlySet<TrustDomain>;
   managed: ReadonlyMap<TrustDomain, 'Own' | 'Delegate'> | undefined;
   /** Until when it was told the newest, at `managedAtMs`. */
   managedBefore: ReadonlyMap<TrustDomain, 'Own' | 'Delegate'> | undefined;
@@ -43,8 +54,10 @@ export function nothingSeen(): SeenOfSpire {
     bundles: undefined,
     bundlesBefore: undefined,
     bundlesAtMs: 0,
+    bundleSinceMs: new Map(),
     own: undefined,
     entries: new Map(),
+    relationships: new Set(),
     managed: undefined,
     managedBefore: undefined,
     managedAtMs: 0,
@@ -102,6 +115,9 @@ export function linkSpire(parts: SpireLinkParts): SpireServer {
   const noteBundles = (bundles: ReadonlyMap<TrustDomain, Bundle>) => {
     seen.bundlesBefore = seen.bundles;
     seen.bundlesAtMs = parts.time.nowMs;
+    for (const name of new Set([...bundles.keys(), ...(seen.bundles?.keys() ?? [])])) {
+      if (!isSame(bundles.get(name), seen.bundles?.get(name))) seen.bundleSinceMs.set(name, parts.time.nowMs);
+    }
     seen.bundles = bundles;
   };
   const noteBundle = (trustDomain: TrustDomain, bundle: Bundle | undefined) => {
@@ -158,10 +174,15 @@ export function linkSpire(parts: SpireLinkParts): SpireServer {
         updates.map((update) => ({ kind: 'UpdateEntry', ...update })),
         () => updates.map(({ id, federatesWith }) => model.updateFederatesWith(id, federatesWith)),
       ),
-    listFederationRelationships: (signal) => read(signal, () => [...model.relationships.values()]),
-    createFederationRelationship: (relationship, bootstrap, signal) =>
-      write(signal, [{ kind: 'Relationship', change: 'create', trustDomain: relationship.trustDomain }], () => {
-        model.createRelationship(relationship, bootstrap);
+    listFederationRelationships: (signal) =>
+      read(
+        signal,
+        () => [...model.relationships.values()],
+        (list) => (seen.relationships = new Set(list.map(({ trustDomain }) => trustDomain))),
+      ),
+    createFederationRelationship: (relationship, bundle, signal) =>
+      write(signal, [{ kind: 'Relationship', change: 'create', trustDomain: relationship.trustDomain, bundle }], () => {
+        model.createRelationship(relationship, bundle);
       }),
     updateFederationRelationship: (relationship, signal) =>
       write(signal, [{ kind: 'Relationship', change: 'update', trustDomain: relationship.trustDomain }], () => {
@@ -260,6 +281,10 @@ export function callSpire<T>(
       });
     });
   });
+}
+
+function isSame(a: Bundle | undefined, b: Bundle | undefined): boolean {
+  return a === b || (a !== undefined && b !== undefined && storedAlike(a, b));
 }
 
 function tryTo<T>(effect: () => T): { readonly value: T } | { readonly error: Error } {

@@ -76,7 +76,10 @@ describe('the model of a SPIRE Server', () => {
     const time = new VirtualTime(chance);
     const model = await SpireModel.start({
       trustDomain: EAST,
-      authorities: { roots: bundleOf(EAST, [0, 1, 2]).x509Authorities, jwtKeys: [] },
+      authorities: {
+        roots: bundleOf(EAST, [0, 1, 2]).x509Authorities,
+        jwtKeys: [{ keyId: '1', publicKey: new Uint8Array() }],
+      },
       caLifetimeMs: 1_000_000,
       nowMs: () => time.nowMs,
       onOwnBundle: () => undefined,

@@ -3,23 +3,27 @@
 import type { Bundle, X509Authority } from '../../src/bundle/bundle.ts';
 import type { TrustDomain } from '../../src/bundle/trust-domain.ts';
 import { readCertificate } from '../../src/bundle/certificate.ts';
-import { AuthoritySlots, type SlotAuthority } from '../../src/dev-spire/authority-slots.ts';
-import { OwnBundle, type PublishedAuthority } from '../../src/dev-spire/own-bundle.ts';
-import type { AuthorityState } from '../../src/federation/local-authority.ts';
+import type { Slots } from '../../src/dev-spire/authority-slots.ts';
+import { OwnBundle } from '../../src/dev-spire/own-bundle.ts';
 import type {
   FederationRelationship,
   ItemOutcome,
   ManagedPeers,
   RegistrationEntry,
 } from '../../src/federation/ports.ts';
+import type { AuthorityKind } from '../../src/rotation/authority-times.ts';
 import type { RotationRecord } from '../../src/rotation/rotation-record.ts';
 import { SpireError, type SpireErrorCode } from '../../src/spire/spire-error.ts';
+import { AuthoritiesModel, type ModelledAuthority } from './authorities-model.ts';
 import type { TrustDomainAuthorities } from './authority-pool.ts';
 
 export interface SpireModelParts {
   readonly trustDomain: TrustDomain;
   readonly authorities: TrustDomainAuthorities;
+  /** Of JWT authorities too. */
   readonly caLifetimeMs: number;
+  /** Whether its clock rotates JWT authorities too. Default: not, which saves time. */
+  readonly rotatesJwt?: boolean;
   /** How long the first authority has signed already. Default: not at all. */
   readonly ageMs?: number;
   /** The root with the times of its authority. Default: as it was made. */
@@ -27,10 +31,6 @@ export interface SpireModelParts {
   readonly nowMs: () => number;
   /** Our own bundle is another now. */
   readonly onOwnBundle: (bundle: Bundle) => void;
-}
-
-interface CertificateAuthority extends SlotAuthority {
-  readonly root: X509Authority;
 }
 
 /** SPIRE forgets what expired a day ago; here sooner, in proportion to the shorter lives. */
@@ -50,8 +50,9 @@ export class SpireModel {
   readonly #parts: SpireModelParts;
   readonly #bundles = new Map<TrustDomain, Bundle>();
   #ownBundle = new OwnBundle();
-  #slots: AuthoritySlots<CertificateAuthority> | undefined;
+  #authorities: Readonly<Record<AuthorityKind, AuthoritiesModel>> | undefined;
   #rootsMade = 0;
+  #jwtKeysMade = 0;
   #isFrozen = false;
   #isClockStopped = false;
   #own: Bundle;
@@ -74,11 +75,11 @@ export class SpireModel {
 
   /** What signs now. */
   get activeRoot(): X509Authority {
-    return this.#open().slots.active.root;
+    return this.slots.active.der;
   }
 
   get activeUntilMs(): number {
-    return this.#isFrozen ? Infinity : this.#open().slots.active.expiresAt.getTime();
+    return this.#isFrozen ? Infinity : this.slots.active.expiresAt.getTime();
   }
 
   /** From now on its authorities change only when somebody changes them. */
@@ -91,8 +92,14 @@ export class SpireModel {
     this.#isFrozen = true;
   }
 
-  get slots(): AuthoritySlots<CertificateAuthority>['slots'] {
-    return this.#open().slots;
+  /** Those of X.509. */
+  get slots(): Slots<ModelledAuthority> {
+    return this.authorities('x509').slots;
+  }
+
+  authorities(kind: AuthorityKind): AuthoritiesModel {
+    if (this.#authorities === undefined) throw new Error('the server was not started');
+    return this.#authorities[kind];
   }
 
   /** Roots that were not used yet. */
@@ -103,16 +110,16 @@ export class SpireModel {
   /** A new server with an empty store: its sequence numbers begin again. */
   async rebuild(): Promise<void> {
     this.#ownBundle = new OwnBundle();
-    for (const { keyId, publicKey } of this.#parts.authorities.jwtKeys) {
-      const expiresAt = new Date(this.#parts.nowMs() + 1000 * DAY_MS);
-      this.#ownBundle.publish({ kind: 'jwt', id: keyId, der: publicKey, expiresAt });
-    }
-    this.#slots = await AuthoritySlots.open<CertificateAuthority>({
-      make: () => this.#make(),
-      publish: ({ id, root, expiresAt }) => {
-        this.#ownBundle.publish({ kind: 'x509', id, der: root, expiresAt });
+    const parts = {
+      ownBundle: this.#ownBundle,
+      onPublished: () => {
+        this.#noteOwn();
       },
-    });
+    };
+    this.#authorities = {
+      jwt: await AuthoritiesModel.open({ ...parts, kind: 'jwt', make: () => this.#makeJwtKey() }),
+      x509: await AuthoritiesModel.open({ ...parts, kind: 'x509', make: () => this.#makeRoot() }),
+    };
     this.#noteOwn();
   }
 
@@ -121,62 +128,29 @@ export class SpireModel {
     if (this.#isFrozen || this.#isClockStopped) return;
     const { beside, active } = this.slots;
     const before = this.#ownBundle.sequenceNumber;
-    if (this.rootsLeft > 0 || beside?.status === 'PREPARED') await this.#open().rotateByClock(this.#now());
+    if (this.rootsLeft > 0 || beside?.status === 'PREPARED') await this.authorities('x509').rotateByClock(this.#now());
+    if (this.#parts.rotatesJwt === true) await this.#rotateJwtByClock();
     if (this.slots.active !== active || this.slots.beside !== beside) this.clockActs += 1;
     this.#ownBundle.prune(new Date(this.#parts.nowMs() + DAY_MS - KEEP_EXPIRED_MS));
     if (this.#ownBundle.sequenceNumber !== before) this.#noteOwn();
   }
 
-  async prepare(): Promise<void> {
+  async prepare(kind: AuthorityKind = 'x509'): Promise<void> {
     if (this.rootsLeft === 0 || this.#isFrozen) return;
-    await this.#open().prepare();
-    this.#noteOwn();
+    await this.authorities(kind).prepare();
   }
 
   activate(): void {
     const { beside } = this.slots;
-    if (beside?.status === 'PREPARED' && !this.#isFrozen) this.#open().activate(beside.authority.id);
+    if (beside?.status === 'PREPARED' && !this.#isFrozen) this.authorities('x509').activate(beside.authority.id);
   }
 
   /** Taints and revokes the authority that was active before. */
   revokeOld(): void {
     const { beside } = this.slots;
-    if (this.#isFrozen || beside?.status !== 'OLD' || !this.#own.x509Authorities.includes(beside.authority.root))
-      return;
-    this.taintAuthority(beside.authority.id);
-    this.revokeAuthority(beside.authority.id);
-  }
-
-  get authorityState(): AuthorityState {
-    const { active, beside } = this.slots;
-    const told = ({ id, expiresAt }: CertificateAuthority) => ({ id, expiresAt });
-    const of = (status: 'PREPARED' | 'OLD') => (beside?.status === status ? told(beside.authority) : undefined);
-    return { active: told(active), prepared: of('PREPARED'), old: of('OLD') };
-  }
-
-  /** X.509 authorities of the own bundle. */
-  get published(): ReadonlyMap<string, PublishedAuthority> {
-    return new Map(this.#ownBundle.authorities('x509').map((each) => [each.id, each]));
-  }
-
-  activateAuthority(id: string): void {
-    asAnswered(() => this.#open().activate(id));
-  }
-
-  taintAuthority(id: string): void {
-    asAnswered(() => {
-      this.#open().taintable(id);
-      this.#ownBundle.taint('x509', id);
-    });
-    this.#noteOwn();
-  }
-
-  revokeAuthority(id: string): void {
-    asAnswered(() => {
-      this.#open().taintable(id);
-      this.#ownBundle.revoke('x509', id);
-    });
-    this.#noteOwn();
+    if (this.#isFrozen || beside?.status !== 'OLD' || !this.#own.x509Authorities.includes(beside.authority.der)) return;
+    this.authorities('x509').taint(beside.authority.id);
+    this.authorities('x509').revoke(beside.authority.id);
   }
 
   /** Foreign ones only. */
@@ -232,15 +206,33 @@ export class SpireModel {
     this.relationships.set(relationship.trustDomain, relationship);
   }
 
-  #make(): CertificateAuthority {
+  async #rotateJwtByClock(): Promise<void> {
+    const jwt = this.authorities('jwt');
+    const before = jwt.slots;
+    await jwt.rotateByClock(this.#now());
+    if (jwt.slots !== before) this.clockActs += 1;
+  }
+
+  #makeRoot(): ModelledAuthority {
     const root = this.#parts.authorities.roots[this.#rootsMade++];
     if (root === undefined) throw new Error(`${this.trustDomain} has used up its roots`);
-    const { caLifetimeMs, ageMs = 0, issue = (each: X509Authority) => each } = this.#parts;
-    const issuedAt = new Date(this.#parts.nowMs() - (this.#rootsMade === 1 ? ageMs : 0));
-    const expiresAt = new Date(issuedAt.getTime() + caLifetimeMs);
+    const { issue = (each: X509Authority) => each } = this.#parts;
+    const times = this.#timesFrom(this.#rootsMade === 1);
     const id = readCertificate(root).subjectKeyId;
     if (id === undefined) throw new Error('a root has a subject key id');
-    return { id, root: issue(root, issuedAt.getTime()), issuedAt, expiresAt };
+    return { ...times, id, der: issue(root, times.issuedAt.getTime()) };
+  }
+
+  #makeJwtKey(): ModelledAuthority {
+    const key = this.#parts.authorities.jwtKeys[this.#jwtKeysMade++];
+    if (key === undefined) throw new Error(`${this.trustDomain} has used up its JWT keys`);
+    return { ...this.#timesFrom(this.#jwtKeysMade === 1), id: key.keyId, der: key.publicKey };
+  }
+
+  #timesFrom(isFirst: boolean): Pick<ModelledAuthority, 'issuedAt' | 'expiresAt'> {
+    const { caLifetimeMs, ageMs = 0 } = this.#parts;
+    const issuedAt = new Date(this.#parts.nowMs() - (isFirst ? ageMs : 0));
+    return { issuedAt, expiresAt: new Date(issuedAt.getTime() + caLifetimeMs) };
   }
 
   #noteOwn(): void {
@@ -259,22 +251,8 @@ export class SpireModel {
     };
   }
 
-  #open(): AuthoritySlots<CertificateAuthority> {
-    if (this.#slots === undefined) throw new Error('the server was not started');
-    return this.#slots;
-  }
-
   #now(): Date {
     return new Date(this.#parts.nowMs());
-  }
-}
-
-/** As SPIRE's client reads the refusal. */
-function asAnswered(change: () => void): void {
-  try {
-    change();
-  } catch (error) {
-    throw refused('SpireRefused', (error as Error).message);
   }
 }
 

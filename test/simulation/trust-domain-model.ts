@@ -8,6 +8,7 @@ import type { RotationLeader } from './rotation-leader.ts';
 import type { Replica } from './replica.ts';
 import type { SpireLink } from './spire-link.ts';
 import type { SpireModel } from './spire-model.ts';
+import type { SpirePoller } from './spire-poller.ts';
 
 /** `Brokered`: a broker runs beside its SPIRE. `Bucket`: somebody uploads its bundle. `Hostile`: it lies. */
 export type Kind = 'Brokered' | 'Bucket' | 'Hostile';
@@ -17,11 +18,15 @@ export interface SimulatedTrustDomain {
   readonly kind: Kind;
   readonly spire: SpireModel;
   readonly link: SpireLink;
+  readonly poller: SpirePoller;
   readonly operator: Operator;
   readonly lease: LeaseModel | undefined;
   readonly refreshHintSeconds: number;
   /** Where its operators lead a rotation; elsewhere SPIRE's clock rotates, and now and then somebody by hand. */
   readonly led: RotationLeader | undefined;
+  /** Its operators rotate by hand without waiting for anybody. */
+  readonly isHurried: boolean;
+  hurries: number;
   /** By place; undefined while that one is dead. */
   readonly replicas: (Replica | undefined)[];
   readonly endpoints: SimulatedEndpoint[];
@@ -36,10 +41,14 @@ export interface SimulatedTrustDomain {
   troubles: number;
   /** When its newest root was first published. */
   preparedAtMs: number;
+  /** And its newest JWT authority. */
+  jwtPreparedAtMs: number;
   /** When somebody other than a broker last changed what its SPIRE holds of others. */
   tamperedAtMs: number;
-  /** Whose bundles were changed by hand here. */
-  readonly tampered: TrustDomain[];
+  /** How often bundles were changed by hand here. */
+  tamperings: number;
+  /** What it was then; undefined: deleted. */
+  readonly byHand: Map<TrustDomain, Bundle | undefined>;
 }
 
 /** The replica that works, if one does. */

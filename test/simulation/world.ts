@@ -3,6 +3,7 @@ import { AcknowledgementsModel } from './acknowledgements-model.ts';
 import type { RotationWrite } from './authority-link.ts';
 import { RotationLeader } from './rotation-leader.ts';
 import { BrokerEndpoint, type SimulatedEndpoint } from './endpoint-model.ts';
+import type { ShutOut } from './endpoint-watch.ts';
 import type { Bundle, X509Authority } from '../../src/bundle/bundle.ts';
 import { parseSpiffeId } from '../../src/bundle/spiffe-id.ts';
 import { parseTrustDomain, type TrustDomain } from '../../src/bundle/trust-domain.ts';
@@ -15,6 +16,7 @@ import { Process } from './process.ts';
 import type { Chance } from './random.ts';
 import { Replica } from './replica.ts';
 import { linkSpire, nothingSeen, SpireLink, type SpireWrite } from './spire-link.ts';
+import { SpirePoller } from './spire-poller.ts';
 import { SpireModel, type SpireModelParts } from './spire-model.ts';
 import type { Story } from './story.ts';
 import { workingReplica, type Kind, type SimulatedTrustDomain } from './trust-domain-model.ts';
@@ -25,6 +27,7 @@ export interface Onlooker {
   written(replica: Replica, write: SpireWrite): void;
   changed(domain: SimulatedTrustDomain, write: SpireWrite | undefined): void;
   requested(replica: Replica, request: BundleRequest): void;
+  shutOut(sight: ShutOut): void;
   fault(replica: Replica, error: Error): void;
   /** A replica has said who holds what. */
   rotationAnswered(replica: Replica): void;
@@ -47,6 +50,10 @@ export const PARTNER = parseTrustDomain('partner.example');
 const RESPAWN_WITHIN_MS = 20_000;
 /** In so many of a hundred worlds the operators of one trust domain lead a rotation. */
 const LED_PERCENT = 15;
+/** So many of a hundred peers are fetched by SPIRE itself. */
+const DELEGATED_PERCENT = 12;
+/** In so many, those of one trust domain rotate by hand in a hurry. */
+const HURRIED_PERCENT = 20;
 
 export class World {
   readonly time: VirtualTime;
@@ -69,6 +76,9 @@ export class World {
       chance,
       endpointsOf: (url) => this.#ofUrl(url)?.endpoints ?? [],
       ownerOf: (url) => this.#ofUrl(url)?.trustDomain,
+      onShutOut: (sight) => {
+        this.#onlooker.shutOut(sight);
+      },
     });
     this.#onlooker = onlooker(this);
   }
@@ -92,7 +102,10 @@ export class World {
     const { chance } = this;
     const brokered = BROKERED.slice(0, chance.percent(25) ? 3 : 2);
     const led = chance.percent(LED_PERCENT) ? chance.pick(brokered) : undefined;
-    for (const name of brokered) await this.#add(name, 'Brokered', { isLed: name === led });
+    const hurried = chance.percent(HURRIED_PERCENT) ? chance.pick(brokered) : undefined;
+    for (const name of brokered) {
+      await this.#add(name, 'Brokered', { isLed: name === led, isHurried: name === hurried });
+    }
     if (chance.percent(30)) await this.#add(BUCKET, 'Bucket');
     if (chance.percent(40)) await this.#add(MALLORY, 'Hostile');
     for (const domain of this.brokered) {
@@ -113,6 +126,11 @@ export class World {
     return this.brokered.find((domain) => domain.led !== undefined);
   }
 
+  /** The one whose operators rotate in a hurry, if there is one. */
+  get hurried(): SimulatedTrustDomain | undefined {
+    return this.brokered.find(({ isHurried }) => isHurried);
+  }
+
   declare(domain: SimulatedTrustDomain, peer: SimulatedTrustDomain): void {
     domain.declaredAtMs.set(peer.trustDomain, this.elapsedMs);
     const profile =
@@ -120,23 +138,38 @@ export class World {
         ? ({ type: 'https_web' } as const)
         : ({ type: 'https_spiffe', endpointSpiffeId: brokerIdOf(peer.trustDomain) } as const);
     const entryScope = this.chance.percent(30) ? 'Exact' : 'Additive';
-    domain.operator.declare(peer.trustDomain, { ...peer.spire.own }, { profile, entryScope });
+    // SPIRE judges nothing: whoever lies is believed. And who has told what it holds is waited for until it tells again.
+    const mayDelegate = peer.kind !== 'Hostile' && (peer.led === undefined || this.elapsedMs === 0);
+    const isDelegated = mayDelegate && this.chance.percent(DELEGATED_PERCENT);
+    const mode = isDelegated ? 'Delegate' : 'Own';
+    domain.operator.declare(peer.trustDomain, { ...peer.spire.own }, { profile, entryScope, mode });
   }
 
   /**
-   * Who could not be reached while a rotation was led, for longer than it waits for a silent peer, is told so by a
-   * condition; its operator does what that says (`fedbroker rebootstrap`).
+   * Who could not be reached while a rotation was led, for longer than it waits for a silent peer, or who met one in a
+   * hurry, is told so by a condition; its operator does what that says (`fedbroker rebootstrap`).
    */
   rebootstrap(): void {
-    const { led } = this;
-    if (led === undefined) return;
-    for (const domain of this.brokered) {
+    const rotating = this.brokered.filter(({ led, isHurried }) => led !== undefined || isHurried);
+    for (const peer of rotating) this.#setByHand(peer);
+    for (const domain of rotating.length === 0 ? [] : this.brokered) {
       const peers = workingReplica(domain)?.status()?.peers ?? [];
-      const conditions = [...peers].find(({ trustDomain }) => trustDomain === led.trustDomain)?.conditions;
-      if (conditions?.some(({ reason }) => reason === 'EndpointRootUnknown') !== true) continue;
-      this.story.note(domain.trustDomain, () => `gets the bundle of ${led.trustDomain} from its operators`);
-      domain.operator.bootstrap(led.trustDomain, led.spire.own);
-      this.disturb([domain]);
+      for (const { trustDomain, conditions } of peers) {
+        const peer = rotating.find((each) => each.trustDomain === trustDomain);
+        if (peer === undefined || !conditions.some(({ reason }) => reason === 'EndpointRootUnknown')) continue;
+        this.story.note(domain.trustDomain, () => `gets the bundle of ${trustDomain} from its operators`);
+        domain.operator.bootstrap(trustDomain, peer.spire.own);
+        this.disturb([domain]);
+      }
+    }
+  }
+
+  /** Where SPIRE fetches itself, and could not verify this peer: nobody but its operator can help it. */
+  #setByHand(peer: SimulatedTrustDomain): void {
+    for (const domain of this.brokered.filter(({ poller }) => poller.shutOutOf.delete(peer.trustDomain))) {
+      this.story.note(domain.trustDomain, () => `is given the bundle of ${peer.trustDomain} by hand`);
+      domain.spire.setBundle(peer.spire.own);
+      this.noteTampered(domain);
     }
   }
 
@@ -162,20 +195,23 @@ export class World {
       },
     });
     const acknowledgements =
-      led &&
-      new AcknowledgementsModel({
-        process,
-        elapsedMs: () => this.elapsedMs,
-        brokers: {
-          find: (name) => replica.find(name),
-          noteAcknowledged: (acknowledgement) => {
-            replica.noteAcknowledged(acknowledgement);
-          },
-        },
-      });
+      led === undefined && !domain.isHurried
+        ? undefined
+        : new AcknowledgementsModel({
+            process,
+            elapsedMs: () => this.elapsedMs,
+            brokers: {
+              find: (name) => replica.find(name),
+              noteAcknowledged: (acknowledgement) => {
+                replica.noteAcknowledged(acknowledgement);
+              },
+            },
+          });
     const endpoint = new BrokerEndpoint({
       ...{ pool: this.pool, spire, process, refreshHintSeconds, spiffeId: brokerIdOf(trustDomain), acknowledgements },
       nowMs: () => process.clock.now().getTime(),
+      elapsedMs: () => this.elapsedMs,
+      isRootMissed: (root) => replica.isRootMissed(root),
     });
     const seen = nothingSeen();
     const replica: Replica = new Replica({
@@ -201,6 +237,9 @@ export class World {
         onRequest: (request) => {
           this.#onlooker.requested(replica, request);
         },
+        onAnswer: ({ url }) => {
+          replica.answeredAtMs.set(url, time.nowMs);
+        },
       }),
       publish: (bundle) => {
         endpoint.publish(bundle);
@@ -209,8 +248,7 @@ export class World {
         this.#onlooker.fault(replica, error);
       },
       onRole: (role) => {
-        // The broker of a new term knows nothing of what the one before was told.
-        acknowledgements?.seenAtMs.clear();
+        acknowledgements?.forget();
         story.note(name, () => `is ${role} now`);
       },
     });
@@ -253,7 +291,11 @@ export class World {
     for (const end of this.#ends.splice(0)) end();
   }
 
-  async #add(trustDomain: TrustDomain, kind: Kind, { isLed } = { isLed: false }): Promise<void> {
+  async #add(
+    trustDomain: TrustDomain,
+    kind: Kind,
+    { isLed, isHurried } = { isLed: false, isHurried: false },
+  ): Promise<void> {
     const { chance } = this;
     const published: Bundle[] = [];
     const spire = await SpireModel.start({
@@ -265,39 +307,49 @@ export class World {
         published.push(bundle);
         const domain = this.domains.get(trustDomain);
         if (domain === undefined) return;
-        if (bundle.x509Authorities.at(-1) !== published.at(-2)?.x509Authorities.at(-1)) {
-          domain.preparedAtMs = this.elapsedMs;
+        const before = published.at(-2);
+        if (bundle.x509Authorities.at(-1) !== before?.x509Authorities.at(-1)) domain.preparedAtMs = this.elapsedMs;
+        if (bundle.jwtAuthorities.at(-1)?.keyId !== before?.jwtAuthorities.at(-1)?.keyId) {
+          domain.jwtPreparedAtMs = this.elapsedMs;
         }
         this.story.note(trustDomain, () => `publishes ${describeBundle(bundle, this.pool)}`);
         this.#onlooker.changed(domain, undefined);
       },
     });
     const isElected = kind === 'Brokered' && chance.percent(40);
-    const refreshHintSeconds = chance.pick(isLed ? [5, 20, 40] : [5, 20, 40, 300]) ?? 20;
+    const refreshHintSeconds = chance.pick(isHurried ? [5, 20] : isLed ? [5, 20, 40] : [5, 20, 40, 300]) ?? 20;
     const link = new SpireLink();
+    const poller = new SpirePoller({
+      ...{ model: spire, link, network: this.network, nowMs: () => this.time.nowMs },
+      onStored: (polled) => {
+        this.story.note(trustDomain, () => `SPIRE itself stores the bundle of ${polled}`);
+        domain.tamperedAtMs = this.elapsedMs;
+        this.#onlooker.changed(domain, undefined);
+      },
+    });
     const domain: SimulatedTrustDomain = {
       ...{ trustDomain, kind, spire, published, refreshHintSeconds },
-      link,
+      ...{ link, poller },
       led: isLed ? this.#leaderOf(trustDomain, spire, link) : undefined,
       operator: new Operator(trustDomain),
       lease: isElected ? new LeaseModel() : undefined,
       replicas: kind === 'Brokered' ? Array.from({ length: isElected ? 2 : 1 }, () => undefined) : [],
       endpoints: [],
       replayed: undefined,
-      ...{ disturbedAtMs: 0, troubles: 0, preparedAtMs: 0, tamperedAtMs: -1, tampered: [] },
-      declaredAtMs: new Map(),
+      ...{ disturbedAtMs: 0, troubles: 0, preparedAtMs: 0, jwtPreparedAtMs: 0, tamperedAtMs: -1, tamperings: 0 },
+      ...{ isHurried, hurries: 0, declaredAtMs: new Map(), byHand: new Map() },
     };
     if (kind !== 'Brokered') domain.endpoints.push(this.#uploadedTo(domain));
     this.domains.set(trustDomain, domain);
   }
 
   /** Long enough for a rotation to be led; in some worlds SPIRE's clock goes on meanwhile. */
-  #longLived(): Pick<SpireModelParts, 'caLifetimeMs' | 'ageMs' | 'issue'> {
+  #longLived(): Pick<SpireModelParts, 'caLifetimeMs' | 'ageMs' | 'issue' | 'rotatesJwt'> {
     const { chance, pool } = this;
     const caLifetimeMs = 4_000_000;
     const ageSeconds = chance.pick([0, 0, 0, chance.between(1_650, 1_990), chance.between(2_980, 3_300)]) ?? 0;
     const issue = (root: X509Authority, atMs: number) => pool.issuedAt(root, atMs, caLifetimeMs);
-    return { caLifetimeMs, ageMs: ageSeconds * 1000, issue };
+    return { caLifetimeMs, ageMs: ageSeconds * 1000, issue, rotatesJwt: true };
   }
 
   #leaderOf(trustDomain: TrustDomain, spire: SpireModel, link: SpireLink): RotationLeader {
@@ -306,8 +358,9 @@ export class World {
       ...{ trustDomain, spire, link, time, chance, story },
       replicas: () => this.of(trustDomain).replicas,
       nameOf: (id) => {
-        const authority = spire.published.get(id);
-        return authority === undefined ? 'an authority that is gone' : pool.nameOf(authority.der);
+        const authority = spire.authorities('x509').published.get(id);
+        if (authority !== undefined) return pool.nameOf(authority.der);
+        return spire.authorities('jwt').published.has(id) ? id : 'an authority that is gone';
       },
       onAnswered: (replica) => {
         this.#onlooker.rotationAnswered(replica);
@@ -349,6 +402,10 @@ export class World {
       ...{ trustDomain: PARTNER, x509Authorities, jwtAuthorities: [] },
       ...{ sequenceNumber: 3n, refreshHintSeconds: 60 },
     });
+    spire.createRelationship(
+      { trustDomain: PARTNER, bundleEndpointUrl: `https://bundle.${PARTNER}/`, profile: { type: 'https_web' } },
+      undefined,
+    );
     for (const path of ['/pay/api', '/pay/web', '/batch']) this.createEntry(spire, trustDomain, path, [PARTNER]);
   }
 

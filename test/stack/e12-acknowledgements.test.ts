@@ -1,7 +1,7 @@
 // E12: does each broker know which of its bundles the other has applied, by nothing but the other's SVID?
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import type { PeerStatus } from '../../src/broker/status.ts';
+import type { PeerStatus } from '../../src/broker/peer-status.ts';
 import { Cleanup } from './harness/cleanup.ts';
 import { startFederatedPair, type FederatedSide } from './harness/federated-pair.ts';
 import { openApi, ownRoots } from './harness/stored-roots.ts';

@@ -1,7 +1,7 @@
 // Does the leader know what a peer holds when the peer's broker asked another replica, and does the peer's object say it?
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import type { PeerStatus } from '../../src/broker/status.ts';
+import type { PeerStatus } from '../../src/broker/peer-status.ts';
 import { declarationOf, startBroker, type Broker } from './harness/broker.ts';
 import { Cleanup } from './harness/cleanup.ts';
 import { conditionOf, startKubeSide, type KubeSide } from './harness/kube-side.ts';
