@@ -16,7 +16,7 @@ LABEL org.opencontainers.image.title="spire-federation-broker" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.licenses="Apache-2.0"
 # The program's own first line, which a container does not start it by, sets the same and says why.
-ENV NODE_ENV=production MALLOC_ARENA_MAX=1 MALLOC_MMAP_THRESHOLD_=16384
+ENV NODE_ENV=production MALLOC_ARENA_MAX=1 MALLOC_TRIM_THRESHOLD_=65536
 # The licences of the packages inside go with each file.
 COPY --from=build /build/dist/fedbroker.mjs /build/dist/fedbroker.mjs.LEGAL.txt /
 COPY --from=build /build/dist/fedbroker-kubeconfig.mjs /build/dist/fedbroker-kubeconfig.mjs.LEGAL.txt /

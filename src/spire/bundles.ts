@@ -17,8 +17,8 @@ import { rememberPages } from './remember-pages.ts';
 import { readablePage, type SpireContext } from './spire-context.ts';
 import { answerInvalid, isSpireError } from './spire-error.ts';
 
-/** Bundles are large: a page stays well below the receive limit. */
-const PAGE_BUNDLES = 50;
+/** Of a hundred roots each, a page has half of what the channel receives at most. */
+const PAGE_BUNDLES = 200;
 
 const DELETE_MODES = {
   Restrict: BatchDeleteFederatedBundleRequest_Mode.RESTRICT,
