@@ -1,6 +1,6 @@
 // Is this certificate an X.509-SVID, and whose? (X509-SVID §2, §4, §5: the rules for a leaf, not its signature)
 import { BundleError } from './bundle-error.ts';
-import { readCertificate } from './certificate.ts';
+import { readExtensions } from './certificate.ts';
 import { parseSpiffeId, pathOf, type SpiffeId } from './spiffe-id.ts';
 
 /**
@@ -9,7 +9,7 @@ import { parseSpiffeId, pathOf, type SpiffeId } from './spiffe-id.ts';
  * @throws BundleError `SvidInvalid`, `CertificateMalformed`
  */
 export function checkX509SvidLeaf(der: Uint8Array): SpiffeId {
-  const { isCa, keyUsage, uriSans } = readCertificate(der);
+  const { isCa, keyUsage, uriSans } = readExtensions(der);
   const refuse = (fault: string) => new BundleError('SvidInvalid', `the certificate is no X.509-SVID: ${fault}`);
   if (isCa) throw refuse('it is a CA certificate');
   if (keyUsage?.keyCertSign === true || keyUsage?.cRLSign === true)
