@@ -249,7 +249,7 @@ export const WRITE_INVARIANTS: readonly WriteInvariant[] = [
       if (lease === undefined) return undefined;
       if (role === 'Isolated') {
         if (write.kind !== 'SetBundle') return 'out of reach of the API server, it changes more than a bundle';
-        const { bundles } = world.of(replica.trustDomain).spire;
+        const bundles = replica.seen.bundles ?? world.of(replica.trustDomain).spire.bundles;
         return bundles.has(write.bundle.trustDomain) ? undefined : 'out of reach of the API server, it takes up a peer';
       }
       if (role !== 'Leader') return `it is ${role}`;
