@@ -6,6 +6,7 @@ import { parseDurationSeconds } from '../../src/federation/duration.ts';
 import { nearestName } from '../../src/federation/nearest-name.ts';
 import { parsePeerDeclaration } from '../../src/federation/peer-declaration.ts';
 import type { Peer } from '../../src/federation/relationship.ts';
+import { POLICY } from './samples.ts';
 
 type Fields = Record<string, unknown>;
 
@@ -54,18 +55,7 @@ describe('a declaration without faults', () => {
       entryScope: 'Additive',
       clusterSpiffeIds: undefined,
       mesh: undefined,
-      policy: {
-        onEmptyBundle: 'Hold',
-        onDisjointRoots: 'Accept',
-        onLargeChange: 'Accept',
-        largeChange: { added: 5, removed: 5 },
-        onSequenceReuse: 'Accept',
-        staleAfterSeconds: 3600,
-        expireAfterSeconds: undefined,
-        onExpired: 'Keep',
-        pins: [],
-        requireConsent: false,
-      },
+      policy: POLICY,
       suspend: 'Active',
       acceptDigest: undefined,
       rejectDigests: [],

@@ -4,10 +4,12 @@ import { describe, it } from 'node:test';
 import { ALARM_CODES, rotationAlarms, type RotationAlarmCode } from '../../src/rotation/alarms.ts';
 import { rotationReadiness, type ReadinessInput } from '../../src/rotation/readiness.ts';
 import {
+  acknowledgementOf,
   ACTIVE_ID,
   ACTIVE_ROOT,
-  acknowledgementOf,
   authorityStates,
+  BOTH,
+  HELD,
   hour,
   NORTH,
   PREPARED_ID,
@@ -16,8 +18,6 @@ import {
   WEST,
 } from './samples.ts';
 
-const BOTH = [ACTIVE_ROOT, PREPARED_ROOT];
-const HELD = [acknowledgementOf(WEST, BOTH), acknowledgementOf(NORTH, BOTH)];
 const WEST_LATE = [acknowledgementOf(WEST, [ACTIVE_ROOT]), acknowledgementOf(NORTH, BOTH)];
 const WEST_LOST = [acknowledgementOf(WEST, [PREPARED_ROOT]), acknowledgementOf(NORTH, BOTH)];
 

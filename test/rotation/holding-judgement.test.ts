@@ -5,15 +5,15 @@ import { rotationAlarms } from '../../src/rotation/alarms.ts';
 import { judgeHoldings } from '../../src/rotation/holding-judgement.ts';
 import { rotationReadiness, type ReadinessInput } from '../../src/rotation/readiness.ts';
 import {
+  acknowledgementOf,
   ACTIVE_ID,
   ACTIVE_ROOT,
-  acknowledgementOf,
   authorityStates,
+  BOTH,
   EAST,
   hour,
   OLD_ROOT,
   PREPARED_ID,
-  PREPARED_ROOT,
   readinessInput,
   WEST,
 } from './samples.ts';
@@ -22,7 +22,6 @@ const JWT = { jwtKeyIds: ['jwt-active'] };
 const told = (roots: readonly Uint8Array[] | undefined, more: Parameters<typeof acknowledgementOf>[2] = JWT) => [
   acknowledgementOf(WEST, roots, more),
 ];
-const BOTH = [ACTIVE_ROOT, PREPARED_ROOT];
 const PREPARED_EARLY = authorityStates({
   x509: {
     active: { id: PREPARED_ID, expiresAt: hour(36) },

@@ -5,21 +5,20 @@ import { nextRotationStep, type RotationView } from '../../src/rotation/next-rot
 import { rotationReadiness } from '../../src/rotation/readiness.ts';
 import { readRecordTexts, recordTexts, type RotationRecord } from '../../src/rotation/rotation-record.ts';
 import {
+  acknowledgementOf,
   ACTIVE_ID,
   ACTIVE_ROOT,
-  acknowledgementOf,
   authorityStates,
+  BOTH,
+  HELD,
   hour,
   NORTH,
   OLD_ID,
   PREPARED_ID,
-  PREPARED_ROOT,
   readinessInput,
   WEST,
 } from './samples.ts';
 
-const BOTH = [ACTIVE_ROOT, PREPARED_ROOT];
-const HELD = [acknowledgementOf(WEST, BOTH), acknowledgementOf(NORTH, BOTH)];
 const TIMES = {
   servedAtLeastSeconds: 15,
   revokeAfterSeconds: 300,

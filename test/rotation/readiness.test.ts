@@ -3,22 +3,21 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { rotationReadiness, type AuthorityReadiness, type ReadinessInput } from '../../src/rotation/readiness.ts';
 import {
+  acknowledgementOf,
   ACTIVE_ID,
   ACTIVE_ROOT,
-  acknowledgementOf,
   authorityStates,
+  BOTH,
   hour,
   NORTH,
   OLD_ID,
   OLD_ROOT,
   ownBundle,
   PREPARED_ID,
-  PREPARED_ROOT,
   readinessInput,
   WEST,
 } from './samples.ts';
 
-const BOTH = [ACTIVE_ROOT, PREPARED_ROOT];
 const minutes = (count: number) => count / 60;
 
 function x509(input: ReadinessInput) {

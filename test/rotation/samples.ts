@@ -105,3 +105,7 @@ export function readinessInput(
     ...changes,
   };
 }
+
+export const BOTH = [ACTIVE_ROOT, PREPARED_ROOT];
+/** Both peers have both. */
+export const HELD = [acknowledgementOf(WEST, BOTH), acknowledgementOf(NORTH, BOTH)];
