@@ -69,7 +69,7 @@ function hasTwoSources({ pem, spiffeBundleUrl }: CaCertificate): boolean {
 
 /** How a field of a later source meets the same field of an earlier one. Every other field replaces it. */
 const MERGES: Readonly<Record<string, (earlier: unknown, later: unknown) => unknown>> = {
-  trustDomainAliases: (earlier, later) => [...new Set([...strings(earlier), ...strings(later)])],
+  trustDomainAliases: (earlier, later) => [...new Set([...strings(earlier), ...strings(later)])].sort(),
   extensionProviders: (earlier, later) => [
     ...objects(earlier).filter(({ name }) => !objects(later).some((provider) => provider['name'] === name)),
     ...objects(later),
