@@ -1,5 +1,9 @@
 // How many answers a second does our bundle endpoint give, and how many SPIRE's own? (SPIFFE Federation §5.2)
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { startBroker } from '../stack/harness/broker.ts';
+import { startChild } from '../stack/harness/child-process.ts';
 import { Cleanup } from '../stack/harness/cleanup.ts';
 import { eventually } from '../stack/harness/eventually.ts';
 import { outputOf } from '../stack/harness/run-program.ts';
@@ -8,6 +12,7 @@ import { programPath } from '../stack/parts.ts';
 import { cpuSeconds } from './process-usage.ts';
 import { rounded } from './summary.ts';
 
+const BARE_ENDPOINT = fileURLToPath(new URL('bare-endpoint.ts', import.meta.url));
 const CONNECTIONS = 16;
 const SECONDS_EACH = 4;
 const WARM_UP_SECONDS = 2;
@@ -41,7 +46,11 @@ export interface LoadComparison {
   readonly ratio: { readonly requestsPerSecond: number; readonly requestsPerCpuSecond: number };
 }
 
-export type EndpointReport = Readonly<Record<LoadName, LoadComparison>> & { readonly connections: number };
+export type EndpointReport = Readonly<Record<LoadName, LoadComparison>> & {
+  readonly connections: number;
+  /** New connections to an endpoint on Node that only answers, in turns with SPIRE's. */
+  readonly bareNode: LoadComparison;
+};
 
 interface Target {
   readonly url: string;
@@ -55,7 +64,8 @@ export async function measureEndpoints(): Promise<EndpointReport> {
   const broker = await startBroker(cleanup, server, { 'log-level': 'warn' });
   const ours = { url: broker.endpointUrl, pid: broker.pid() };
   const theirs = { url: server.bundleEndpointUrl ?? '', pid: server.pid() };
-  for (const target of [ours, theirs]) {
+  const bare = await startBare(cleanup, server.folder);
+  for (const target of [ours, theirs, bare]) {
     await eventually(`${target.url} has its certificate`, () => runLoad('newConnections', target, 0.1));
   }
   return {
@@ -63,7 +73,22 @@ export async function measureEndpoints(): Promise<EndpointReport> {
     newConnections: await compare('newConnections', ours, theirs),
     keepAlive: await compare('keepAlive', ours, theirs),
     notModified: await compare('notModified', ours, theirs),
+    bareNode: await compare('newConnections', bare, theirs),
   };
+}
+
+/** With Node's own defaults: it is as fast as Node lets it be. */
+async function startBare(cleanup: Cleanup, folder: string): Promise<Target> {
+  const logPath = join(folder, 'bare-endpoint.log');
+  const url = () => /^https:\S+$/m.exec(readFileSync(logPath, 'utf8'))?.[0];
+  const { pid } = await startChild(cleanup, {
+    name: 'the bare endpoint',
+    program: process.execPath,
+    args: ['--import', 'tsx', BARE_ENDPOINT],
+    logPath,
+    isReady: () => Promise.resolve(url() !== undefined),
+  });
+  return { url: url() ?? '', pid };
 }
 
 async function compare(name: LoadName, ours: Target, theirs: Target): Promise<LoadComparison> {
