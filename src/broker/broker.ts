@@ -37,6 +37,7 @@ const PROBE_TICK_MS = 1_000;
 const MEND_AUDIT_MS = 5_000;
 /** How often entries are read that spire-controller-manager is about to change. */
 const FOLLOWED_ENTRIES_POLL_MS = 3_000;
+
 export class Broker implements PeerBrokers, PeerHoldings {
   readonly #parts: BrokerParts;
   readonly #clock: Clock;

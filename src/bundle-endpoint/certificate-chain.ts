@@ -1,18 +1,16 @@
-// With which certificates did the endpoint prove its identity? Their fingerprints, as evidence for people.
+// Which certificates did the other side of a TLS connection show? Node links each to its issuer.
 import type { DetailedPeerCertificate, PeerCertificate } from 'node:tls';
-import { fingerprint } from '../bundle/bundle.ts';
 
-const MAX_DEPTH = 8;
-
-/** SHA-256, leaf first, the root that verified it last. */
-export function certificateChain(certificate: PeerCertificate | undefined): readonly string[] {
-  const chain: string[] = [];
-  let each: Partial<DetailedPeerCertificate> | undefined = certificate;
-  while (each?.raw !== undefined && chain.length < MAX_DEPTH) {
-    const known: string = fingerprint(each.raw);
+/** DER, leaf first, `most` at most; where Node verified them, the root that did it is the last. Empty when none was shown. */
+export function certificateChain(leaf: PeerCertificate | undefined, most: number): readonly Uint8Array[] {
+  const chain: Uint8Array[] = [];
+  // An empty object says that there is none, whatever its type says.
+  let each: Partial<DetailedPeerCertificate> | undefined = leaf;
+  while (each?.raw !== undefined && chain.length < most) {
+    const { raw } = each;
     // A root is its own issuer.
-    if (chain.includes(known)) break;
-    chain.push(known);
+    if (chain.some((known) => raw.equals(known))) break;
+    chain.push(raw);
     each = each.issuerCertificate;
   }
   return chain;

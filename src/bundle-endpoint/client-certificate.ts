@@ -1,11 +1,12 @@
 // Whose certificate did this client show? Claimed, not verified: TLS has proved no more than that it has the key.
 import { createHash } from 'node:crypto';
-import type { DetailedPeerCertificate, TLSSocket } from 'node:tls';
+import type { TLSSocket } from 'node:tls';
 import { BundleError } from '../bundle/bundle-error.ts';
 import { trustDomainOf, type SpiffeId } from '../bundle/spiffe-id.ts';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
 import { checkX509SvidLeaf } from '../bundle/x509-svid.ts';
 import { MAX_PATH_CERTIFICATES } from '../bundle/x509-svid-path.ts';
+import { certificateChain } from './certificate-chain.ts';
 
 export interface ClientClaim {
   readonly spiffeId: SpiffeId;
@@ -19,14 +20,7 @@ export interface ClientClaim {
  * takes the certificates after the leaf out of the connection, and nobody frees them.
  */
 export function shownChain(socket: TLSSocket): readonly Uint8Array[] {
-  const chain: Uint8Array[] = [];
-  // An empty object says that there is none, whatever its type says; a root is its own issuer.
-  let each: Partial<DetailedPeerCertificate> | undefined = socket.getPeerCertificate(true);
-  while (each?.raw !== undefined && chain.length < MAX_PATH_CERTIFICATES && !chain.includes(each.raw)) {
-    chain.push(each.raw);
-    each = each.issuerCertificate;
-  }
-  return chain;
+  return certificateChain(socket.getPeerCertificate(true), MAX_PATH_CERTIFICATES);
 }
 
 /** Undefined without a certificate; the error says why the one that was shown is no X.509-SVID. */

@@ -2,6 +2,7 @@
 import type { IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import type { PeerCertificate } from 'node:tls';
+import { fingerprint } from '../bundle/bundle.ts';
 import type { BundleAnswer, BundleRequest, BundleSource } from '../federation/ports.ts';
 import type { TlsIdentity } from './bundle-listener.ts';
 import { EndpointError, endpointErrorOf } from './endpoint-error.ts';
@@ -23,6 +24,8 @@ export interface FetchLimits {
 }
 
 const MAX_HEADER_BYTES = 8192;
+/** Their fingerprints are evidence for people. */
+const MAX_SHOWN_CERTIFICATES = 8;
 const REDIRECT_STATUSES: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 /** A peer that vanished without a word is noticed while we wait for its answer. */
 const KEEP_ALIVE_PROBE_MS = 30_000;
@@ -178,7 +181,10 @@ async function readAnswer(
   if (/^\s*(text\/html|application\/xhtml)/i.test(headers['content-type'] ?? '')) {
     throw new EndpointError('ContentIsHtml', `${url.href}: the answer is a web page; is a proxy or login in between?`);
   }
-  const endpoint = { url: withoutQuery(url), certificates: certificateChain(certificate) };
+  const endpoint = {
+    url: withoutQuery(url),
+    certificates: certificateChain(certificate, MAX_SHOWN_CERTIFICATES).map(fingerprint),
+  };
   const body = await readBody(response, url, limits.maxBodyBytes);
   return { kind: 'Document', waitApplied, body, etag: headers.etag, endpoint };
 }

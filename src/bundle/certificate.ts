@@ -34,6 +34,15 @@ export const readCertificate = remembered((der: Uint8Array): Certificate =>
   Object.assign(readByNode(der), readByHand(der)),
 );
 
+/** Undefined where it cannot be read: SPIRE may hold what somebody else wrote there. */
+export function readableCertificate(der: Uint8Array): Certificate | undefined {
+  try {
+    return readCertificate(der);
+  } catch {
+    return undefined;
+  }
+}
+
 /**
  * Its extensions alone, for whoever has the rest verified elsewhere: without OpenSSL, which decodes the key of each
  * certificate it reads, a tenth of the time.

@@ -57,14 +57,13 @@ export function delegationSteps(peer: Peer, facts: Facts, spire: DelegatedState)
   if (current === undefined) {
     return bootstrap === 'NotRead' ? [] : [{ kind: 'CreateRelationship', trustDomain, relationship, bootstrap }];
   }
+  const given = givenOf(bootstrap);
   return [
     ...(sameRelationship(current, relationship)
       ? []
       : [{ kind: 'UpdateRelationship', trustDomain, relationship } as const]),
     // Deleted by whomever: without one SPIRE can verify no endpoint, and would fetch nothing for good.
-    ...(bootstrap === undefined || bootstrap === 'NotRead'
-      ? []
-      : [{ kind: 'StoreBundle', trustDomain, bundle: bootstrap } as const]),
+    ...(given === undefined ? [] : [{ kind: 'StoreBundle', trustDomain, bundle: given } as const]),
   ];
 }
 
@@ -110,14 +109,14 @@ function declarationSteps(
     current.brokerOf !== undefined &&
     current.className === className &&
     sameRelationship({ ...current, profile: current.profile }, relationship);
-  const isBegun = bootstrap !== undefined && bootstrap !== 'NotRead';
-  const carriesBundle = stored.has(trustDomain) ? false : isBegun || (current?.carriesBundle ?? false);
+  const given = givenOf(bootstrap);
+  const carriesBundle = !stored.has(trustDomain) && (given !== undefined || current?.carriesBundle === true);
   if (same && current.carriesBundle === carriesBundle) return [];
   const declaration: FederatedTrustDomainDeclaration = {
     name: current?.name ?? name,
     relationship,
     className,
-    bootstrap: bootstrap === 'NotRead' ? undefined : bootstrap,
+    bootstrap: given,
   };
   return [{ kind: 'ApplyFederatedTrustDomain', trustDomain, declaration }];
 }
@@ -128,6 +127,10 @@ function bootstrapOf(peer: Peer, facts: Facts, { stored }: DelegatedState): Bund
   if (peer.bootstrap === undefined && peer.lastGoodBundle === undefined) return undefined;
   const bootstrap = facts.bootstraps.get(peer.trustDomain);
   return bootstrap?.state === 'Known' ? bootstrap.value : 'NotRead';
+}
+
+function givenOf(bootstrap: Bundle | 'NotRead' | undefined): Bundle | undefined {
+  return bootstrap === 'NotRead' ? undefined : bootstrap;
 }
 
 type Endpoint = Pick<FederationRelationship, 'bundleEndpointUrl' | 'profile'>;

@@ -1,5 +1,5 @@
 // What should an operator not forget about a peer? Roots that end without a successor, and content that waits for a word.
-import { readCertificate } from '../bundle/certificate.ts';
+import { readableCertificate } from '../bundle/certificate.ts';
 import type { Bundle } from '../bundle/bundle.ts';
 import type { Evidence, EvidenceState } from './evidence.ts';
 
@@ -46,7 +46,7 @@ interface Validity {
 }
 
 function lastToExpire({ x509Authorities }: Bundle): Validity | undefined {
-  const certificates = x509Authorities.flatMap((der) => readable(der) ?? []);
+  const certificates = x509Authorities.flatMap((der) => readableCertificate(der) ?? []);
   return certificates.reduce<Validity | undefined>(
     (last, each) => (last === undefined || each.notAfter > last.notAfter ? each : last),
     undefined,
@@ -55,13 +55,4 @@ function lastToExpire({ x509Authorities }: Bundle): Validity | undefined {
 
 function lastShareBegins({ notBefore, notAfter }: Validity): number {
   return notAfter.getTime() - LAST_SHARE_OF_LIFE * (notAfter.getTime() - notBefore.getTime());
-}
-
-/** SPIRE may hold what somebody else wrote there. */
-function readable(der: Uint8Array): Validity | undefined {
-  try {
-    return readCertificate(der);
-  } catch {
-    return undefined;
-  }
 }

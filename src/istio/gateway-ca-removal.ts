@@ -1,5 +1,6 @@
 // Which CA objects of ours does no peer ask for any more, and what must happen before they may go?
 import type { TrustDomain } from '../bundle/trust-domain.ts';
+import { declaredPeer } from '../federation/declared-peer.ts';
 import { meshObjectKey, type MeshObject } from '../federation/mesh-objects.ts';
 import { ownedBy, planCertificates, type GatewayCaPlan } from './gateway-ca.ts';
 import type { MeshFacts, MeshLimits } from './mesh-facts.ts';
@@ -31,10 +32,7 @@ function planRemoval(
   facts: MeshFacts,
   limits: MeshLimits,
 ): GatewayCaPlan | undefined {
-  const peer =
-    facts.declared.state === 'Known'
-      ? facts.declared.value.peers.find((each) => each.trustDomain === trustDomain)
-      : undefined;
+  const peer = declaredPeer(facts.declared, trustDomain);
   if (peer?.suspend === 'Paused') return undefined;
   const { kind, namespace, name, uid } = object;
   const ref = { kind, namespace, name };

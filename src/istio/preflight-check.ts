@@ -106,3 +106,9 @@ export function warning(message: string): Finding {
 export function unknown(message: string): Finding {
   return { status: 'Unknown', message };
 }
+
+/** `most` of them, so that a condition stays short, and how many more there are. */
+export function some(names: readonly string[], most: number): string {
+  const more = names.length - most;
+  return names.slice(0, most).join(', ') + (more > 0 ? ` and ${more} more` : '');
+}

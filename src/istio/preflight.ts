@@ -11,6 +11,7 @@ import {
   failed,
   ifKnown,
   ok,
+  some,
   unknown,
   warning,
   type Finding,
@@ -151,7 +152,7 @@ const ROWS: readonly Row[] = [
         namespaces.length === 0
           ? ok('no namespace is ambient')
           : warning(
-              `ztunnel accepts no other trust domain, so peers do not reach ambient workloads (${some(namespaces)}); take these into the mesh with sidecars, or let peers end at a gateway (gatewayCAs)`,
+              `ztunnel accepts no other trust domain, so peers do not reach ambient workloads (${some(namespaces, 5)}); take these into the mesh with sidecars, or let peers end at a gateway (gatewayCAs)`,
             ),
       ),
     ],
@@ -205,9 +206,4 @@ function askSpireAgent(judge: (sds: SpireAgentSds) => Finding): Question {
       ? unknown('nobody said where the configuration of SPIRE Agent is; set spireAgentConfig')
       : ifKnown(spireAgent, judge),
   ];
-}
-
-function some(names: readonly string[]): string {
-  const more = names.length - 5;
-  return names.slice(0, 5).join(', ') + (more > 0 ? ` and ${more} more` : '');
 }

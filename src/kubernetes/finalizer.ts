@@ -1,5 +1,6 @@
 // May this object go yet, and may it have an effect yet? The finalizer says so. (Kubernetes: Finalizers)
 import { parseTrustDomain, type TrustDomain } from '../bundle/trust-domain.ts';
+import { declaredPeer } from '../federation/declared-peer.ts';
 import type { Facts } from '../federation/facts.ts';
 import { PEER_API } from '../federation/peer-api.ts';
 import type { FederationPlan } from '../federation/plan.ts';
@@ -79,9 +80,7 @@ function declaredTrustDomain({ spec }: KubeObject): TrustDomain | undefined {
 function isRemoved(trustDomain: TrustDomain, pass: Pass | undefined): boolean {
   if (pass === undefined) return false;
   const { facts, plan } = pass;
-  const isDeclared =
-    facts.declared.state === 'Unreadable' ||
-    facts.declared.value.peers.some((peer) => peer.trustDomain === trustDomain);
+  const isDeclared = facts.declared.state === 'Unreadable' || declaredPeer(facts.declared, trustDomain) !== undefined;
   const isRecorded = facts.managed.state === 'Unreadable' || facts.managed.value.has(trustDomain);
   const isPending = plan.removed.includes(trustDomain) || plan.heldRemovals.includes(trustDomain);
   return !isDeclared && !isRecorded && !isPending;

@@ -41,9 +41,7 @@ export function meshObjectOf(kind: Kind, { metadata, ...object }: KubeObject, ow
   };
 }
 
-/**
- * What is applied: our marks, the data and the annotations, and nothing else, so that nothing else is ours.
- */
+/** What is applied: our marks, the data and the annotations, and nothing else, so that nothing else is ours. */
 export function bodyOf(
   { kind, namespace, name }: MeshObjectRef,
   { data, annotations }: MeshObjectContent,

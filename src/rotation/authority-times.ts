@@ -1,7 +1,7 @@
 // Since when is an authority published, and when does SPIRE's own clock act? (SPIRE 1.15.3: prepares at half life,
 // activates when a sixth is left)
 import { fingerprint, type Bundle } from '../bundle/bundle.ts';
-import { readCertificate, type Certificate } from '../bundle/certificate.ts';
+import { readableCertificate, type Certificate } from '../bundle/certificate.ts';
 import type { LocalAuthorityStates } from '../federation/facts.ts';
 import type { Authority } from '../federation/local-authority.ts';
 
@@ -31,15 +31,18 @@ const BACKDATE_MS = 10_000;
  * UpstreamAuthority plugin that is the upstream's root, where that signs by itself.
  */
 export function rootOf({ id, upstreamId }: Authority, { x509Authorities }: Bundle): Certificate | undefined {
-  return x509Authorities.map(readable).find((root) => root?.subjectKeyId === (upstreamId ?? id));
+  return x509Authorities.map(readableCertificate).find((root) => root?.subjectKeyId === (upstreamId ?? id));
 }
 
-/** Fingerprints of the roots without which a peer may not verify this authority's SVIDs; undefined: they are not published. */
-export function rootsNeeded(authority: Authority, bundle: Bundle): readonly string[] | undefined {
-  const root = rootOf(authority, bundle);
+/** `root`: its `rootOf`. Fingerprints of the roots without which a peer may not verify this authority's SVIDs; undefined: they are not published. */
+export function rootsNeeded(
+  { upstreamId }: Authority,
+  root: Certificate | undefined,
+  { x509Authorities }: Bundle,
+): readonly string[] | undefined {
   if (root !== undefined) return [root.fingerprint];
   // Signed by an intermediate of the upstream, which does not say what its root is: it is one of these.
-  return authority.upstreamId === undefined ? undefined : bundle.x509Authorities.map(fingerprint);
+  return upstreamId === undefined ? undefined : x509Authorities.map(fingerprint);
 }
 
 /** Undefined when nothing says it: the root is an upstream's, or gone from the bundle. */
@@ -81,12 +84,4 @@ export function spireClock({ expiresAt }: Authority, lifeMs: number | undefined)
 
 function issuedAtMs({ notBefore }: Certificate): number {
   return notBefore.getTime() + BACKDATE_MS;
-}
-
-function readable(der: Uint8Array): Certificate | undefined {
-  try {
-    return readCertificate(der);
-  } catch {
-    return undefined;
-  }
 }

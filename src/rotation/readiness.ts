@@ -128,7 +128,7 @@ function authorityReadiness(
   const root = kind === 'x509' ? rootOf(authority, input.ownBundle) : undefined;
   const published = publishedAt(kind, authority, input.ownBundle, lifeMs) ?? seenAt;
   const safeAt = safeMoment(published ?? input.now, input);
-  const needed = kind === 'x509' ? rootsNeeded(authority, input.ownBundle) : undefined;
+  const needed = kind === 'x509' ? rootsNeeded(authority, root, input.ownBundle) : undefined;
   const isHeld = ({ x509Authorities, jwtKeyIds }: ServedBundle) =>
     kind === 'jwt'
       ? jwtKeyIds.includes(authority.id)

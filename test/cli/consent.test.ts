@@ -13,6 +13,7 @@ import { resolveConfig } from '../../src/config.ts';
 import { startDevSpire } from '../../src/dev-spire/dev-spire.ts';
 import { createLogger } from '../../src/log.ts';
 import { openSpireServer } from '../../src/spire/spire-server.ts';
+import { peerDocument } from '../federation/peer-document.ts';
 import { readiness, until } from '../broker/side.ts';
 import { EAST, WEST } from '../rotation/samples.ts';
 
@@ -83,13 +84,7 @@ describe('two brokers that both require consent', () => {
           trustDomainBundle: { inline: peer.document },
           policy: { requireConsent: true },
         };
-        const object = {
-          apiVersion: 'fedbroker.dev/v1alpha1',
-          kind: 'PeerTrustDomain',
-          metadata: { name: 'peer' },
-          spec,
-        };
-        writeFileSync(join(folder, 'peer.tmp'), JSON.stringify(object));
+        writeFileSync(join(folder, 'peer.tmp'), JSON.stringify(peerDocument('peer', spec)));
         renameSync(join(folder, 'peer.tmp'), join(folder, 'peer.yaml'));
       },
       peer: () => [...broker.status().peers][0],

@@ -12,6 +12,7 @@ import { parseTrustDomain } from '../../src/bundle/trust-domain.ts';
 import { storing } from '../audit/samples.ts';
 import { startSide, type Side } from '../broker/side.ts';
 import { makeRoot } from '../fakes/fake-ca.ts';
+import { peerDocument } from '../federation/peer-document.ts';
 import { bundleOf, WEST } from '../federation/samples.ts';
 import { fedbroker } from './fedbroker.ts';
 
@@ -35,13 +36,7 @@ describe('fedbroker rebootstrap, with an audit file', () => {
       bundleEndpointProfile: { type: 'https_spiffe', endpointSPIFFEID: `spiffe://${WEST}/federation-broker` },
       trustDomainBundle: { file: '../west.json' },
     };
-    const object = {
-      apiVersion: 'fedbroker.dev/v1alpha1',
-      kind: 'PeerTrustDomain',
-      metadata: { name: 'west' },
-      spec,
-    };
-    writeFileSync(join(folder, 'peers/west.yaml'), JSON.stringify(object));
+    writeFileSync(join(folder, 'peers/west.yaml'), JSON.stringify(peerDocument('west', spec)));
   });
   after(async () => {
     await side.stop();

@@ -11,6 +11,7 @@ import { certificatesIn } from '../../src/istio/mesh-content.ts';
 import { UsageError } from '../../src/cli/command.ts';
 import { renderCommand } from '../../src/cli/render.ts';
 import { resolveConfig } from '../../src/config.ts';
+import { peerDocument } from '../federation/peer-document.ts';
 import { startSide, type Side } from '../broker/side.ts';
 import { bundleOf, EAST, NORTH, ROOTS, WEST } from '../federation/samples.ts';
 import { specOf } from '../kubernetes/peer-objects.ts';
@@ -46,8 +47,7 @@ describe('fedbroker render', () => {
 
   function declare(name: string, trustDomain: string, istio: object): void {
     const spec = { ...specOf(trustDomain), istio };
-    const document = { apiVersion: 'fedbroker.dev/v1alpha1', kind: 'PeerTrustDomain', metadata: { name }, spec };
-    writeFileSync(join(peers, `${name}.yaml`), JSON.stringify(document));
+    writeFileSync(join(peers, `${name}.yaml`), JSON.stringify(peerDocument(name, spec)));
   }
 
   async function render(flags: Readonly<Record<string, string>> = {}, settings: readonly string[] = []) {

@@ -150,7 +150,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     does: 'leaves SPIRE’s poller without a bundle when somebody deleted it',
     file: 'src/federation/delegation.ts',
-    find: "    ...(bootstrap === undefined || bootstrap === 'NotRead'\n      ? []\n      : [{ kind: 'StoreBundle', trustDomain, bundle: bootstrap } as const]),\n",
+    find: "    ...(given === undefined ? [] : [{ kind: 'StoreBundle', trustDomain, bundle: given } as const]),\n",
     replace: '',
   },
   {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { peerDocument } from '../federation/peer-document.ts';
 import { ROOT } from '../deploy/dockerfile.ts';
 import { type Broker, startBroker } from './harness/broker.ts';
 import { Cleanup } from './harness/cleanup.ts';
@@ -58,8 +59,8 @@ describe('in a pod', () => {
       bundleEndpointURL: 'https://127.0.0.1:1/',
       bundleEndpointProfile: { type: 'https_web' },
     };
-    const object = { apiVersion: 'fedbroker.dev/v1alpha1', kind: 'PeerTrustDomain', metadata: { name }, spec };
-    await kube.kubectl(['apply', '--server-side', '-f', '-'], { input: JSON.stringify(object) });
+    const input = JSON.stringify(peerDocument(name, spec));
+    await kube.kubectl(['apply', '--server-side', '-f', '-'], { input });
     await eventually(`${name} has a status`, async () => {
       const { status } = await kube.kubectlJson<{ readonly status?: object }>(['get', 'ptd', name]);
       return status !== undefined;

@@ -16,6 +16,7 @@ import { BROKER_OF } from '../../src/kubernetes/managed-by.ts';
 import { PeerResources } from '../../src/kubernetes/peer-resources.ts';
 import { PEER_TRUST_DOMAIN } from '../../src/kubernetes/peer-trust-domain.ts';
 import { known } from '../../src/federation/facts.ts';
+import { peerDocument } from '../federation/peer-document.ts';
 import { factsOf } from '../federation/samples.ts';
 import { BAD_DECLARATIONS, GOOD_DECLARATIONS, type DeclaredDocument } from '../kubernetes/declaration-vectors.ts';
 import { specOf } from '../kubernetes/peer-objects.ts';
@@ -30,8 +31,7 @@ const CRD = join(import.meta.dirname, '../../deploy/crd/peertrustdomains.fedbrok
 const OWN = parseTrustDomain('east.example');
 
 function document(name: string, trustDomain = `${name}.example`, more = {}): DeclaredDocument {
-  const header = { apiVersion: 'fedbroker.dev/v1alpha1', kind: 'PeerTrustDomain' };
-  return { ...header, metadata: { name }, spec: specOf(trustDomain, more) };
+  return peerDocument(name, specOf(trustDomain, more));
 }
 
 describe('PeerTrustDomain objects on a real API server', () => {

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
 import type { PeerStatus } from '../../../src/broker/peer-status.ts';
 import type { BrokerStatus } from '../../../src/broker/status.ts';
+import { peerDocument } from '../../federation/peer-document.ts';
 import { type Child, startChild } from './child-process.ts';
 import type { Cleanup } from './cleanup.ts';
 import { eventually } from './eventually.ts';
@@ -99,13 +100,7 @@ export async function startBroker(
     peersFolder,
     log: () => child.log(),
     declare: (peerName, spec) => {
-      const document = {
-        apiVersion: 'fedbroker.dev/v1alpha1',
-        kind: 'PeerTrustDomain',
-        metadata: { name: peerName },
-        spec,
-      };
-      writeFileSync(join(peersFolder, `${peerName}.yaml`), stringify(document));
+      writeFileSync(join(peersFolder, `${peerName}.yaml`), stringify(peerDocument(peerName, spec)));
     },
     undeclare: (peerName) => {
       rmSync(join(peersFolder, `${peerName}.yaml`));
