@@ -7,7 +7,7 @@ import type { ParsedBundleDocument } from '../bundle/bundle-document.ts';
 import { firstContactBundle } from '../federation/first-contact.ts';
 import { isCutByExpiry } from '../federation/freshness.ts';
 import { chooseEndpointTrust, type EndpointTrustChoice } from '../federation/endpoint-trust.ts';
-import { sleep, type Clock } from '../federation/clock.ts';
+import type { Clock } from '../federation/clock.ts';
 import type { FetchFact } from '../federation/facts.ts';
 import type { BundleAnswer, BundleSource, CodedError } from '../federation/ports.ts';
 import { nextFetchDelayMs, type RefreshLimits } from '../federation/refresh-schedule.ts';
@@ -60,7 +60,8 @@ export class PeerGatherer {
     bodyDigest: undefined,
   };
   /** Ends the fetch or the pause that is under way. */
-  #wake = new AbortController();
+  #wake: () => void = () => undefined;
+  #wakeCount = 0;
   #stopped = false;
   #nextFetchAt: Date | undefined;
   #heldLast: Bundle | undefined;
@@ -79,7 +80,8 @@ export class PeerGatherer {
 
   /** Fetch now: ends the pause, and a waiting request too. */
   refresh(): void {
-    this.#wake.abort();
+    this.#wakeCount += 1;
+    this.#wake();
   }
 
   /**
@@ -95,20 +97,38 @@ export class PeerGatherer {
   /** Resolves after `stop`. */
   async run(): Promise<void> {
     while (!this.#stopped) {
-      this.#wake = new AbortController();
-      const { signal } = this.#wake;
-      await this.fetchOnce(signal);
-      if (signal.aborted) continue;
+      const wakeCount = this.#wakeCount;
+      await this.#fetchUntilWoken();
+      if (this.#wakeCount !== wakeCount) continue;
       const delayMs = this.#delayMs();
       this.#nextFetchAt = new Date(this.#parts.clock.now().getTime() + delayMs);
-      await sleep(this.#parts.clock, delayMs, signal);
+      await this.#pause(delayMs);
       this.#nextFetchAt = undefined;
     }
   }
 
   stop(): void {
     this.#stopped = true;
-    this.#wake.abort();
+    this.refresh();
+  }
+
+  async #fetchUntilWoken(): Promise<void> {
+    const woken = new AbortController();
+    this.#wake = () => {
+      woken.abort();
+    };
+    await this.fetchOnce(woken.signal);
+  }
+
+  /** Without a signal: most peers are in their pause at any time, and a signal of each would take a kilobyte. */
+  #pause(delayMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const cancel = this.#parts.clock.after(delayMs, resolve);
+      this.#wake = () => {
+        cancel();
+        resolve();
+      };
+    });
   }
 
   /** One attempt: its answer or its failure becomes the peer's fact, unless the signal aborts first. */

@@ -27,8 +27,6 @@ const HANDSHAKE_TIMEOUT_MS = 10_000;
 const KEEP_ALIVE_TIMEOUT_MS = 5_000;
 const MAX_REQUESTS_PER_CONNECTION = 1_000;
 const CLOSE_IDLE_EVERY_MS = 100;
-/** Who holds a request and vanishes without a word is not taken for alive for long. */
-const KEEP_ALIVE_PROBE_MS = 30_000;
 
 /** Mozilla's intermediate configuration, version 5.7: TLS 1.3 as it is, of TLS 1.2 only ECDHE with AEAD. */
 const CIPHERS = [
@@ -54,8 +52,6 @@ export class BundleListener {
         requestCert: true,
         // Whom a certificate proves is judged by the bundle of that peer, and all others are served as well.
         rejectUnauthorized: false,
-        keepAlive: true,
-        keepAliveInitialDelay: KEEP_ALIVE_PROBE_MS,
         maxHeaderSize: MAX_HEADER_BYTES,
         headersTimeout: HEADERS_TIMEOUT_MS,
         requestTimeout: REQUEST_TIMEOUT_MS,

@@ -21,9 +21,16 @@ export const MAX_WAIT_SECONDS = 300;
 /** Until the first bundle was read from SPIRE. */
 const RETRY_AFTER_SECONDS = 5;
 
+/** Who holds a request and vanishes without a word is not taken for alive for long. */
+const KEEP_ALIVE_PROBE_MS = 30_000;
+
+/** Rendered once, not per request. */
 interface Document {
-  readonly body: Buffer;
+  /** Its bytes, one a character: Node writes a string together with the head of the answer, but a buffer after it. */
+  readonly body: string;
   readonly etag: string;
+  /** Of an answer without the body, and with it. */
+  readonly headers: { readonly notModified: OutgoingHttpHeaders; readonly ok: OutgoingHttpHeaders };
 }
 
 interface Waiter {
@@ -54,7 +61,7 @@ export class BundlePublication {
   publish(body: Buffer): void {
     const etag = `"${createHash('sha256').update(body).digest('hex')}"`;
     if (etag === this.#document?.etag) return;
-    this.#document = { body, etag };
+    this.#document = { body: body.toString('latin1'), etag, headers: this.#headersOf(etag, body.length) };
     this.#release();
   }
 
@@ -98,6 +105,7 @@ export class BundlePublication {
       this.#waiters.delete(waiter);
       response.off('close', ended);
     };
+    request.socket.setKeepAlive(true, KEEP_ALIVE_PROBE_MS);
     const waiter: Waiter = {
       finish: () => {
         ended();
@@ -113,24 +121,29 @@ export class BundlePublication {
   #answer(
     request: IncomingMessage,
     response: ServerResponse,
-    { body, etag }: Document,
+    { body, etag, headers }: Document,
     waitedSeconds: number | undefined,
     condition = request.headers['if-none-match'],
   ): void {
-    const headers: OutgoingHttpHeaders = {
+    const waited = waitedSeconds === undefined ? undefined : { 'preference-applied': `wait=${waitedSeconds}` };
+    if (condition !== undefined && matchesEtag(condition, etag)) {
+      response.writeHead(304, waited ? { ...headers.notModified, ...waited } : headers.notModified).end();
+      return;
+    }
+    response.writeHead(200, waited ? { ...headers.ok, ...waited } : headers.ok);
+    if (request.method === 'HEAD') response.end();
+    else response.end(body, 'latin1');
+  }
+
+  #headersOf(etag: string, bytes: number): Document['headers'] {
+    const notModified = {
       etag,
       'cache-control': `max-age=${this.#options.maxAgeSeconds}`,
       // A cache must not give the answer to one wait as the answer to another request.
       vary: 'prefer',
       'x-content-type-options': 'nosniff',
-      ...(waitedSeconds !== undefined && { 'preference-applied': `wait=${waitedSeconds}` }),
     };
-    if (condition !== undefined && matchesEtag(condition, etag)) {
-      response.writeHead(304, headers).end();
-      return;
-    }
-    response.writeHead(200, { ...headers, 'content-type': 'application/json', 'content-length': body.length });
-    response.end(request.method === 'HEAD' ? undefined : body);
+    return { notModified, ok: { ...notModified, 'content-type': 'application/json', 'content-length': bytes } };
   }
 
   #release(): void {

@@ -28,7 +28,7 @@ const MAX_REMEMBERED_OF_A_BUNDLE = 16;
 export class ClientVerifier {
   readonly #find: PeerBrokers['find'];
   /** Read once a connection. */
-  readonly #claims = new WeakMap<TLSSocket, ClientClaim | BundleError | 'None'>();
+  readonly #claims = new WeakMap<TLSSocket, ClientClaim | BundleError>();
   /** Until when the chains of these digests hold by a bundle. It goes with the bundle: another has other authorities. */
   readonly #verified = new WeakMap<Bundle, Map<string, Date>>();
 
@@ -38,7 +38,7 @@ export class ClientVerifier {
 
   async verify(socket: TLSSocket, now: Date): Promise<ClientVerdict> {
     const claim = this.#claimOf(socket);
-    if (claim === 'None') return { kind: 'Anonymous' };
+    if (claim === undefined) return { kind: 'Anonymous' };
     if (claim instanceof BundleError) return refused(claim);
     const { spiffeId, trustDomain } = claim;
     const broker = await this.#find(trustDomain);
@@ -53,11 +53,12 @@ export class ClientVerifier {
     return { kind: 'Refused', reason };
   }
 
-  #claimOf(socket: TLSSocket): ClientClaim | BundleError | 'None' {
+  /** Of a client that showed nothing there is nothing to remember: most are, and each entry is work at each collection. */
+  #claimOf(socket: TLSSocket): ClientClaim | BundleError | undefined {
     const known = this.#claims.get(socket);
     if (known !== undefined) return known;
-    const claim = claimOf(socket) ?? 'None';
-    this.#claims.set(socket, claim);
+    const claim = claimOf(socket);
+    if (claim !== undefined) this.#claims.set(socket, claim);
     return claim;
   }
 

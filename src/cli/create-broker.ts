@@ -1,5 +1,6 @@
 // Of what is a broker made that works? Settings become its parts; where peers are declared is left open.
 import { CronJob } from 'cron';
+import { Settings as LuxonSettings } from 'luxon';
 import type { Metrics } from '../admin/metrics.ts';
 import { boundHeldRequests } from '../bundle-endpoint/bound-held-requests.ts';
 import { createBundleSource } from '../bundle-endpoint/fetch-bundle.ts';
@@ -65,6 +66,8 @@ export function createBroker(ground: BrokerGround, { onPass, ...declaredBy }: De
     },
     scheduleSweeps: (sweep, signal) => {
       const { resyncSchedule: cronTime } = config;
+      // Without a locale it asks ICU for the machine's, which takes 6 MiB; nothing here is written in words.
+      LuxonSettings.defaultLocale = 'en';
       const job = CronJob.from({ cronTime, utcOffset: 0, onTick: sweep, waitForCompletion: true, start: true });
       signal.addEventListener('abort', () => void job.stop());
     },

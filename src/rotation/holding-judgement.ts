@@ -37,7 +37,10 @@ export function judgeHoldings(kinds: readonly JudgedKind[]): (trustDomain: Trust
     const worst = alarms.find(({ concerns }) => concerns.size === 0 || concerns.has(trustDomain));
     if (worst !== undefined) return judgementOf(worst, trustDomain);
     return unobserved.has(trustDomain)
-      ? unknown('NotObserved', 'its broker has not told what it holds: not yet, or it only fetches, as SPIRE itself does')
+      ? unknown(
+          'NotObserved',
+          'its broker has not told what it holds: not yet, or it only fetches, as SPIRE itself does',
+        )
       : yes('Held', 'its broker has told that it holds what signs for us');
   };
 }

@@ -62,6 +62,14 @@ describe('our bundle endpoint', () => {
     headers: { 'if-none-match': etag ?? '', prefer },
   });
 
+  it('gives the bytes as they were published, whatever they are', async () => {
+    const text = '{"keys":[],"note":"Grüße, 信任 🔑"}\n';
+    publication.publish(Buffer.from(text));
+    const { headers, body } = await ask();
+    assert.equal(body, text);
+    assert.equal(headers['content-length'], String(Buffer.byteLength(text)));
+  });
+
   it('answers 503 and says when to ask again, never an empty document, before SPIRE was read', async () => {
     const { status, headers, body } = await ask();
     assert.deepEqual([status, headers['retry-after']], [503, '5']);
