@@ -81,9 +81,9 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     does: 'forgets to ask again after a failed fetch',
     file: 'src/broker/gather-peer.ts',
-    find: 'if (signal.aborted) continue;\n      const delayMs = this.#delayMs();',
+    find: 'if (this.#wakeCount !== wakeCount) continue;\n      const delayMs = this.#delayMs();',
     replace:
-      'if (signal.aborted) continue;\n      const delayMs = this.#state.failedAttempts > 3 ? 1e9 : this.#delayMs();',
+      'if (this.#wakeCount !== wakeCount) continue;\n      const delayMs = this.#state.failedAttempts > 3 ? 1e9 : this.#delayMs();',
   },
   {
     does: 'forgets to run a failed pass again',
