@@ -1,6 +1,7 @@
 // E1: do two real trust domains trust each other through their brokers, from the first contact on?
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { isReady } from './harness/broker.ts';
 import { Cleanup } from './harness/cleanup.ts';
 import { startFederatedPair, type FederatedSide } from './harness/federated-pair.ts';
 import { mutualHandshake } from './harness/verify-svid.ts';
@@ -48,8 +49,9 @@ describe('E1: two real trust domains with a broker each', () => {
   });
 
   it('shows every condition of the peer as met', async () => {
-    const peer = await east.broker.waitForPeer('west.test', ({ conditions }) =>
-      conditions.every(({ status }) => status === 'True'),
+    const peer = await east.broker.waitForPeer(
+      'west.test',
+      (found) => isReady(found) && found.conditions.every(({ status }) => status === 'True'),
     );
     assert.equal(peer.entriesFederated, 1);
   });
