@@ -72,9 +72,7 @@ export class BundlePublication {
   }
 
   readonly handle: RequestListener = (request, response) => {
-    // What a client sends beside its headers is not read.
-    request.resume();
-    const [path] = (request.url ?? '').split('?');
+    const [path] = (request.url ?? '').split('?', 1);
     if (path !== this.#options.path) {
       refuse(response, 404, `there is no such path; the bundle is at ${this.#options.path}`);
     } else if (request.method !== 'GET' && request.method !== 'HEAD') {
@@ -105,6 +103,8 @@ export class BundlePublication {
       this.#waiters.delete(waiter);
       response.off('close', ended);
     };
+    // What a client sends beside its headers is not read; unread it would hide that the connection was closed.
+    request.resume();
     request.socket.setKeepAlive(true, KEEP_ALIVE_PROBE_MS);
     const waiter: Waiter = {
       finish: () => {
@@ -172,7 +172,8 @@ function matchesEtag(condition: string, etag: string): boolean {
 }
 
 function preferredWait(prefer: string | string[] | undefined): number | undefined {
-  for (const preference of [prefer ?? []].flat().join(',').split(',')) {
+  if (prefer === undefined) return undefined;
+  for (const preference of [prefer].flat().join(',').split(',')) {
     const [, seconds] = /^\s*wait\s*=\s*"?(\d{1,9})"?\s*(?:;|$)/i.exec(preference) ?? [];
     if (seconds !== undefined && Number(seconds) > 0) return Math.min(Number(seconds), MAX_WAIT_SECONDS);
   }

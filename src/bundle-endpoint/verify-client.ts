@@ -36,6 +36,11 @@ export class ClientVerifier {
     this.#find = find;
   }
 
+  /** It showed no certificate at all. Never throws. */
+  isAnonymous(socket: TLSSocket): boolean {
+    return !this.#claims.has(socket) && shownChain(socket).length === 0;
+  }
+
   async verify(socket: TLSSocket, now: Date): Promise<ClientVerdict> {
     const claim = this.#claimOf(socket);
     if (claim === undefined) return { kind: 'Anonymous' };

@@ -1,6 +1,6 @@
 // Does our endpoint answer as SPIFFE Federation §5.2, RFC 9110 §13 and RFC 7240 §4.3 have it?
 import assert from 'node:assert/strict';
-import { createServer, request, type IncomingHttpHeaders, type RequestOptions, type Server } from 'node:http';
+import { Agent, createServer, request, type IncomingHttpHeaders, type RequestOptions, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { BundlePublication, MAX_WAIT_SECONDS } from '../../src/bundle-endpoint/serve-bundle.ts';
@@ -40,21 +40,21 @@ describe('our bundle endpoint', () => {
     server.close();
   });
 
-  function ask(options: RequestOptions = {}, signal?: AbortSignal): Promise<Answer> {
+  function ask(options: RequestOptions = {}, signal?: AbortSignal, body?: string): Promise<Answer> {
     const { port } = server.address() as AddressInfo;
     return new Promise((resolve, reject) => {
       const call = request(
         { port, host: '127.0.0.1', agent: false, ...(signal && { signal }), ...options },
         (response) => {
-          let body = '';
-          response.on('data', (chunk) => (body += String(chunk)));
+          let text = '';
+          response.on('data', (chunk) => (text += String(chunk)));
           response.on('end', () => {
-            resolve({ status: response.statusCode, headers: response.headers, body });
+            resolve({ status: response.statusCode, headers: response.headers, body: text });
           });
         },
       );
       call.on('error', reject);
-      call.end();
+      call.end(body);
     });
   }
 
@@ -111,6 +111,21 @@ describe('our bundle endpoint', () => {
       assert.deepEqual([answer.status, answer.body, answer.headers.etag], [304, '', publication.etag]);
     });
   }
+
+  it('passes over what a client sends beside its headers, and the connection goes on', async () => {
+    publication.publish(FIRST);
+    let connections = 0;
+    server.on('connection', () => (connections += 1));
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    const body = 'x'.repeat(1_000_000);
+    const asked = { agent, headers: { 'content-length': body.length } };
+    for (const path of ['/', '/other', '/']) {
+      const { status } = await ask({ ...asked, path }, undefined, body);
+      assert.equal(status, path === '/' ? 200 : 404);
+    }
+    agent.destroy();
+    assert.equal(connections, 1);
+  });
 
   it('has the same tag for the same bytes and another for others', () => {
     publication.publish(FIRST);
