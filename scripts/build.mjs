@@ -28,10 +28,14 @@ const requireForCommonJs = [
  * loudly: the stand-in has nothing in it.
  */
 const NEVER_CALLED = [
-  // Express reads no bodies and serves no files here: GET alone, and four answers made by us.
-  { importer: /node_modules\/express\//, path: /^(body-parser|serve-static)$/ },
+  // Express reads no bodies, no nested queries and serves no files here: GET alone, and four answers made by us.
+  { importer: /node_modules\/express\//, path: /^(body-parser|qs|send|serve-static)$/ },
   // The media types of 2,500 kinds of files: our answers name theirs in full.
   { importer: /node_modules\/mime-types\//, path: /^mime-db$/ },
+  // What prom-client measures of the process by itself, and summaries; ours are gauges, counters and histograms.
+  { importer: /node_modules\/prom-client\//, path: /^(@opentelemetry\/api|tdigest)$/ },
+  // Logs are lines on stdout from this thread, and log.ts takes secrets out.
+  { importer: /node_modules\/pino\//, path: /^(thread-stream|@pinojs\/redact)$/ },
   // grpc-js loads it for channelz and ORCA, which are switched on by calls that we do not make.
   { importer: /node_modules\/@grpc\/grpc-js\//, path: /^@grpc\/proto-loader$/ },
   // Messages in fifty languages; English is imported beside them, by name.

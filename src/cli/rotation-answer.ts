@@ -1,5 +1,5 @@
 // Who holds what, as a running broker's /status says it? Read by the commands about rotation.
-import { z } from 'zod';
+import * as z from 'zod';
 import type { KindStatus } from '../broker/rotation-status.ts';
 import { parseTrustDomain } from '../bundle/trust-domain.ts';
 import { ALARM_CODES } from '../rotation/alarms.ts';

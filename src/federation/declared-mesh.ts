@@ -1,5 +1,5 @@
 // What does a declaration say about Istio? (`spec.istio`)
-import { z } from 'zod';
+import * as z from 'zod';
 import { objectName } from './declared-bootstrap.ts';
 import { section } from './declaration-fault.ts';
 import type { GatewayCa, MeshAcceptance } from './relationship.ts';

@@ -1,7 +1,7 @@
 // Which anchors does this istiod hold after its merge? One GET of its /debug/mesh, bounded in time and size. (MeshConfig
 // as proto JSON)
 import { request as httpRequest, type IncomingMessage } from 'node:http';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Clock } from '../federation/clock.ts';
 import type { MergedAnchors, MergedMesh } from '../federation/mesh-ports.ts';
 import { IstiodError, type IstiodErrorCode } from './istiod-error.ts';

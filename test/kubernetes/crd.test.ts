@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { parse } from 'yaml';
-import { z } from 'zod';
+import * as z from 'zod';
 import { parsePeerDeclaration } from '../../src/federation/peer-declaration.ts';
 import { peerTrustDomainDefinition, peerTrustDomainSchema } from '../../src/kubernetes/peer-trust-domain-crd.ts';
 import { peerTrustDomainStatus, type PeerTrustDomainStatus } from '../../src/kubernetes/peer-trust-domain.ts';
