@@ -22,14 +22,15 @@ function measureKind({ kind, authorities, clock, alarms }: KindStatus, now: Date
   for (const reason of ALARM_CODES) {
     metrics.set('rotation_alarm', { kind, reason }, alarms.some(({ code }) => code === reason) ? 1 : 0);
   }
-  const peers = authorities.flatMap(({ heldBy, missing, unobserved }) => [...heldBy, ...missing, ...unobserved]);
-  for (const trust_domain of new Set(peers.map(({ trustDomain }) => trustDomain))) {
-    for (const [state, label] of Object.entries(STATES)) {
-      const authority = authorities.find((each) => each.state === state);
-      const names = (list: AuthorityReadiness['missing'] | AuthorityReadiness['heldBy'] | undefined) =>
-        list?.some(({ trustDomain }) => trustDomain === trust_domain) === true;
-      const value = names(authority?.heldBy) ? 1 : names(authority?.missing) ? 0 : undefined;
-      metrics.set('peer_holds_authority', { trust_domain, kind, state: label }, value);
+  const lists = authorities.flatMap(({ heldBy, missing, unobserved }) => [...heldBy, ...missing, ...unobserved]);
+  const peers = new Set(lists.map(({ trustDomain }) => trustDomain));
+  for (const [state, label] of Object.entries(STATES)) {
+    const { heldBy = [], missing = [] } = authorities.find((each) => each.state === state) ?? {};
+    const values = new Map<string, 0 | 1>();
+    for (const { trustDomain } of missing) values.set(trustDomain, 0);
+    for (const { trustDomain } of heldBy) values.set(trustDomain, 1);
+    for (const trust_domain of peers) {
+      metrics.set('peer_holds_authority', { trust_domain, kind, state: label }, values.get(trust_domain));
     }
   }
 }
