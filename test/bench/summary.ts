@@ -7,15 +7,18 @@ export interface Summary {
   readonly maxMs: number;
 }
 
-/** Quantiles are nearest-rank: values that were measured. Throws when there are none. */
+/** Throws when there are none. */
 export function summarize(durationsMs: readonly number[]): Summary {
-  const sorted = durationsMs.toSorted((a, b) => a - b);
-  const quantile = (share: number): number => {
-    const value = sorted[Math.max(Math.ceil(share * sorted.length) - 1, 0)];
-    if (value === undefined) throw new Error('nothing was measured');
-    return rounded(value, 1);
-  };
-  return { samples: sorted.length, p50Ms: quantile(0.5), p95Ms: quantile(0.95), maxMs: quantile(1) };
+  const at = (share: number) => rounded(quantile(durationsMs, share), 1);
+  return { samples: durationsMs.length, p50Ms: at(0.5), p95Ms: at(0.95), maxMs: at(1) };
+}
+
+/** Nearest-rank: one of the values. Throws when there are none. */
+export function quantile(values: readonly number[], share: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const value = sorted[Math.max(Math.ceil(share * sorted.length) - 1, 0)];
+  if (value === undefined) throw new Error('nothing was measured');
+  return value;
 }
 
 /** With so many decimals at most. */
