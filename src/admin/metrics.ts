@@ -99,11 +99,16 @@ type NamesOf<K extends Kind> = { [Name in keyof Rows]: Rows[Name]['kind'] extend
 export type CounterName = NamesOf<'Counter'>;
 export type GaugeName = NamesOf<'Gauge'>;
 export type HistogramName = NamesOf<'Histogram'>;
+type PeerGaugeName = {
+  [Name in GaugeName]: 'trust_domain' extends Rows[Name]['labels'][number] ? Name : never;
+}[GaugeName];
 
 export interface Metrics {
   count<Name extends CounterName>(name: Name, labels: Labels<Name>): void;
   /** Undefined takes the series away: no value is not 0. A date is written in seconds since 1970. */
   set<Name extends GaugeName>(name: Name, labels: Labels<Name>, value: number | bigint | Date | undefined): void;
+  /** Takes away all series of a gauge that few peers have, before those are set that it has now. */
+  clear(name: PeerGaugeName): void;
   observe(name: HistogramName, value: number): void;
   /** Takes away every series of a peer that is no longer declared. */
   forgetPeer(trustDomain: string): Promise<void>;
@@ -138,6 +143,9 @@ export function createMetrics(registry: Registry): Metrics {
     set(name, labels, value) {
       if (value === undefined) gauges.get(name)?.remove(labels);
       else gauges.get(name)?.set(labels, value instanceof Date ? value.getTime() / 1000 : Number(value));
+    },
+    clear(name) {
+      gauges.get(name)?.reset();
     },
     observe(name, value) {
       histograms.get(name)?.observe(value);

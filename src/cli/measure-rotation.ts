@@ -12,6 +12,7 @@ const STATES: Readonly<Record<AuthorityReadiness['state'], string>> = {
 
 export function measureRotation(rotation: RotationStatus | undefined, now: Date, metrics: Metrics): void {
   if (rotation === undefined || 'reason' in rotation) return;
+  metrics.clear('peer_holds_authority');
   for (const kind of rotation.kinds) measureKind(kind, now, metrics);
 }
 
@@ -22,15 +23,12 @@ function measureKind({ kind, authorities, clock, alarms }: KindStatus, now: Date
   for (const reason of ALARM_CODES) {
     metrics.set('rotation_alarm', { kind, reason }, alarms.some(({ code }) => code === reason) ? 1 : 0);
   }
-  const lists = authorities.flatMap(({ heldBy, missing, unobserved }) => [...heldBy, ...missing, ...unobserved]);
-  const peers = new Set(lists.map(({ trustDomain }) => trustDomain));
   for (const [state, label] of Object.entries(STATES)) {
     const { heldBy = [], missing = [] } = authorities.find((each) => each.state === state) ?? {};
-    const values = new Map<string, 0 | 1>();
-    for (const { trustDomain } of missing) values.set(trustDomain, 0);
-    for (const { trustDomain } of heldBy) values.set(trustDomain, 1);
-    for (const trust_domain of peers) {
-      metrics.set('peer_holds_authority', { trust_domain, kind, state: label }, values.get(trust_domain));
+    for (const [peers, value] of [[missing, 0] as const, [heldBy, 1] as const]) {
+      for (const { trustDomain } of peers) {
+        metrics.set('peer_holds_authority', { trust_domain: trustDomain, kind, state: label }, value);
+      }
     }
   }
 }

@@ -17,6 +17,7 @@ export function measure({ status, declarationFaults }: Measured, endpoint: OwnEn
   metrics.set('audit_lost_records', {}, audit?.lost);
   metrics.set('audit_head_record', {}, audit?.head?.record);
   measureRotation(rotation, new Date(now), metrics);
+  metrics.clear('peer_in_mesh');
   let count = 0;
   for (const peer of peers) {
     count++;
@@ -39,7 +40,8 @@ function measurePeer(peer: PeerStatus, metrics: Metrics): void {
     conditions.some((condition) => condition.type === type && condition.status === 'True');
   metrics.set('peer_ready', labels, isTrue('Ready') ? 1 : 0);
   metrics.set('conflict', labels, isTrue('SingleWriter') ? 0 : 1);
-  metrics.set('peer_in_mesh', labels, inMesh(conditions));
+  const mesh = inMesh(conditions);
+  if (mesh !== undefined) metrics.set('peer_in_mesh', labels, mesh);
   metrics.set('entries_federated', labels, entriesFederated);
   metrics.set('last_success_timestamp_seconds', labels, lastSuccess === undefined ? undefined : new Date(lastSuccess));
   metrics.set('bundle_roots', labels, bundle?.roots.length);

@@ -52,6 +52,17 @@ describe('metrics', () => {
     assert.ok((await samples()).every((line) => !line.startsWith('fedbroker_own_bundle_sequence')));
   });
 
+  it('take all series of a gauge away at once, and none of another', async () => {
+    for (const trust_domain of ['west.example', 'north.example']) {
+      metrics.set('peer_in_mesh', { trust_domain }, 1);
+      metrics.set('peer_ready', { trust_domain }, 1);
+    }
+    metrics.clear('peer_in_mesh');
+    const found = await samples();
+    assert.ok(found.every((line) => !line.startsWith('fedbroker_peer_in_mesh')));
+    assert.equal(found.filter((line) => line.startsWith('fedbroker_peer_ready')).length, 2);
+  });
+
   it('forget a peer that is no longer declared, and no other', async () => {
     for (const trust_domain of ['west.example', 'north.example']) {
       metrics.count('verdict_total', { trust_domain, verdict: 'held', reason: 'BundleEmpty' });
