@@ -1,5 +1,6 @@
 // What is counted and measured? One row a metric; the broker sets values and never sees the exposition format.
-import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { gaugeText, type Sample } from './gauge-text.ts';
 
 type Kind = 'Counter' | 'Gauge' | 'Histogram';
 
@@ -97,67 +98,81 @@ type Labels<Name extends keyof Rows> = Readonly<Record<Rows[Name]['labels'][numb
 type NamesOf<K extends Kind> = { [Name in keyof Rows]: Rows[Name]['kind'] extends K ? Name : never }[keyof Rows];
 
 export type CounterName = NamesOf<'Counter'>;
-export type GaugeName = NamesOf<'Gauge'>;
 export type HistogramName = NamesOf<'Histogram'>;
-type PeerGaugeName = {
-  [Name in GaugeName]: 'trust_domain' extends Rows[Name]['labels'][number] ? Name : never;
-}[GaugeName];
+/** A gauge without labels keeps its value until it is set again. */
+export type GaugeName = {
+  [Name in NamesOf<'Gauge'>]: Rows[Name]['labels'] extends readonly never[] ? Name : never;
+}[NamesOf<'Gauge'>];
+/** A gauge with labels has no memory: its series are those that a scrape measures. */
+export type SeriesName = Exclude<NamesOf<'Gauge'>, GaugeName>;
+
+/** All series of each gauge with labels, at one moment. A gauge that is not named has none. */
+export type Measured = { readonly [Name in SeriesName]?: readonly Sample<Rows[Name]['labels'][number]>[] };
 
 export interface Metrics {
+  readonly contentType: string;
   count<Name extends CounterName>(name: Name, labels: Labels<Name>): void;
   /** Undefined takes the series away: no value is not 0. A date is written in seconds since 1970. */
-  set<Name extends GaugeName>(name: Name, labels: Labels<Name>, value: number | bigint | Date | undefined): void;
-  /** Takes away all series of a gauge that few peers have, before those are set that it has now. */
-  clear(name: PeerGaugeName): void;
+  set(name: GaugeName, value: number | bigint | Date | undefined): void;
   observe(name: HistogramName, value: number): void;
-  /** Takes away every series of a peer that is no longer declared. */
+  /** Takes away every count of a peer that is no longer declared. */
   forgetPeer(trustDomain: string): Promise<void>;
-  /** Takes away what was measured of all peers, and not what was counted: another replica knows them from now on. */
-  forgetMeasuredPeers(): void;
+  /** One metric after the other: the text of a thousand peers is never in memory as a whole. */
+  exposition(measured: Measured): AsyncGenerator<string>;
 }
 
-const PEER_GAUGES = Object.entries<Row>(rows).flatMap(([name, { kind, labels }]) =>
-  kind === 'Gauge' && labels.includes('trust_domain') ? [name] : [],
-);
-
-/** Registers all metrics; one registry can have them once. */
-export function createMetrics(registry: Registry): Metrics {
+export function createMetrics(): Metrics {
+  const registry = new Registry();
   const counters = new Map<string, Counter>();
   const gauges = new Map<string, Gauge>();
   const histograms = new Map<string, Histogram>();
   for (const [name, { kind, help, labels, buckets = [] }] of Object.entries<Row>(rows)) {
-    const options = { name: `fedbroker_${name}`, help, labelNames: [...labels], registers: [registry] };
+    const options = { name: fullName(name), help, labelNames: [...labels], registers: [registry] };
     if (kind === 'Counter') counters.set(name, new Counter(options));
     else if (kind === 'Histogram') histograms.set(name, new Histogram({ ...options, buckets: [...buckets] }));
-    else {
+    else if (labels.length === 0) {
       const gauge = new Gauge(options);
-      // It starts with 0 when it has no labels, as if that had been measured.
-      if (labels.length === 0) gauge.remove({});
+      // It starts with 0, as if that had been measured.
+      gauge.remove({});
       gauges.set(name, gauge);
     }
   }
   return {
+    contentType: registry.contentType,
     count(name, labels) {
       counters.get(name)?.inc(labels);
     },
-    set(name, labels, value) {
-      if (value === undefined) gauges.get(name)?.remove(labels);
-      else gauges.get(name)?.set(labels, value instanceof Date ? value.getTime() / 1000 : Number(value));
-    },
-    clear(name) {
-      gauges.get(name)?.reset();
+    set(name, value) {
+      if (value === undefined) gauges.get(name)?.remove({});
+      else gauges.get(name)?.set(value instanceof Date ? value.getTime() / 1000 : Number(value));
     },
     observe(name, value) {
       histograms.get(name)?.observe(value);
     },
     async forgetPeer(trustDomain) {
-      for (const metric of [...counters.values(), ...gauges.values()]) {
-        const { values } = await metric.get();
-        for (const { labels } of values) if (labels['trust_domain'] === trustDomain) metric.remove(labels);
+      for (const counter of counters.values()) {
+        const { values } = await counter.get();
+        for (const { labels } of values) if (labels['trust_domain'] === trustDomain) counter.remove(labels);
       }
     },
-    forgetMeasuredPeers() {
-      for (const name of PEER_GAUGES) gauges.get(name)?.reset();
+    async *exposition(measured) {
+      const series: Readonly<Record<string, readonly Sample[] | undefined>> = measured;
+      for (const [name, { help, kind, labels }] of Object.entries<Row>(rows)) {
+        const isSeries = kind === 'Gauge' && labels.length > 0;
+        const text = isSeries
+          ? gaugeText(fullName(name), help, series[name] ?? [])
+          : await registry.getSingleMetricAsString(fullName(name));
+        yield `${text}\n\n`;
+      }
     },
   };
+}
+
+/** Of every metric, by its full name. */
+export function labelsOfMetrics(): ReadonlyMap<string, readonly string[]> {
+  return new Map(Object.entries<Row>(rows).map(([name, { labels }]) => [fullName(name), labels]));
+}
+
+function fullName(name: string): string {
+  return `fedbroker_${name}`;
 }

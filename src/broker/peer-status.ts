@@ -3,13 +3,12 @@ import { bundleDigest } from '../bundle/bundle.ts';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
 import type { Notice, Verdict } from '../federation/acceptance.ts';
 import type { AuditHead } from '../federation/audit-trail.ts';
-import { conditionsOf, type Condition } from '../federation/conditions.ts';
-import type { PeerPlan } from '../federation/decide-peer.ts';
+import type { Condition } from '../federation/conditions.ts';
 import type { Evidence } from '../federation/evidence.ts';
 import type { Facts, FetchFact } from '../federation/facts.ts';
 import { bundleStatus, type BundleStatus } from './bundle-status.ts';
 import { evidenceOfPeer, type EvidenceOfPeer } from './evidence-status.ts';
-import type { PassResult } from './pass.ts';
+import type { PeerStanding } from './peer-standing.ts';
 
 export interface PeerStatus extends EvidenceOfPeer {
   readonly name: string;
@@ -51,30 +50,32 @@ export interface HoldingStatus {
   };
 }
 
+/** What is told of a peer beside where it stands. */
+export interface PeerStatusParts {
+  readonly facts: Facts;
+  /** Newest first. */
+  readonly evidence: readonly Evidence[];
+  readonly nextFetchAt: Date | undefined;
+  /** The newest record about this peer. */
+  readonly auditHead: AuditHead | undefined;
+}
+
 export function peerStatus(
-  plan: PeerPlan,
-  facts: Facts,
-  lastPass: PassResult | undefined,
-  entriesFederated: number,
-  evidence: readonly Evidence[],
+  { plan, conditions, held, fetch, entriesFederated }: PeerStanding,
+  { facts, evidence, nextFetchAt, auditHead }: PeerStatusParts,
 ): PeerStatus {
   const { peer, verdict } = plan;
-  const { trustDomain } = peer;
-  const held = facts.stored.state === 'Known' ? facts.stored.value.get(trustDomain) : undefined;
-  const fetch = facts.fetched.get(trustDomain);
-  const outcomes = (lastPass?.outcomes ?? []).filter((outcome) => outcome.trustDomains.includes(trustDomain));
+  const { name, trustDomain, bundleEndpointUrl, mode } = peer;
   return {
-    name: peer.name,
-    trustDomain,
-    bundleEndpointURL: peer.bundleEndpointUrl,
-    mode: peer.mode,
-    conditions: conditionsOf({ plan, facts, outcomes, entriesFederated }),
+    ...{ name, trustDomain, bundleEndpointURL: bundleEndpointUrl, mode, conditions },
     ...(verdict !== undefined && { verdict: verdictStatus(verdict) }),
     ...(held !== undefined && { bundle: bundleStatus(held) }),
     ...fetchStatus(fetch),
     ...holdingStatus(facts, trustDomain),
     entriesFederated,
     ...evidenceOfPeer(plan, facts, held, evidence),
+    ...(nextFetchAt !== undefined && { nextFetch: nextFetchAt.toISOString() }),
+    ...(auditHead !== undefined && { audit: auditHead }),
   };
 }
 

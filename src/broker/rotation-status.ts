@@ -66,10 +66,8 @@ function isIncomplete(declared: Facts['declared']): boolean {
 
 /** Who may verify our SVIDs. A peer whose declaration cannot be read is federated with all the same. */
 function verifiersOf({ peers, incompleteBecause }: Declarations, managed: Facts['managed']): readonly TrustDomain[] {
+  const declared = peers.filter(({ suspend }) => suspend !== 'Revoke').map(({ trustDomain }) => trustDomain);
+  if (incompleteBecause === undefined || managed.state !== 'Known') return declared;
   const names = new Set(peers.map(({ trustDomain }) => trustDomain));
-  const recorded = incompleteBecause !== undefined && managed.state === 'Known' ? [...managed.value.keys()] : [];
-  return [
-    ...peers.filter(({ suspend }) => suspend !== 'Revoke').map(({ trustDomain }) => trustDomain),
-    ...recorded.filter((name) => !names.has(name)),
-  ];
+  return [...declared, ...[...managed.value.keys()].filter((name) => !names.has(name))];
 }

@@ -5,16 +5,15 @@ import {
   type ControllerManagerStanding,
 } from '../federation/controller-manager-standing.ts';
 import type { Evidence } from '../federation/evidence.ts';
-import { indexEntries } from '../federation/entry-index.ts';
 import type { Fact, Facts } from '../federation/facts.ts';
 import type { WaitingRemoval } from '../federation/removal.ts';
 import type { Auditor, AuditStatus } from './auditor.ts';
 import { bundleStatus, type BundleStatus } from './bundle-status.ts';
 import type { MeshReport } from './mesh-keeper.ts';
 import { meshStatus, type MeshStatus } from './mesh-status.ts';
-import type { PassResult } from './pass.ts';
+import { peerStandings, type PeerStanding, type StandingInput } from './peer-standing.ts';
 import { peerStatus, type PeerStatus } from './peer-status.ts';
-import { holdingConditions, type RotationStatus } from './rotation-status.ts';
+import type { RotationStatus } from './rotation-status.ts';
 
 export interface BrokerStatus {
   readonly trustDomain: TrustDomain;
@@ -41,7 +40,12 @@ export interface BrokerStatus {
 /** As a running broker tells it. */
 export interface LiveStatus extends Omit<BrokerStatus, 'peers'> {
   /** Each is made when it is asked for and can go again at once: a thousand together are megabytes. */
-  readonly peers: Iterable<PeerStatus>;
+  readonly peers: Iterable<LivePeer>;
+}
+
+export interface LivePeer {
+  readonly standing: PeerStanding;
+  readonly written: () => PeerStatus;
 }
 
 export interface UnreadableStatus {
@@ -49,15 +53,11 @@ export interface UnreadableStatus {
   readonly message: string;
 }
 
-export interface StatusInput {
+export interface StatusInput extends StandingInput {
   readonly trustDomain: TrustDomain;
-  readonly facts: Facts;
-  /** Undefined before the first pass. */
-  readonly lastPass: PassResult | undefined;
   /** Undefined before the mesh was looked at. */
   readonly lastMesh: MeshReport | undefined;
   readonly auditor: Auditor | undefined;
-  readonly rotation: RotationStatus | undefined;
   readonly nextFetchAt: (trustDomain: TrustDomain) => Date | undefined;
   /** Newest first. */
   readonly evidenceOf: (trustDomain: TrustDomain) => readonly Evidence[];
@@ -87,7 +87,7 @@ export function liveStatus(input: StatusInput): LiveStatus {
       const value: Fact<unknown> | undefined = facts[fact];
       return value?.state === 'Unreadable' ? [{ fact, ...unreadableStatus(value) }] : [];
     }),
-    peers: { [Symbol.iterator]: () => peerStatuses(input) },
+    peers: { [Symbol.iterator]: () => livePeers(input) },
     heldRemovals: plan?.heldRemovals ?? [],
     waitingRemovals: plan?.waitingRemovals ?? [],
     ...(heldBecause !== undefined && { heldBecause }),
@@ -98,34 +98,26 @@ export function liveStatus(input: StatusInput): LiveStatus {
   };
 }
 
-function* peerStatuses({
-  facts,
-  lastPass,
-  auditor,
-  rotation,
-  nextFetchAt,
-  evidenceOf,
-}: StatusInput): Generator<PeerStatus> {
-  const entries = facts.entries.state === 'Known' ? indexEntries(facts.entries.value) : undefined;
-  const holdingOf = holdingConditions(rotation);
-  for (const peerPlan of lastPass?.plan.peers ?? []) {
-    const next = nextFetchAt(peerPlan.peer.trustDomain);
-    const head = auditor?.peer(peerPlan.peer.trustDomain)?.head;
-    const entriesFederated = entries?.naming(peerPlan.peer.trustDomain).size ?? 0;
-    const status = peerStatus(peerPlan, facts, lastPass, entriesFederated, evidenceOf(peerPlan.peer.trustDomain));
-    const holding = holdingOf(peerPlan.peer.trustDomain);
+function* livePeers(input: StatusInput): Generator<LivePeer> {
+  const { facts, auditor, nextFetchAt, evidenceOf } = input;
+  for (const standing of peerStandings(input)) {
+    const { trustDomain } = standing.plan.peer;
     yield {
-      ...status,
-      ...(holding !== undefined && { conditions: status.conditions.toSpliced(-1, 0, holding) }),
-      ...(next !== undefined && { nextFetch: next.toISOString() }),
-      ...(head !== undefined && { audit: head }),
+      standing,
+      written: () =>
+        peerStatus(standing, {
+          facts,
+          evidence: evidenceOf(trustDomain),
+          nextFetchAt: nextFetchAt(trustDomain),
+          auditHead: auditor?.peer(trustDomain)?.head,
+        }),
     };
   }
 }
 
 /** The whole document. */
 export function writtenStatus(live: LiveStatus): BrokerStatus {
-  return { ...live, peers: [...live.peers] };
+  return { ...live, peers: Array.from(live.peers, ({ written }) => written()) };
 }
 
 /** Of a replica that looks at nothing but our own bundle. `leader`: its identity; undefined: not known. */

@@ -1,7 +1,5 @@
 // What do the admin pages say, from the first moment on? Before SPIRE has answered: that it has not, and why.
-import type { Registry } from 'prom-client';
 import type { AdminSources, Check } from '../admin/admin-app.ts';
-import { exposition } from '../admin/exposition.ts';
 import type { Metrics } from '../admin/metrics.ts';
 import { writtenStatus, type BrokerStatus, type UnreadableStatus } from '../broker/status.ts';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
@@ -19,7 +17,6 @@ export type StartingStatus = Omit<BrokerStatus, 'trustDomain'> & { readonly trus
 
 export interface AdminPagesParts {
   readonly config: Config;
-  readonly registry: Registry;
   readonly metrics: Metrics;
 }
 
@@ -59,12 +56,13 @@ export class AdminPages implements AdminSources {
   };
 
   get metrics(): AdminSources['metrics'] {
-    const { registry, metrics } = this.#parts;
+    const { metrics } = this.#parts;
     return {
-      contentType: registry.contentType,
+      contentType: metrics.contentType,
       metrics: () => {
-        if (this.#running !== undefined) measure(this.#running.replica, this.#running.endpoint, metrics);
-        return exposition(registry);
+        if (this.#running === undefined) return metrics.exposition({});
+        const { replica, endpoint } = this.#running;
+        return metrics.exposition(measure(replica, endpoint, metrics));
       },
     };
   }

@@ -3,7 +3,7 @@ import type { BrokerObserver } from '../broker/broker-parts.ts';
 import type { Broker } from '../broker/broker.ts';
 import { fingerprint, type Bundle } from '../bundle/bundle.ts';
 import type { PassReport } from '../broker/pass.ts';
-import type { PeerStatus } from '../broker/peer-status.ts';
+import type { PeerStanding } from '../broker/peer-standing.ts';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
 import type { Step } from '../federation/plan.ts';
 import type { Peer } from '../federation/relationship.ts';
@@ -30,7 +30,7 @@ export function createObserver({ log, metrics, status, publish }: ObservationPar
   return {
     ownBundle(bundle) {
       publish(bundle);
-      metrics.set('own_bundle_sequence', {}, bundle.sequenceNumber);
+      metrics.set('own_bundle_sequence', bundle.sequenceNumber);
       log.info(
         { sequence: bundle.sequenceNumber, roots: bundle.x509Authorities.map(fingerprint) },
         'own bundle served',
@@ -55,9 +55,9 @@ export function createObserver({ log, metrics, status, publish }: ObservationPar
       countOutcomes(report, metrics, log);
       countVerdicts(report, lastVerdict, metrics);
       const declared = new Set<TrustDomain>();
-      for (const peer of status().peers) {
-        declared.add(peer.trustDomain);
-        logTransition(peer, lastConditions, log);
+      for (const { standing } of status().peers) {
+        declared.add(standing.plan.peer.trustDomain);
+        logTransition(standing, lastConditions, log);
       }
       for (const trustDomain of lastConditions.keys()) {
         if (declared.has(trustDomain)) continue;
@@ -120,12 +120,13 @@ function countVerdicts({ plan, facts }: PassReport, last: Map<TrustDomain, strin
   }
 }
 
-function logTransition(peer: PeerStatus, last: Map<TrustDomain, string>, log: Logger): void {
-  const ready = peer.conditions.find(({ type }) => type === 'Ready');
+function logTransition({ plan, conditions }: PeerStanding, last: Map<TrustDomain, string>, log: Logger): void {
+  const { name, trustDomain } = plan.peer;
+  const ready = conditions.find(({ type }) => type === 'Ready');
   const mark = `${ready?.status ?? ''} ${ready?.reason ?? ''}`;
-  if (ready === undefined || last.get(peer.trustDomain) === mark) return;
-  last.set(peer.trustDomain, mark);
-  const fields = { peer: peer.name, trustDomain: peer.trustDomain, ready: ready.status, reason: ready.reason };
+  if (ready === undefined || last.get(trustDomain) === mark) return;
+  last.set(trustDomain, mark);
+  const fields = { peer: name, trustDomain, ready: ready.status, reason: ready.reason };
   if (ready.status === 'False') log.warn(fields, ready.message);
   else log.info(fields, ready.message);
 }

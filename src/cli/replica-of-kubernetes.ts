@@ -98,7 +98,7 @@ class KubernetesReplica implements Replica {
       clock: systemClock,
       ownBundlePollMs: config.ownBundlePollMs,
       onRole: (role) => {
-        metrics.set('leader', {}, role === 'Leader' ? 1 : 0);
+        metrics.set('leader', role === 'Leader' ? 1 : 0);
         log.info({ role, identity: this.#identity }, ROLE_MESSAGES[role]);
       },
     });

@@ -1,5 +1,4 @@
 // Of what is a running broker made? Everything is wired here, started, and ended in order.
-import { Registry } from 'prom-client';
 import { createAdminApp } from '../admin/admin-app.ts';
 import { startAdminServer } from '../admin/admin-server.ts';
 import { createMetrics } from '../admin/metrics.ts';
@@ -42,9 +41,8 @@ export async function startBroker(
     for (const end of started.splice(0).reverse()) await end();
   };
   try {
-    const registry = new Registry();
-    const metrics = createMetrics(registry);
-    const pages = new AdminPages({ config, registry, metrics });
+    const metrics = createMetrics();
+    const pages = new AdminPages({ config, metrics });
     const admin = config.adminAddress && (await startAdminServer(createAdminApp(pages), config.adminAddress));
     if (admin !== undefined) {
       started.push(admin.close);

@@ -85,7 +85,8 @@ export const ADVANCE = { safe: 5, least: 3 } as const;
 
 export function rotationReadiness(input: ReadinessInput): readonly KindReadiness[] {
   const lifeMs = lifeMsOf(input.states, input.ownBundle);
-  return (['x509', 'jwt'] as const).map((kind) => kindReadiness(kind, input, lifeMs));
+  const sorted = { ...input, peers: [...input.peers].sort() };
+  return (['x509', 'jwt'] as const).map((kind) => kindReadiness(kind, sorted, lifeMs));
 }
 
 function kindReadiness(kind: AuthorityKind, input: ReadinessInput, lifeMs: number | undefined): KindReadiness {
@@ -136,7 +137,7 @@ function authorityReadiness(
   const heldBy: Holding[] = [];
   const missing: Missing[] = [];
   const unobserved: Unobserved[] = [];
-  for (const trustDomain of [...input.peers].sort()) {
+  for (const trustDomain of input.peers) {
     const told = input.acknowledgements.get(trustDomain);
     if (told === undefined) unobserved.push({ trustDomain, safeAt });
     else if (told.holds !== undefined && isHeld(told.holds))

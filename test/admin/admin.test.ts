@@ -3,10 +3,8 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import { Registry } from 'prom-client';
 import { createAdminApp, type AdminSources, type Check } from '../../src/admin/admin-app.ts';
 import { startAdminServer, type AdminServer } from '../../src/admin/admin-server.ts';
-import { exposition } from '../../src/admin/exposition.ts';
 import { createMetrics } from '../../src/admin/metrics.ts';
 
 const READY: Check = { name: 'own bundle read', ok: true, ageSeconds: 0.2 };
@@ -19,12 +17,12 @@ let address: string;
 
 beforeEach(async () => {
   ready = [READY];
-  const registry = new Registry();
-  createMetrics(registry).count('passes_total', { result: 'Succeeded' });
+  const metrics = createMetrics();
+  metrics.count('passes_total', { result: 'Succeeded' });
   sources = {
     livez: () => [],
     readyz: () => ready,
-    metrics: { contentType: registry.contentType, metrics: () => exposition(registry) },
+    metrics: { contentType: metrics.contentType, metrics: () => metrics.exposition({}) },
     status: () => ({ trustDomain: 'east.example', sequence: 2n ** 64n - 1n }),
   };
   await start();

@@ -1,20 +1,21 @@
-// Do the metrics show what was measured, and nothing that was not?
+// Do the metrics show what was counted and measured, and nothing that was not?
 import assert from 'node:assert/strict';
 import { beforeEach, describe, it } from 'node:test';
-import { Registry } from 'prom-client';
-import { createMetrics, type Metrics } from '../../src/admin/metrics.ts';
+import { createMetrics, type Measured, type Metrics } from '../../src/admin/metrics.ts';
+import { metricLines } from './metric-lines.ts';
 
-let registry: Registry;
+const WEST = { trust_domain: 'west.example' };
+const NORTH = { trust_domain: 'north.example' };
+
 let metrics: Metrics;
 
 beforeEach(() => {
-  registry = new Registry();
-  metrics = createMetrics(registry);
+  metrics = createMetrics();
 });
 
 /** The samples, without help and type. */
-async function samples(): Promise<string[]> {
-  return (await registry.metrics()).split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+async function samples(measured: Measured = {}): Promise<readonly string[]> {
+  return (await metricLines(metrics, measured)).filter((line) => line !== '' && !line.startsWith('#'));
 }
 
 describe('metrics', () => {
@@ -26,67 +27,77 @@ describe('metrics', () => {
   });
 
   it('count, set and observe by name and labels', async () => {
-    const west = { trust_domain: 'west.example' };
-    metrics.count('fetch_total', { ...west, result: 'HttpStatus' });
-    metrics.count('fetch_total', { ...west, result: 'HttpStatus' });
-    metrics.set('bundle_sequence', west, 7n);
-    metrics.set('root_expiry_timestamp_seconds', west, new Date(1_900_000_000_500));
+    metrics.count('fetch_total', { ...WEST, result: 'HttpStatus' });
+    metrics.count('fetch_total', { ...WEST, result: 'HttpStatus' });
     metrics.observe('fetch_seconds', 0.3);
-    metrics.set('waiting_requests', {}, 2);
+    metrics.set('waiting_requests', 2);
+    metrics.set('own_bundle_read_timestamp_seconds', new Date(1_900_000_000_500));
     const found = await samples();
     for (const sample of [
       'fedbroker_fetch_total{trust_domain="west.example",result="HttpStatus"} 2',
-      'fedbroker_bundle_sequence{trust_domain="west.example"} 7',
-      'fedbroker_root_expiry_timestamp_seconds{trust_domain="west.example"} 1900000000.5',
       'fedbroker_fetch_seconds_bucket{le="0.25"} 0',
       'fedbroker_fetch_seconds_bucket{le="0.5"} 1',
       'fedbroker_waiting_requests 2',
+      'fedbroker_own_bundle_read_timestamp_seconds 1900000000.5',
     ]) {
       assert.ok(found.includes(sample), `${sample} not in\n${found.join('\n')}`);
     }
   });
 
+  it('show of a gauge with labels the series of this scrape, and forget those of the last', async () => {
+    const series = async (measured: Measured) =>
+      (await samples(measured)).filter((line) => /^fedbroker_(bundle_sequence|root_expiry)/.test(line));
+    const first = {
+      bundle_sequence: [
+        { labels: WEST, value: 2n ** 64n - 1n },
+        { labels: NORTH, value: 0n },
+      ],
+      root_expiry_timestamp_seconds: [{ labels: WEST, value: new Date(1_900_000_000_500) }],
+    };
+    assert.deepEqual(await series(first), [
+      'fedbroker_bundle_sequence{trust_domain="west.example"} 18446744073709551615',
+      'fedbroker_bundle_sequence{trust_domain="north.example"} 0',
+      'fedbroker_root_expiry_timestamp_seconds{trust_domain="west.example"} 1900000000.5',
+    ]);
+    assert.deepEqual(await series({ bundle_sequence: [{ labels: NORTH, value: 1n }] }), [
+      'fedbroker_bundle_sequence{trust_domain="north.example"} 1',
+    ]);
+  });
+
+  it('escape what the format asks to escape', async () => {
+    const labels = { trust_domain: 'a"b\\c\nd' };
+    const found = await samples({ peer_ready: [{ labels, value: 1 }] });
+    assert.ok(found.includes('fedbroker_peer_ready{trust_domain="a\\"b\\\\c\\nd"} 1'), found.join('\n'));
+  });
+
+  it('say of each metric what it means and of which type it is, whoever writes it', async () => {
+    const found = await metricLines(metrics);
+    for (const [name, type] of [
+      ['fetch_total', 'counter'],
+      ['leader', 'gauge'],
+      ['peer_ready', 'gauge'],
+      ['pass_seconds', 'histogram'],
+    ] as const) {
+      const help = found.findIndex((line) => line.startsWith(`# HELP fedbroker_${name} `));
+      assert.equal(found[help + 1], `# TYPE fedbroker_${name} ${type}`);
+    }
+  });
+
   it('take a gauge away when there is no value any more', async () => {
-    metrics.set('own_bundle_sequence', {}, 1);
-    metrics.set('own_bundle_sequence', {}, undefined);
+    metrics.set('own_bundle_sequence', 1);
+    metrics.set('own_bundle_sequence', undefined);
     assert.ok((await samples()).every((line) => !line.startsWith('fedbroker_own_bundle_sequence')));
   });
 
-  it('take all series of a gauge away at once, and none of another', async () => {
-    for (const trust_domain of ['west.example', 'north.example']) {
-      metrics.set('peer_in_mesh', { trust_domain }, 1);
-      metrics.set('peer_ready', { trust_domain }, 1);
-    }
-    metrics.clear('peer_in_mesh');
-    const found = await samples();
-    assert.ok(found.every((line) => !line.startsWith('fedbroker_peer_in_mesh')));
-    assert.equal(found.filter((line) => line.startsWith('fedbroker_peer_ready')).length, 2);
-  });
-
-  it('forget a peer that is no longer declared, and no other', async () => {
-    for (const trust_domain of ['west.example', 'north.example']) {
-      metrics.count('verdict_total', { trust_domain, verdict: 'held', reason: 'BundleEmpty' });
-      metrics.set('conflict', { trust_domain }, 1);
+  it('forget what was counted of a peer that is no longer declared, and of no other', async () => {
+    for (const peer of [WEST, NORTH]) {
+      metrics.count('verdict_total', { ...peer, verdict: 'held', reason: 'BundleEmpty' });
+      metrics.count('fetch_total', { ...peer, result: 'NotModified' });
     }
     await metrics.forgetPeer('west.example');
     await metrics.forgetPeer('unheard.example');
     const found = (await samples()).join('\n');
     assert.doesNotMatch(found, /west/);
     assert.match(found, /verdict_total\{trust_domain="north\.example"/);
-  });
-
-  it('forget what was measured of peers, and not what was counted, when another replica knows them', async () => {
-    metrics.set('peer_ready', { trust_domain: 'west.example' }, 1);
-    metrics.set('own_bundle_sequence', {}, 1);
-    metrics.count('fetch_total', { trust_domain: 'west.example', result: 'NotModified' });
-    metrics.forgetMeasuredPeers();
-    const found = (await samples()).join('\n');
-    assert.doesNotMatch(found, /peer_ready\{/);
-    assert.match(found, /own_bundle_sequence 1/);
-    assert.match(found, /fetch_total\{trust_domain="west\.example"/);
-  });
-
-  it('need a registry of their own', () => {
-    assert.throws(() => createMetrics(registry), /already been registered/);
   });
 });

@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
-import { Registry } from 'prom-client';
 import { createMetrics } from '../../src/admin/metrics.ts';
 import { FactBoard } from '../../src/broker/fact-board.ts';
 import { RotationKeeper } from '../../src/broker/rotation-keeper.ts';
@@ -15,6 +14,7 @@ import { rotationText } from '../../src/cli/rotation-text.ts';
 import { known, type LocalAuthorityStates } from '../../src/federation/facts.ts';
 import type { LocalAuthorities } from '../../src/federation/local-authority.ts';
 import { createLogger } from '../../src/log.ts';
+import { metricLines } from '../admin/metric-lines.ts';
 import { FakeClock } from '../fakes/fake-clock.ts';
 import { peerOf } from '../federation/samples.ts';
 import {
@@ -149,11 +149,10 @@ describe('the authorities beside a running broker', () => {
     const kept = keep(authorityStates());
     kept.board.noteAcknowledged(acknowledgementOf(WEST, [ACTIVE_ROOT]));
     await kept.seconds(1);
-    const registry = new Registry();
-    const metrics = createMetrics(registry);
-    const lines = async () =>
-      (await registry.metrics()).split('\n').filter((line) => /^fedbroker_(peer_h|rotation_l)/.test(line));
-    measureRotation(kept.status(), kept.clock.now(), metrics);
+    const lines = async () => {
+      const found = await metricLines(createMetrics(), measureRotation(kept.status(), kept.clock.now()));
+      return found.filter((line) => /^fedbroker_(peer_h|rotation_l)/.test(line));
+    };
     assert.deepEqual(
       (await lines()).filter((line) => line.includes('x509')),
       [
@@ -164,7 +163,6 @@ describe('the authorities beside a running broker', () => {
     );
     kept.world.states = IDLE;
     await kept.seconds(1);
-    measureRotation(kept.status(), kept.clock.now(), metrics);
     assert.deepEqual(
       (await lines()).filter((line) => line.includes('x509')),
       ['fedbroker_peer_holds_authority{trust_domain="west.example",kind="x509",state="active"} 1'],

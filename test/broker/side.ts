@@ -11,6 +11,7 @@ import type { BrokerParts, BrokerSettings } from '../../src/broker/broker-parts.
 import { Broker } from '../../src/broker/broker.ts';
 import type { PassReport } from '../../src/broker/pass.ts';
 import type { PeerStatus } from '../../src/broker/peer-status.ts';
+import { writtenStatus } from '../../src/broker/status.ts';
 import { startDevSpire, type DevSpire, type DevSpireOptions } from '../../src/dev-spire/dev-spire.ts';
 import type { Declarations } from '../../src/federation/facts.ts';
 import type { BundleSource, CodedError, PeerSource } from '../../src/federation/ports.ts';
@@ -113,7 +114,10 @@ export async function startSide(trustDomain: TrustDomain, options: Partial<DevSp
       await broker.start();
       return broker;
     },
-    peer: (name) => [...(brokers.at(-1)?.status().peers ?? [])].find((each) => each.trustDomain === name),
+    peer: (name) => {
+      const broker = brokers.at(-1);
+      return broker && writtenStatus(broker.status()).peers.find((each) => each.trustDomain === name);
+    },
     async createEntry(path, federatesWith = []) {
       const made = {
         spiffeId: { trustDomain, path },

@@ -1,7 +1,7 @@
 // Is there one broker a term, and none without a term?
 import assert from 'node:assert/strict';
 import { beforeEach, describe, it } from 'node:test';
-import type { BrokerStatus } from '../../src/broker/status.ts';
+import type { LiveStatus } from '../../src/broker/status.ts';
 import { Terms, type Role, type TermsParts } from '../../src/broker/terms.ts';
 import { parseTrustDomain } from '../../src/bundle/trust-domain.ts';
 import { untilAborted } from '../../src/federation/clock.ts';
@@ -17,7 +17,7 @@ let running: Promise<void>;
 /** Gives the replica a term, as an election does that it won. */
 let win: () => AbortController;
 
-function statusOf(name: string): BrokerStatus {
+function statusOf(name: string): LiveStatus {
   return { trustDomain: parseTrustDomain(name), now: '', ownBundle: { reason: '', message: '' }, ...NOTHING };
 }
 

@@ -8,6 +8,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { serializeBundle } from '../../src/bundle/bundle-document.ts';
 import type { TrustDomain } from '../../src/bundle/trust-domain.ts';
 import type { PeerStatus } from '../../src/broker/peer-status.ts';
+import { writtenStatus } from '../../src/broker/status.ts';
 import { startBroker } from '../../src/cli/start-broker.ts';
 import { resolveConfig } from '../../src/config.ts';
 import { startDevSpire } from '../../src/dev-spire/dev-spire.ts';
@@ -87,7 +88,7 @@ describe('two brokers that both require consent', () => {
         writeFileSync(join(folder, 'peer.tmp'), JSON.stringify(peerDocument('peer', spec)));
         renameSync(join(folder, 'peer.tmp'), join(folder, 'peer.yaml'));
       },
-      peer: () => [...broker.status().peers][0],
+      peer: () => writtenStatus(broker.status()).peers[0],
       held: async (other) => (await spire.getFederatedBundle(other))?.x509Authorities.length ?? 0,
       writes: () => dev.record.writes().map(({ rpc }) => rpc),
     };

@@ -1,12 +1,12 @@
 // Is it measured how long a write for the mesh takes until it is in force, and nothing else?
 import assert from 'node:assert/strict';
 import { beforeEach, describe, it } from 'node:test';
-import { Registry } from 'prom-client';
-import { createMetrics } from '../../src/admin/metrics.ts';
+import { createMetrics, type Metrics } from '../../src/admin/metrics.ts';
 import type { MeshReport } from '../../src/broker/mesh-keeper.ts';
 import { observeMesh } from '../../src/cli/observe-mesh.ts';
 import type { MeshStepOutcome } from '../../src/istio/mesh-memory.ts';
 import { createLogger } from '../../src/log.ts';
+import { metricLines } from '../admin/metric-lines.ts';
 import { NOW, WEST } from '../federation/samples.ts';
 import { REF } from '../istio/mesh-world.ts';
 
@@ -21,13 +21,13 @@ const WRITTEN: MeshStepOutcome = {
 };
 
 describe('the time that roots take into the mesh', () => {
-  let registry: Registry;
+  let metrics: Metrics;
   let observe: (report: MeshReport) => void;
 
   beforeEach(() => {
-    registry = new Registry();
+    metrics = createMetrics();
     const log = createLogger({ level: 'info', format: 'json', write: () => undefined });
-    observe = observeMesh({ log, metrics: createMetrics(registry) });
+    observe = observeMesh({ log, metrics });
   });
 
   /** A look at the mesh so many seconds after the first. */
@@ -49,8 +49,7 @@ describe('the time that roots take into the mesh', () => {
   }
 
   async function measured(): Promise<readonly string[]> {
-    const lines = (await registry.metrics()).split('\n');
-    return lines.filter((line) => /^fedbroker_mesh_propagation_seconds_(sum|count)/.test(line));
+    return (await metricLines(metrics)).filter((line) => /^fedbroker_mesh_propagation_seconds_(sum|count)/.test(line));
   }
   const times = (count: number, sum: number) => [
     `fedbroker_mesh_propagation_seconds_sum ${sum}`,

@@ -2,9 +2,8 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { describe, it } from 'node:test';
-import { Registry } from 'prom-client';
 import { parse } from 'yaml';
-import { createMetrics } from '../../src/admin/metrics.ts';
+import { labelsOfMetrics } from '../../src/admin/metrics.ts';
 
 interface Rule {
   readonly alert: string;
@@ -20,7 +19,7 @@ const rules = groups.flatMap(({ rules: each }) => each);
 
 /** What of a rule no metric of ours has. */
 function strangersOf({ expr, annotations }: Rule): readonly string[] {
-  const labelsOf = knownLabels();
+  const labelsOf = labelsOfMetrics();
   const metrics = [...expr.matchAll(/fedbroker_\w+/g)].map(([name]) => name);
   const labels = new Set(['instance', ...metrics.flatMap((name) => labelsOf.get(name) ?? [])]);
   const grouped = [...expr.matchAll(/\bby \(([^)]*)\)/g)].flatMap(([, names = '']) => names.split(/,\s*/));
@@ -35,20 +34,6 @@ function strangersOf({ expr, annotations }: Rule): readonly string[] {
     // What the expression leaves out, the alert cannot tell.
     ...told.filter((name) => !grouped.includes(name)),
   ];
-}
-
-function knownLabels(): ReadonlyMap<string, readonly string[]> {
-  const registry = new Registry();
-  createMetrics(registry);
-  return new Map(
-    registry.getMetricsAsArray().map((metric) => {
-      const { name, labelNames } = metric as unknown as {
-        readonly name: string;
-        readonly labelNames: readonly string[];
-      };
-      return [name, labelNames];
-    }),
-  );
 }
 
 describe('the alert rules', () => {

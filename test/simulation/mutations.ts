@@ -204,8 +204,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     does: 'rotates without a peer whose declaration cannot be read',
     file: 'src/broker/rotation-status.ts',
-    find: "incompleteBecause !== undefined && managed.state === 'Known' ? [...managed.value.keys()] : []",
-    replace: '[]',
+    find: "if (incompleteBecause === undefined || managed.state !== 'Known') return declared;",
+    replace: 'return declared;',
   },
   {
     does: 'prepares anew at once when SPIRE does not answer',

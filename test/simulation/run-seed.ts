@@ -240,7 +240,10 @@ class Run implements Onlooker {
     const replica = workingReplica(domain);
     if (replica === undefined) yield 'no broker works';
     const conditions = new Map(
-      [...(replica?.status()?.peers ?? [])].map((peer) => [peer.trustDomain, peer.conditions]),
+      [...(replica?.status()?.peers ?? [])].map(({ standing }) => [
+        standing.plan.peer.trustDomain,
+        standing.conditions,
+      ]),
     );
     for (const [trustDomain, { mode }] of operator.peers) {
       const peer = this.#world.of(trustDomain);

@@ -154,7 +154,9 @@ export class World {
     for (const peer of rotating) this.#setByHand(peer);
     for (const domain of rotating.length === 0 ? [] : this.brokered) {
       const peers = workingReplica(domain)?.status()?.peers ?? [];
-      for (const { trustDomain, conditions } of peers) {
+      for (const { standing } of peers) {
+        const { conditions, plan } = standing;
+        const { trustDomain } = plan.peer;
         const peer = rotating.find((each) => each.trustDomain === trustDomain);
         if (peer === undefined || !conditions.some(({ reason }) => reason === 'EndpointRootUnknown')) continue;
         this.story.note(domain.trustDomain, () => `gets the bundle of ${trustDomain} from its operators`);

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { parseTrustDomain } from '../../src/bundle/trust-domain.ts';
 import { Broker } from '../../src/broker/broker.ts';
+import { writtenStatus } from '../../src/broker/status.ts';
 import { systemClock } from '../../src/federation/clock.ts';
 import type { Declarations } from '../../src/federation/facts.ts';
 import type { Peer } from '../../src/federation/relationship.ts';
@@ -167,7 +168,7 @@ describe('a broker beside spire-controller-manager', () => {
 
   it('reaches the entries that it makes, and nobody writes anything in the rounds of five minutes', async (test) => {
     await eventually('west is ready', () => {
-      const peer = [...broker.status().peers].find(({ trustDomain }) => trustDomain === WEST);
+      const peer = writtenStatus(broker.status()).peers.find(({ trustDomain }) => trustDomain === WEST);
       return readiness(peer) === 'True Ready';
     });
     await eventually('the entries name it', async () => (await naming(WEST)).length === PODS.length);

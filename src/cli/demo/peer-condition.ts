@@ -4,6 +4,9 @@ import type { Side } from './side.ts';
 
 /** Undefined while the broker knows no such peer. */
 export function conditionOf({ broker }: Side, peer: Side, type: Condition['type']): Condition | undefined {
-  const found = [...broker.status().peers].find(({ trustDomain }) => trustDomain === peer.trustDomain);
-  return found?.conditions.find((condition) => condition.type === type);
+  for (const { standing } of broker.status().peers) {
+    if (standing.plan.peer.trustDomain !== peer.trustDomain) continue;
+    return standing.conditions.find((condition) => condition.type === type);
+  }
+  return undefined;
 }
