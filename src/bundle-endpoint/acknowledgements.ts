@@ -55,10 +55,14 @@ export class Acknowledgements {
   /** Never throws and never waits: the answer does not depend on it. */
   readonly note = (request: IncomingMessage, response: ServerResponse): void => {
     const { socket } = request;
-    // Most clients show nothing, and there is nothing to wait for then.
-    if (!(socket instanceof TLSSocket) || this.#verifier?.isAnonymous(socket) !== false) return;
-    const holds = this.#parts.named(request.headers['if-none-match']);
-    this.#judge(socket, holds, response).catch(this.#parts.onFault);
+    try {
+      // Most clients show nothing, and there is nothing to wait for then.
+      if (!(socket instanceof TLSSocket) || this.#verifier?.claim(socket) === undefined) return;
+      const holds = this.#parts.named(request.headers['if-none-match']);
+      this.#judge(socket, holds, response).catch(this.#parts.onFault);
+    } catch (error) {
+      this.#parts.onFault(error);
+    }
   };
 
   /** Until the signal aborts. */

@@ -9,11 +9,8 @@ export function boundHeldRequests(source: BundleSource, maxHeld: number): Bundle
   let held = 0;
   return {
     async fetch(request, signal) {
-      if (request.waitSeconds === undefined) return source.fetch(request, signal);
-      if (held >= maxHeld) {
-        const { url, trust, appliedEtag } = request;
-        return source.fetch({ url, trust, ...(appliedEtag !== undefined && { appliedEtag }) }, signal);
-      }
+      const { waitSeconds, ...notHeld } = request;
+      if (waitSeconds === undefined || held >= maxHeld) return source.fetch(notHeld, signal);
       held += 1;
       try {
         return await source.fetch(request, signal);

@@ -36,13 +36,20 @@ export class ClientVerifier {
     this.#find = find;
   }
 
-  /** It showed no certificate at all. Never throws. */
-  isAnonymous(socket: TLSSocket): boolean {
-    return !this.#claims.has(socket) && shownChain(socket).length === 0;
+  /**
+   * Whom it claims to be; undefined: it showed no certificate at all. Most do not, and of them nothing is remembered:
+   * each entry is work at each collection.
+   */
+  claim(socket: TLSSocket): ClientClaim | BundleError | undefined {
+    const known = this.#claims.get(socket);
+    if (known !== undefined) return known;
+    const claim = claimOf(socket);
+    if (claim !== undefined) this.#claims.set(socket, claim);
+    return claim;
   }
 
   async verify(socket: TLSSocket, now: Date): Promise<ClientVerdict> {
-    const claim = this.#claimOf(socket);
+    const claim = this.claim(socket);
     if (claim === undefined) return { kind: 'Anonymous' };
     if (claim instanceof BundleError) return refused(claim);
     const { spiffeId, trustDomain } = claim;
@@ -56,15 +63,6 @@ export class ClientVerifier {
       reason = reasonOf(fault);
     }
     return { kind: 'Refused', reason };
-  }
-
-  /** Of a client that showed nothing there is nothing to remember: most are, and each entry is work at each collection. */
-  #claimOf(socket: TLSSocket): ClientClaim | BundleError | undefined {
-    const known = this.#claims.get(socket);
-    if (known !== undefined) return known;
-    const claim = claimOf(socket);
-    if (claim !== undefined) this.#claims.set(socket, claim);
-    return claim;
   }
 
   #faultBy(bundle: Bundle, { chainDigest }: ClientClaim, socket: TLSSocket, now: Date): BundleError | undefined {

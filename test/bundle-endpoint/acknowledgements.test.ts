@@ -35,6 +35,8 @@ describe('the endpoint that is told who holds its bundle', () => {
   let brokers: Map<string, PeerBroker>;
   let seen: Acknowledgement[];
   let refusals: string[];
+  let faults: unknown[];
+  let named: ServedBundles['named'];
   let served: ServedBundles;
   let publication: BundlePublication;
   let listener: BundleListener;
@@ -50,15 +52,16 @@ describe('the endpoint that is told who holds its bundle', () => {
 
   beforeEach(async () => {
     clock = new FakeClock(new Date('2026-11-21T12:00:00Z'));
-    [seen, refusals, served, stop] = [[], [], new ServedBundles(), new AbortController()];
+    [seen, refusals, faults, served, stop] = [[], [], [], new ServedBundles(), new AbortController()];
+    named = (tag) => served.named(tag);
     brokers = new Map([
       ['west.example', { spiffeIds: [parseSpiffeId(WEST)], bundles: [bundleOf('west.example', west!)] }],
     ]);
     const acknowledgements = new Acknowledgements({
       clock,
-      named: (tag) => served.named(tag),
+      named: (tag) => named(tag),
       onRefused: (reason) => refusals.push(reason),
-      onFault: assert.ifError,
+      onFault: (error) => faults.push(error),
     });
     acknowledgements.tell({
       find: (trustDomain) => Promise.resolve(brokers.get(trustDomain)),
@@ -75,6 +78,7 @@ describe('the endpoint that is told who holds its bundle', () => {
     ({ port } = await listener.listen({ host: '127.0.0.1', port: 0 }));
   });
   afterEach(async () => {
+    assert.deepEqual(faults, []);
     stop.abort();
     publication.close();
     await listener.close(500);
@@ -118,6 +122,16 @@ describe('the endpoint that is told who holds its bundle', () => {
         ['west.example', 2n],
       ],
     );
+  });
+
+  it('answers all the same when a fault of this program keeps it from judging, and tells the fault', async () => {
+    const fault = new Error('broken');
+    named = () => {
+      throw fault;
+    };
+    assert.equal(await ask([await makeSvid(west!, WEST)]), 200);
+    assert.deepEqual(faults.splice(0), [fault]);
+    assert.deepEqual(seen, []);
   });
 
   it('says of a version that is not known here only that the peer asked', async () => {
