@@ -1,6 +1,7 @@
 // What is counted and measured? One row a metric; the broker sets values and never sees the exposition format.
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
-import { gaugeText, type Sample } from './gauge-text.ts';
+import { metricText, type Labels, type Sample } from './metric-text.ts';
+import type { Series } from './series.ts';
 
 type Kind = 'Counter' | 'Gauge' | 'Histogram';
 
@@ -94,7 +95,7 @@ function row<const Label extends string, const K extends Kind>(
 }
 
 type Rows = typeof rows;
-type Labels<Name extends keyof Rows> = Readonly<Record<Rows[Name]['labels'][number], string>>;
+type LabelOf<Name extends keyof Rows> = Rows[Name]['labels'][number];
 type NamesOf<K extends Kind> = { [Name in keyof Rows]: Rows[Name]['kind'] extends K ? Name : never }[keyof Rows];
 
 export type CounterName = NamesOf<'Counter'>;
@@ -107,17 +108,17 @@ export type GaugeName = {
 export type SeriesName = Exclude<NamesOf<'Gauge'>, GaugeName>;
 
 /** All series of each gauge with labels, at one moment. A gauge that is not named has none. */
-export type Measured = { readonly [Name in SeriesName]?: readonly Sample<Rows[Name]['labels'][number]>[] };
+export type Measured = { readonly [Name in SeriesName]?: Series<LabelOf<Name>> };
 
 export interface Metrics {
   readonly contentType: string;
-  count<Name extends CounterName>(name: Name, labels: Labels<Name>): void;
+  count<Name extends CounterName>(name: Name, labels: Labels<LabelOf<Name>>): void;
   /** Undefined takes the series away: no value is not 0. A date is written in seconds since 1970. */
   set(name: GaugeName, value: number | bigint | Date | undefined): void;
   observe(name: HistogramName, value: number): void;
   /** Takes away every count of a peer that is no longer declared. */
   forgetPeer(trustDomain: string): Promise<void>;
-  /** One metric after the other: the text of a thousand peers is never in memory as a whole. */
+  /** In pieces: the text of a thousand peers is never in memory as a whole. */
   exposition(measured: Measured): AsyncGenerator<string>;
 }
 
@@ -156,16 +157,21 @@ export function createMetrics(): Metrics {
       }
     },
     async *exposition(measured) {
-      const series: Readonly<Record<string, readonly Sample[] | undefined>> = measured;
-      for (const [name, { help, kind, labels }] of Object.entries<Row>(rows)) {
-        const isSeries = kind === 'Gauge' && labels.length > 0;
-        const text = isSeries
-          ? gaugeText(fullName(name), help, series[name] ?? [])
-          : await registry.getSingleMetricAsString(fullName(name));
-        yield `${text}\n\n`;
+      const series: Readonly<Record<string, Iterable<Sample> | undefined>> = measured;
+      for (const [key, { help, kind, labels }] of Object.entries<Row>(rows)) {
+        const name = fullName(key);
+        if (kind === 'Counter') yield* metricText({ name, help, type: 'counter' }, await counted(counters.get(key)));
+        else if (kind === 'Gauge' && labels.length > 0)
+          yield* metricText({ name, help, type: 'gauge' }, series[key] ?? []);
+        else yield `${await registry.getSingleMetricAsString(name)}\n\n`;
       }
     },
   };
+}
+
+async function counted(counter: Counter | undefined): Promise<readonly Sample[]> {
+  const { values = [] } = (await counter?.get()) ?? {};
+  return values.map(({ labels, value }) => ({ labels: labels as Labels, value }));
 }
 
 /** Of every metric, by its full name. */

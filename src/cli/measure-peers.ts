@@ -1,16 +1,15 @@
 // What do the gauges say of each peer? One row a gauge.
 import type { Measured } from '../admin/metrics.ts';
-import type { Sample } from '../admin/gauge-text.ts';
+import { Series } from '../admin/series.ts';
 import type { PeerStanding } from '../broker/peer-standing.ts';
 import type { LivePeer } from '../broker/status.ts';
 import { summarizeRoot } from '../bundle/certificate.ts';
 import type { Condition } from '../federation/conditions.ts';
 
 type Conditions = PeerStanding['conditions'];
-type PeerSample = Sample<'trust_domain'>;
 
 /** Undefined: the peer has no such series. */
-type PeerGauge = (standing: PeerStanding) => PeerSample['value'] | undefined;
+type PeerGauge = (standing: PeerStanding) => number | bigint | Date | undefined;
 
 const GAUGES = {
   last_success_timestamp_seconds: ({ fetch }) => fetch?.lastSuccessAt,
@@ -24,20 +23,20 @@ const GAUGES = {
   entries_federated: ({ entriesFederated }) => entriesFederated,
 } as const satisfies { readonly [Name in keyof Measured]?: PeerGauge };
 
-type PeerGaugeName = keyof typeof GAUGES;
+type PeerGauges = Readonly<Record<keyof typeof GAUGES, Series<'trust_domain'>>>;
 
-export function measurePeers(
-  peers: Iterable<Pick<LivePeer, 'standing'>>,
-): Readonly<Record<PeerGaugeName, readonly PeerSample[]>> {
-  const rows = Object.entries<PeerGauge>(GAUGES).map(([name, gauge]) => ({ name, gauge, samples: [] as PeerSample[] }));
+export function measurePeers(peers: Iterable<Pick<LivePeer, 'standing'>>): PeerGauges {
+  const rows = Object.entries<PeerGauge>(GAUGES).map(
+    ([name, gauge]) => ({ name, gauge, series: new Series<'trust_domain'>() }) as const,
+  );
   for (const { standing } of peers) {
     const labels = { trust_domain: standing.plan.peer.trustDomain };
-    for (const { gauge, samples } of rows) {
+    for (const { gauge, series } of rows) {
       const value = gauge(standing);
-      if (value !== undefined) samples.push({ labels, value });
+      if (value !== undefined) series.add(labels, value);
     }
   }
-  return Object.fromEntries(rows.map(({ name, samples }) => [name, samples])) as Record<PeerGaugeName, PeerSample[]>;
+  return Object.fromEntries(rows.map(({ name, series }) => [name, series])) as PeerGauges;
 }
 
 function isTrue(conditions: Conditions, type: Condition['type']): boolean {

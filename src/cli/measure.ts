@@ -20,6 +20,6 @@ export function measure(
   metrics.set('audit_lost_records', audit?.lost);
   metrics.set('audit_head_record', audit?.head?.record);
   const measured = measurePeers(peers);
-  metrics.set('peers_declared', measured.peer_ready.length);
+  metrics.set('peers_declared', measured.peer_ready.size);
   return { ...measured, ...measureRotation(rotation, new Date(now)) };
 }

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, it } from 'node:test';
 import { createMetrics, type Measured, type Metrics } from '../../src/admin/metrics.ts';
+import { Series } from '../../src/admin/series.ts';
 import { metricLines } from './metric-lines.ts';
 
 const WEST = { trust_domain: 'west.example' };
@@ -12,6 +13,8 @@ let metrics: Metrics;
 beforeEach(() => {
   metrics = createMetrics();
 });
+
+const peers = () => new Series<'trust_domain'>();
 
 /** The samples, without help and type. */
 async function samples(measured: Measured = {}): Promise<readonly string[]> {
@@ -48,26 +51,40 @@ describe('metrics', () => {
     const series = async (measured: Measured) =>
       (await samples(measured)).filter((line) => /^fedbroker_(bundle_sequence|root_expiry)/.test(line));
     const first = {
-      bundle_sequence: [
-        { labels: WEST, value: 2n ** 64n - 1n },
-        { labels: NORTH, value: 0n },
-      ],
-      root_expiry_timestamp_seconds: [{ labels: WEST, value: new Date(1_900_000_000_500) }],
+      bundle_sequence: peers()
+        .add(WEST, 2n ** 53n)
+        .add(NORTH, 0n),
+      root_expiry_timestamp_seconds: peers().add(WEST, new Date(1_900_000_000_500)),
     };
     assert.deepEqual(await series(first), [
-      'fedbroker_bundle_sequence{trust_domain="west.example"} 18446744073709551615',
+      'fedbroker_bundle_sequence{trust_domain="west.example"} 9007199254740992',
       'fedbroker_bundle_sequence{trust_domain="north.example"} 0',
       'fedbroker_root_expiry_timestamp_seconds{trust_domain="west.example"} 1900000000.5',
     ]);
-    assert.deepEqual(await series({ bundle_sequence: [{ labels: NORTH, value: 1n }] }), [
+    assert.deepEqual(await series({ bundle_sequence: peers().add(NORTH, 1n) }), [
       'fedbroker_bundle_sequence{trust_domain="north.example"} 1',
     ]);
   });
 
   it('escape what the format asks to escape', async () => {
     const labels = { trust_domain: 'a"b\\c\nd' };
-    const found = await samples({ peer_ready: [{ labels, value: 1 }] });
+    const found = await samples({ peer_ready: peers().add(labels, 1) });
     assert.ok(found.includes('fedbroker_peer_ready{trust_domain="a\\"b\\\\c\\nd"} 1'), found.join('\n'));
+  });
+
+  it('come in pieces that are small and end where a line ends, however many peers there are', async () => {
+    const series = peers();
+    for (let peer = 0; peer < 1_000; peer++) series.add({ trust_domain: `peer-${peer}.example` }, peer);
+    const pieces: string[] = [];
+    for await (const piece of metrics.exposition({ peer_ready: series })) pieces.push(piece);
+    assert.ok(pieces.every((piece) => piece.endsWith('\n') && piece.length < 10_000));
+    const values = [
+      ...pieces.join('').matchAll(/^fedbroker_peer_ready\{trust_domain="peer-(\d+)\.example"\} (\d+)$/gm),
+    ];
+    assert.deepEqual(
+      values.map(([, peer, value]) => [peer, value]),
+      Array.from({ length: 1_000 }, (_, peer) => [`${peer}`, `${peer}`]),
+    );
   });
 
   it('say of each metric what it means and of which type it is, whoever writes it', async () => {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { peerStandings } from '../../src/broker/peer-standing.ts';
+import type { Series } from '../../src/admin/series.ts';
 import { measurePeers } from '../../src/cli/measure-peers.ts';
 import { known, type Facts } from '../../src/federation/facts.ts';
 import { planFederation } from '../../src/federation/plan.ts';
@@ -16,9 +17,9 @@ function measured(facts: Facts): Readonly<Record<string, Readonly<Record<string,
   const lastPass = { plan: planFederation(facts, { maxRoots: 100 }), outcomes: [] };
   const peers = [...peerStandings({ facts, lastPass, rotation: undefined })].map((standing) => ({ standing }));
   return Object.fromEntries(
-    Object.entries(measurePeers(peers)).map(([name, samples]) => [
+    Object.entries<Series>(measurePeers(peers)).map(([name, series]) => [
       name,
-      Object.fromEntries(samples.map(({ labels, value }) => [labels.trust_domain, value])),
+      Object.fromEntries([...series].map(({ labels, value }) => [labels['trust_domain'], value])),
     ]),
   );
 }
@@ -30,10 +31,10 @@ describe('the gauges of a peer', () => {
     const bundle = bundleOf(WEST, [], { x509Authorities: roots.map(({ der }) => der), sequenceNumber: 2n ** 63n });
     const entries = [entryOf('/one', [WEST]), entryOf('/two', [WEST]), entryOf('/three')];
     assert.deepEqual(measured(factsOf({ peers: [peerOf(WEST)], stored: [bundle], fetched: [bundle], entries })), {
-      last_success_timestamp_seconds: { [WEST]: NOW },
-      bundle_sequence: { [WEST]: 2n ** 63n },
+      last_success_timestamp_seconds: { [WEST]: NOW.getTime() / 1000 },
+      bundle_sequence: { [WEST]: 2 ** 63 },
       bundle_roots: { [WEST]: 3 },
-      root_expiry_timestamp_seconds: { [WEST]: sooner },
+      root_expiry_timestamp_seconds: { [WEST]: sooner.getTime() / 1000 },
       conflict: { [WEST]: 0 },
       peer_ready: { [WEST]: 1 },
       peer_in_mesh: {},

@@ -1,0 +1,23 @@
+// Which series has a gauge with labels, at one moment? In columns: they live for as long as a scraper reads, and an
+// object for each of ten thousand would be copied by each collection of that time.
+import type { Labels, Sample } from './metric-text.ts';
+
+export class Series<Label extends string = string> implements Iterable<Sample> {
+  readonly #labels: Labels<Label>[] = [];
+  readonly #values: number[] = [];
+
+  get size(): number {
+    return this.#values.length;
+  }
+
+  /** A date is written in seconds since 1970; 64 bits as the nearest double, which is what a scraper reads. */
+  add(labels: Labels<Label>, value: number | bigint | Date): this {
+    this.#labels.push(labels);
+    this.#values.push(value instanceof Date ? value.getTime() / 1000 : Number(value));
+    return this;
+  }
+
+  *[Symbol.iterator](): Generator<Sample> {
+    for (const [index, labels] of this.#labels.entries()) yield { labels, value: this.#values[index] ?? Number.NaN };
+  }
+}
