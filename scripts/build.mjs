@@ -17,14 +17,6 @@ const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 const options = '--heap-growing-percent=15 --max-semi-space-size=4';
 const interpreter = `/usr/bin/env -S MALLOC_ARENA_MAX=1 MALLOC_TRIM_THRESHOLD_=65536 node ${options}`;
 
-// Node 20 optimizes a function after 66 KB of its bytecode: with a fetch now and then that is a compiler at work all the
-// time, and code that is thrown away again. Later versions have Maglev for it, and no such option: it can not be in the
-// line above, where an unknown one is an error.
-const optimizeLater = [
-  "import { setFlagsFromString as fedbrokerSetFlags } from 'node:v8';",
-  "if (process.versions.node.startsWith('20.')) fedbrokerSetFlags('--interrupt-budget=800000');",
-].join('\n');
-
 // Express and grpc-js are CommonJS: they call require, which an ES module does not have.
 const requireForCommonJs = [
   "import { createRequire as fedbrokerCreateRequire } from 'node:module';",
@@ -117,7 +109,7 @@ const { metafile } = await build({
   plugins: [leaveOut([...NEVER_CALLED, ...NEVER_CALLED_BY_A_BROKER]), leaveApart],
   entryPoints: ['src/main.ts'],
   outfile: PROGRAM,
-  banner: { js: `#!${interpreter}\n${optimizeLater}\n${requireForCommonJs}` },
+  banner: { js: `#!${interpreter}\n${requireForCommonJs}` },
 });
 for (const { file, entry } of APART) {
   await build({
