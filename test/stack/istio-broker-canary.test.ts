@@ -48,7 +48,11 @@ describe('a revision of istiod that goes first', () => {
     context.diagnostic(`${laterMs.toFixed(0)} ms later`);
     assert.ok(laterMs >= SOAK_SECONDS * 1_000, `${laterMs} ms`);
     assert.equal(other.written.changes(), 1);
-    assert.deepEqual(first.istiod.current().sanPrefixes, other.istiod.current().sanPrefixes);
+    // An istiod waits for more of the same before it tells its proxies.
+    await eventually('both tell their proxies the same', () => {
+      assert.deepEqual(other.istiod.current().sanPrefixes, first.istiod.current().sanPrefixes);
+      return true;
+    });
   });
 
   it('keeps a root from the others while its istiod does not use it', async () => {
