@@ -79,7 +79,10 @@ describe('istiod’s own ConfigMap, where a broker may patch it', () => {
       ['partner.test', NORTH],
     );
     assert.ok(text().startsWith('# Written by our platform team.\n'));
-    assert.deepEqual(east.istiod.current().sanPrefixes.slice(1), ['spiffe://partner.test/', `spiffe://${NORTH}/`]);
+    await eventually('the proxies are told of both', () => {
+      assert.deepEqual(east.istiod.current().sanPrefixes.slice(1), ['spiffe://partner.test/', `spiffe://${NORTH}/`]);
+      return true;
+    });
   });
 
   it('loses exactly the peer’s entries when the peer is removed', async () => {

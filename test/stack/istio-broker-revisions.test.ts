@@ -44,7 +44,7 @@ describe('two revisions of istiod', () => {
       const lists = written.versions.map(({ object }) => namesIn(object?.data?.['mesh']).join(' '));
       const changed = lists.filter((list, index) => list !== lists[index - 1] && list !== '');
       assert.deepEqual(changed, ['north.test south.test west.test']);
-      assert.equal(istiod.current().sanPrefixes.length, 1 + PEERS.length);
+      await eventually('its proxies are told of all', () => istiod.current().sanPrefixes.length === 1 + PEERS.length);
     }
   });
 
