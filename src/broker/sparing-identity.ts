@@ -28,8 +28,9 @@ export function sparingIdentity(source: BundleSource): BundleSource {
   return {
     async fetch(request, signal) {
       const answer = await fetch(request, signal);
-      if (answer.kind === 'Document' && identity !== 'InsistedOn') {
-        identity = answer.etag === undefined ? 'Spared' : 'Shown';
+      if (identity !== 'InsistedOn') {
+        // "Not modified" names a document too.
+        identity = answer.kind === 'Document' && answer.etag === undefined ? 'Spared' : 'Shown';
       }
       return answer;
     },

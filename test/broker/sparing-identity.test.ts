@@ -79,6 +79,15 @@ describe('our SVID', () => {
     assert.deepEqual(await fetched(request, 3), [false, true, true]);
   });
 
+  it('is shown again to a broker that once gave a document without a name, also when nothing was modified since', async () => {
+    const request = await listen((message, response) => {
+      if (message.headers['if-none-match'] === undefined) document(message, response);
+      else response.writeHead(304, { etag: '"1"' }).end();
+    });
+    assert.deepEqual(await fetched(request, 1), [true]);
+    assert.deepEqual(await fetched({ ...request, appliedEtag: '"1"' }, 3), [false, true, true]);
+  });
+
   it('is shown always to an endpoint that cuts off whoever has none, and no fetch fails of it', async () => {
     assert.deepEqual(await fetched(await listen(document, { insists: true }), 4), [true, true, true, true]);
   });
