@@ -14,7 +14,6 @@ import { nextFetchDelayMs, type RefreshLimits } from '../federation/refresh-sche
 import type { Peer } from '../federation/relationship.ts';
 import { codedError } from './coded.ts';
 import type { FactBoard } from './fact-board.ts';
-import { sparingIdentity } from './sparing-identity.ts';
 
 export interface PeerGathererParts {
   readonly board: FactBoard;
@@ -53,7 +52,6 @@ interface LoopState {
 export class PeerGatherer {
   readonly #peer: Peer;
   readonly #parts: PeerGathererParts;
-  readonly #source: BundleSource;
   readonly #state: LoopState = {
     failedAttempts: 0,
     failingSince: undefined,
@@ -73,7 +71,6 @@ export class PeerGatherer {
   constructor(peer: Peer, parts: PeerGathererParts) {
     this.#peer = peer;
     this.#parts = parts;
-    this.#source = sparingIdentity(parts.source);
   }
 
   /** Undefined while a fetch is under way. */
@@ -199,9 +196,9 @@ export class PeerGatherer {
 
   async #ask(choice: EndpointTrustChoice, signal: AbortSignal): Promise<BundleAnswer> {
     if (choice.source === 'None') throw new NothingToVerifyWith(choice.message);
-    const { longPollSeconds } = this.#parts;
+    const { source, longPollSeconds } = this.#parts;
     const appliedEtag = this.#appliedEtag();
-    return this.#source.fetch(
+    return source.fetch(
       {
         url: this.#peer.bundleEndpointUrl,
         trust: choice.trust,

@@ -39,10 +39,8 @@ export function createBundleSource(
   clientIdentity: ClientIdentity = () => Promise.resolve(undefined),
 ): BundleSource {
   return {
-    fetch: async (request, signal) => {
-      const identity = request.anonymous === true ? undefined : await clientIdentity();
-      return fetchBundle(await withPinnedRoots(request, limits, signal), { limits, identity, signal });
-    },
+    fetch: async (request, signal) =>
+      fetchBundle(await withPinnedRoots(request, limits, signal), { limits, identity: await clientIdentity(), signal }),
   };
 }
 

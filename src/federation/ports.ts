@@ -200,8 +200,6 @@ export interface BundleRequest {
   readonly appliedEtag?: string;
   /** Ask the endpoint to hold its answer until the bundle changes (`Prefer: wait`, RFC 7240 §4.3). */
   readonly waitSeconds?: number;
-  /** Do not prove who we are, even when the endpoint asks. */
-  readonly anonymous?: true;
 }
 
 export type BundleAnswer = {
