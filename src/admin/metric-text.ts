@@ -7,6 +7,14 @@ export interface Sample {
   readonly value: number;
 }
 
+/** What a gauge can be set to. */
+export type GaugeValue = number | bigint | Date;
+
+/** As a scraper reads it: a date in seconds since 1970, 64 bits as the nearest double. */
+export function sampleValue(value: GaugeValue): number {
+  return value instanceof Date ? value.getTime() / 1000 : Number(value);
+}
+
 export interface MetricHead {
   readonly name: string;
   readonly help: string;

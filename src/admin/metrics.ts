@@ -1,6 +1,6 @@
 // What is counted and measured? One row a metric; the broker sets values and never sees the exposition format.
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
-import { metricText, type Labels, type Sample } from './metric-text.ts';
+import { metricText, sampleValue, type GaugeValue, type Labels, type Sample } from './metric-text.ts';
 import type { Series } from './series.ts';
 
 type Kind = 'Counter' | 'Gauge' | 'Histogram';
@@ -113,8 +113,8 @@ export type Measured = { readonly [Name in SeriesName]?: Series<LabelOf<Name>> }
 export interface Metrics {
   readonly contentType: string;
   count<Name extends CounterName>(name: Name, labels: Labels<LabelOf<Name>>): void;
-  /** Undefined takes the series away: no value is not 0. A date is written in seconds since 1970. */
-  set(name: GaugeName, value: number | bigint | Date | undefined): void;
+  /** Undefined takes the series away: no value is not 0. */
+  set(name: GaugeName, value: GaugeValue | undefined): void;
   observe(name: HistogramName, value: number): void;
   /** Takes away every count of a peer that is no longer declared. */
   forgetPeer(trustDomain: string): Promise<void>;
@@ -145,7 +145,7 @@ export function createMetrics(): Metrics {
     },
     set(name, value) {
       if (value === undefined) gauges.get(name)?.remove({});
-      else gauges.get(name)?.set(value instanceof Date ? value.getTime() / 1000 : Number(value));
+      else gauges.get(name)?.set(sampleValue(value));
     },
     observe(name, value) {
       histograms.get(name)?.observe(value);
@@ -170,8 +170,8 @@ export function createMetrics(): Metrics {
 }
 
 async function counted(counter: Counter | undefined): Promise<readonly Sample[]> {
-  const { values = [] } = (await counter?.get()) ?? {};
-  return values.map(({ labels, value }) => ({ labels: labels as Labels, value }));
+  // Its type allows numbers as labels; `count` takes none.
+  return ((await counter?.get())?.values ?? []) as readonly Sample[];
 }
 
 /** Of every metric, by its full name. */

@@ -1,6 +1,6 @@
 // Which series has a gauge with labels, at one moment? In columns: they live for as long as a scraper reads, and an
 // object for each of ten thousand would be copied by each collection of that time.
-import type { Labels, Sample } from './metric-text.ts';
+import { sampleValue, type GaugeValue, type Labels, type Sample } from './metric-text.ts';
 
 export class Series<Label extends string = string> implements Iterable<Sample> {
   readonly #labels: Labels<Label>[] = [];
@@ -10,10 +10,9 @@ export class Series<Label extends string = string> implements Iterable<Sample> {
     return this.#values.length;
   }
 
-  /** A date is written in seconds since 1970; 64 bits as the nearest double, which is what a scraper reads. */
-  add(labels: Labels<Label>, value: number | bigint | Date): this {
+  add(labels: Labels<Label>, value: GaugeValue): this {
     this.#labels.push(labels);
-    this.#values.push(value instanceof Date ? value.getTime() / 1000 : Number(value));
+    this.#values.push(sampleValue(value));
     return this;
   }
 

@@ -4,6 +4,7 @@ import { conditionsOf, type Condition } from '../federation/conditions.ts';
 import type { PeerPlan } from '../federation/decide-peer.ts';
 import { indexEntries } from '../federation/entry-index.ts';
 import type { Facts, FetchFact } from '../federation/facts.ts';
+import { groupBy } from '../federation/group-by.ts';
 import type { PassResult } from './pass.ts';
 import { holdingConditions, type RotationStatus } from './rotation-status.ts';
 
@@ -29,9 +30,10 @@ export function* peerStandings({ facts, lastPass, rotation }: StandingInput): Ge
   const { stored, fetched } = facts;
   const entries = facts.entries.state === 'Known' ? indexEntries(facts.entries.value) : undefined;
   const holdingOf = holdingConditions(rotation);
+  const outcomesOf = groupBy(lastPass.outcomes, ({ trustDomains }) => trustDomains);
   for (const plan of lastPass.plan.peers) {
     const { trustDomain } = plan.peer;
-    const outcomes = lastPass.outcomes.filter((outcome) => outcome.trustDomains.includes(trustDomain));
+    const outcomes = [...(outcomesOf.get(trustDomain) ?? [])];
     const entriesFederated = entries?.naming(trustDomain).size ?? 0;
     const conditions = conditionsOf({ plan, facts, outcomes, entriesFederated });
     const holding = holdingOf(trustDomain);

@@ -1,4 +1,5 @@
 // What do the gauges say of each peer? One row a gauge.
+import type { GaugeValue } from '../admin/metric-text.ts';
 import type { Measured } from '../admin/metrics.ts';
 import { Series } from '../admin/series.ts';
 import type { PeerStanding } from '../broker/peer-standing.ts';
@@ -9,7 +10,7 @@ import type { Condition } from '../federation/conditions.ts';
 type Conditions = PeerStanding['conditions'];
 
 /** Undefined: the peer has no such series. */
-type PeerGauge = (standing: PeerStanding) => number | bigint | Date | undefined;
+type PeerGauge = (standing: PeerStanding) => GaugeValue | undefined;
 
 const GAUGES = {
   last_success_timestamp_seconds: ({ fetch }) => fetch?.lastSuccessAt,

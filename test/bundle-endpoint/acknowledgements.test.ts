@@ -78,10 +78,10 @@ describe('the endpoint that is told who holds its bundle', () => {
     ({ port } = await listener.listen({ host: '127.0.0.1', port: 0 }));
   });
   afterEach(async () => {
-    assert.deepEqual(faults, []);
     stop.abort();
     publication.close();
     await listener.close(500);
+    assert.deepEqual(faults, []);
   });
 
   function publish(text: string, ...roots: readonly Issued[]): void {
