@@ -20,7 +20,7 @@ export interface ClientClaim {
  * takes the certificates after the leaf out of the connection, and nobody frees them.
  */
 export function shownChain(socket: TLSSocket): readonly Uint8Array[] {
-  return certificateChain(socket.getPeerCertificate(true), MAX_PATH_CERTIFICATES);
+  return certificateChain(socket.getPeerCertificate(true), MAX_PATH_CERTIFICATES).map(({ raw }) => raw);
 }
 
 /** Undefined without a certificate; the error says why the one that was shown is no X.509-SVID. */

@@ -5,6 +5,8 @@ import { checkX509SvidLeaf } from '../bundle/x509-svid.ts';
 import type { EndpointTrust } from '../federation/ports.ts';
 import { EndpointError } from './endpoint-error.ts';
 
+export const MIN_TLS_VERSION = 'TLSv1.2';
+
 type EndpointTls = ConnectionOptions & { readonly checkServerIdentity: typeof checkServerIdentity };
 
 /**
@@ -15,13 +17,17 @@ type EndpointTls = ConnectionOptions & { readonly checkServerIdentity: typeof ch
  */
 export function endpointTlsOptions(trust: EndpointTrust): EndpointTls {
   if (trust.type === 'https_web') {
-    return { minVersion: 'TLSv1.2', checkServerIdentity, ...(trust.caPem !== undefined && { ca: [trust.caPem] }) };
+    return {
+      minVersion: MIN_TLS_VERSION,
+      checkServerIdentity,
+      ...(trust.caPem !== undefined && { ca: [trust.caPem] }),
+    };
   }
   if (trust.authorities.length === 0) {
     throw new EndpointError('NoAuthorities', `there is no authority to verify ${trust.endpointSpiffeId} with`);
   }
   return {
-    minVersion: 'TLSv1.2',
+    minVersion: MIN_TLS_VERSION,
     ca: trust.authorities.map(toPem),
     // An authority of a bundle need not be self-signed (X509-SVID §6.1).
     allowPartialTrustChain: true,

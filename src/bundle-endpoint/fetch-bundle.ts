@@ -1,13 +1,10 @@
 // What document does this bundle endpoint serve? One GET, bounded in time, size and redirects. (SPIFFE Federation §5)
-import type { IncomingMessage } from 'node:http';
-import { request as httpsRequest } from 'node:https';
-import type { PeerCertificate } from 'node:tls';
-import { fingerprint } from '../bundle/bundle.ts';
+import type { OutgoingHttpHeaders } from 'node:http';
+import type { Clock } from '../federation/clock.ts';
 import type { BundleAnswer, BundleRequest, BundleSource } from '../federation/ports.ts';
 import type { TlsIdentity } from './bundle-listener.ts';
 import { EndpointError, endpointErrorOf } from './endpoint-error.ts';
-import { certificateChain } from './certificate-chain.ts';
-import { endpointTlsOptions } from './endpoint-tls.ts';
+import { EndpointRequests, type EndpointResponse } from './endpoint-requests.ts';
 import { identityFailure, identityFailureCode } from './identity-failure.ts';
 import { withPinnedRoots } from './pinned-roots.ts';
 import { presentedCertificate } from './presented-certificate.ts';
@@ -23,34 +20,38 @@ export interface FetchLimits {
   readonly maxRedirects: number;
 }
 
-const MAX_HEADER_BYTES = 8192;
-/** Their fingerprints are evidence for people. */
-const MAX_SHOWN_CERTIFICATES = 8;
 const REDIRECT_STATUSES: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
-/** A peer that vanished without a word is noticed while we wait for its answer. */
-const KEEP_ALIVE_PROBE_MS = 30_000;
 
 /** What we prove ourselves with to an endpoint that asks who we are; undefined: we stay anonymous. */
 type ClientIdentity = () => Promise<TlsIdentity | undefined>;
 
-/** A connection for each request, never a resumed session: every answer comes from an endpoint that was verified for it. */
-export function createBundleSource(
-  limits: FetchLimits,
-  clientIdentity: ClientIdentity = () => Promise.resolve(undefined),
-): BundleSource {
+export interface BundleSourceParts {
+  readonly limits: FetchLimits;
+  readonly clock: Clock;
+  /** Default: always anonymous. */
+  readonly clientIdentity?: ClientIdentity;
+}
+
+/** Every answer comes on a connection of its own, from an endpoint that proved its identity on it. */
+export function createBundleSource({ limits, clock, clientIdentity }: BundleSourceParts): BundleSource {
+  const endpoints = new EndpointRequests(clock);
   return {
-    fetch: async (request, signal) =>
-      fetchBundle(await withPinnedRoots(request, limits, signal), { limits, identity: await clientIdentity(), signal }),
+    fetch: async (declared, signal) => {
+      const request = await withPinnedRoots(declared, limits, signal);
+      return fetchBundle(request, { endpoints, limits, identity: await clientIdentity?.(), signal });
+    },
   };
 }
 
 interface FetchParts {
+  readonly endpoints: EndpointRequests;
   readonly limits: FetchLimits;
   readonly identity: TlsIdentity | undefined;
   readonly signal: AbortSignal | undefined;
 }
 
-async function fetchBundle(request: BundleRequest, { limits, identity, signal }: FetchParts): Promise<BundleAnswer> {
+async function fetchBundle(request: BundleRequest, parts: FetchParts): Promise<BundleAnswer> {
+  const { limits, identity, signal } = parts;
   const deadline = AbortSignal.timeout(limits.totalTimeoutMs + (request.waitSeconds ?? 0) * 1000);
   const stop = signal === undefined ? deadline : AbortSignal.any([deadline, signal]);
   const declared = endpointUrl(request.url, 'UrlInvalid');
@@ -60,7 +61,7 @@ async function fetchBundle(request: BundleRequest, { limits, identity, signal }:
     for (let redirects = 0; redirects <= limits.maxRedirects; redirects++) {
       // Whoever it redirects to was not declared, and need not know who asks.
       const shown = url.origin === declared.origin ? identity : undefined;
-      const answer = await get(url, request, { limits, identity: shown, signal: stop });
+      const answer = await get(url, request, { ...parts, identity: shown, signal: stop });
       if (!(answer instanceof URL)) return answer;
       url = answer;
     }
@@ -103,68 +104,33 @@ function withoutQuery({ protocol, host, pathname }: URL): string {
 }
 
 /** The answer, or where it redirects to. */
-async function get(url: URL, request: BundleRequest, parts: FetchParts): Promise<BundleAnswer | URL> {
-  const opened = await open(url, request, parts);
+async function get(
+  url: URL,
+  request: BundleRequest,
+  { endpoints, limits, identity, signal }: FetchParts & { readonly signal: AbortSignal },
+): Promise<BundleAnswer | URL> {
+  const { connectTimeoutMs } = limits;
+  const headers = headersOf(request);
+  const shown = await endpoints.send({ url, trust: request.trust, identity, headers, connectTimeoutMs, signal });
   try {
-    return await readAnswer(opened, url, request, parts.limits);
+    return await readAnswer(shown, url, request, limits);
   } finally {
-    opened.response.destroy();
+    shown.response.destroy();
   }
 }
 
-interface Opened {
-  readonly response: IncomingMessage;
-  /** By which the endpoint proved its identity. */
-  readonly certificate: PeerCertificate | undefined;
-}
-
-function open(url: URL, request: BundleRequest, { limits, identity, signal }: FetchParts): Promise<Opened> {
-  return new Promise((resolve, reject) => {
-    const { checkServerIdentity, ...tls } = endpointTlsOptions(request.trust);
-    let certificate: PeerCertificate | undefined;
-    const call = httpsRequest(url, {
-      ...tls,
-      // Node hands the whole chain over here; asking the connection for it again costs as much as the handshake's own.
-      checkServerIdentity: (host, shown) => {
-        certificate = shown;
-        return checkServerIdentity(host, shown);
-      },
-      ...(identity !== undefined && { key: identity.keyPem, cert: identity.chainPem }),
-      agent: false,
-      ...(signal !== undefined && { signal }),
-      maxHeaderSize: MAX_HEADER_BYTES,
-      headers: {
-        accept: 'application/json',
-        'accept-encoding': 'gzip, identity',
-        'user-agent': 'spire-federation-broker',
-        ...(request.appliedEtag !== undefined && { 'if-none-match': request.appliedEtag }),
-        ...(request.waitSeconds !== undefined && { prefer: `wait=${request.waitSeconds}` }),
-      },
-    });
-    const connecting = setTimeout(() => {
-      call.destroy(
-        new EndpointError('ConnectTimeout', `${url.href}: no TLS connection within ${limits.connectTimeoutMs} ms`),
-      );
-    }, limits.connectTimeoutMs);
-    call.on('socket', (socket) => {
-      socket.setKeepAlive(true, KEEP_ALIVE_PROBE_MS);
-      socket.once('secureConnect', () => {
-        clearTimeout(connecting);
-      });
-    });
-    call.on('response', (response) => {
-      resolve({ response, certificate });
-    });
-    call.on('error', (error) => {
-      clearTimeout(connecting);
-      reject(error);
-    });
-    call.end();
-  });
+function headersOf({ appliedEtag, waitSeconds }: BundleRequest): OutgoingHttpHeaders {
+  return {
+    accept: 'application/json',
+    'accept-encoding': 'gzip, identity',
+    'user-agent': 'spire-federation-broker',
+    ...(appliedEtag !== undefined && { 'if-none-match': appliedEtag }),
+    ...(waitSeconds !== undefined && { prefer: `wait=${waitSeconds}` }),
+  };
 }
 
 async function readAnswer(
-  { response, certificate }: Opened,
+  { response, fingerprints }: EndpointResponse,
   url: URL,
   request: BundleRequest,
   limits: FetchLimits,
@@ -181,10 +147,7 @@ async function readAnswer(
   if (/^\s*(text\/html|application\/xhtml)/i.test(headers['content-type'] ?? '')) {
     throw new EndpointError('ContentIsHtml', `${url.href}: the answer is a web page; is a proxy or login in between?`);
   }
-  const endpoint = {
-    url: withoutQuery(url),
-    certificates: certificateChain(certificate, MAX_SHOWN_CERTIFICATES).map(fingerprint),
-  };
+  const endpoint = { url: withoutQuery(url), certificates: fingerprints };
   const body = await readBody(response, url, limits.maxBodyBytes);
   return { kind: 'Document', waitApplied, body, etag: headers.etag, endpoint };
 }

@@ -3,9 +3,10 @@ import type { TLSSocket } from 'node:tls';
 import type { Bundle } from '../bundle/bundle.ts';
 import { BundleError } from '../bundle/bundle-error.ts';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
-import { verifyX509Svid } from '../bundle/x509-svid-path.ts';
+import { verifyX509Svid, type VerifiedX509Svid } from '../bundle/x509-svid-path.ts';
 import type { PeerBrokers } from '../federation/peer-broker.ts';
 import { claimOf, shownChain, type ClientClaim } from './client-certificate.ts';
+import { ProofMemory } from './proof-memory.ts';
 
 const REFUSED_BY_FORM = ['CertificateMalformed', 'SvidInvalid', 'SvidExpired', 'SvidUntrusted'] as const;
 
@@ -22,15 +23,12 @@ export type ClientVerdict =
   | { readonly kind: 'Refused'; readonly reason: ClientRefusal }
   | { readonly kind: 'Broker'; readonly trustDomain: TrustDomain };
 
-/** A peer's broker shows another one each time it renews its SVID. */
-const MAX_REMEMBERED_OF_A_BUNDLE = 16;
-
 export class ClientVerifier {
   readonly #find: PeerBrokers['find'];
   /** Read once a connection. */
   readonly #claims = new WeakMap<TLSSocket, ClientClaim | BundleError>();
-  /** Until when the chains of these digests hold by a bundle. It goes with the bundle: another has other authorities. */
-  readonly #verified = new WeakMap<Bundle, Map<string, Date>>();
+  /** Of whole chains, by the bundle they hold by. */
+  readonly #proofs = new ProofMemory<Bundle, VerifiedX509Svid>();
 
   constructor(find: PeerBrokers['find']) {
     this.#find = find;
@@ -66,15 +64,9 @@ export class ClientVerifier {
   }
 
   #faultBy(bundle: Bundle, { chainDigest }: ClientClaim, socket: TLSSocket, now: Date): BundleError | undefined {
-    const verified = this.#verified.get(bundle) ?? new Map<string, Date>();
-    const until = verified.get(chainDigest);
-    if (until !== undefined && now <= until) return undefined;
-    verified.delete(chainDigest);
+    if (this.#proofs.find(bundle, chainDigest, now) !== undefined) return undefined;
     try {
-      const { notAfter } = verifyX509Svid(shownChain(socket), bundle, now);
-      const [oldest] = verified.keys();
-      if (oldest !== undefined && verified.size >= MAX_REMEMBERED_OF_A_BUNDLE) verified.delete(oldest);
-      this.#verified.set(bundle, verified.set(chainDigest, notAfter));
+      this.#proofs.note(bundle, chainDigest, verifyX509Svid(shownChain(socket), bundle, now));
       return undefined;
     } catch (error) {
       if (error instanceof BundleError) return error;

@@ -81,7 +81,7 @@ function trustDomainFlag(name: string): TrustDomain {
 async function documentOf(source: string, context: CommandContext): Promise<Uint8Array> {
   if (source === '-') return readAll(context);
   if (!/^https?:\/\//.test(source)) return readFile(source);
-  const answer = await createBundleSource(fetchLimits(context.config)).fetch(
+  const answer = await createBundleSource({ limits: fetchLimits(context.config), clock: systemClock }).fetch(
     { url: source, trust: await endpointTrust(context) },
     context.signal,
   );

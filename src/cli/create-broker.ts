@@ -50,7 +50,15 @@ export function createBroker(ground: BrokerGround, { onPass, ...declaredBy }: De
     trustDomain,
     spire,
     source: boundHeldRequests(
-      paceFetches(createBundleSource(fetchLimits(config), endpoint.clientIdentity), FETCH_PACE, systemClock),
+      paceFetches(
+        createBundleSource({
+          limits: fetchLimits(config),
+          clock: systemClock,
+          clientIdentity: endpoint.clientIdentity,
+        }),
+        FETCH_PACE,
+        systemClock,
+      ),
       config.maxHeldRequests,
     ),
     ...declaredBy,

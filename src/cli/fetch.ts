@@ -2,6 +2,7 @@
 import { parseBundleDocument } from '../bundle/bundle-document.ts';
 import { parseTrustDomain } from '../bundle/trust-domain.ts';
 import { createBundleSource } from '../bundle-endpoint/fetch-bundle.ts';
+import { systemClock } from '../federation/clock.ts';
 import { bundleText } from './bundle-text.ts';
 import { onlyPositional, textFlag, UsageError, type Command } from './command.ts';
 import { ENDPOINT_FLAGS, ENDPOINT_USAGE, endpointTrust } from './endpoint-flags.ts';
@@ -17,7 +18,7 @@ export const fetchCommand: Command = {
     const name = textFlag(context, 'trust-domain');
     if (name === undefined) throw new UsageError('--trust-domain is missing: it is never inferred from a URL');
     const trustDomain = parseTrustDomain(name);
-    const source = createBundleSource(fetchLimits(context.config));
+    const source = createBundleSource({ limits: fetchLimits(context.config), clock: systemClock });
     const answer = await source.fetch({ url, trust: await endpointTrust(context) }, context.signal);
     if (answer.kind !== 'Document') throw new Error('the endpoint answered "not modified" without being asked for it');
     context.print(Buffer.from(answer.body).toString('utf8'));

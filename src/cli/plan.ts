@@ -5,6 +5,7 @@ import { meshStatus } from '../broker/mesh-status.ts';
 import { planMeshOnce } from '../broker/plan-mesh-once.ts';
 import { planOnce, type PlannedOnce } from '../broker/plan-once.ts';
 import { createBundleSource } from '../bundle-endpoint/fetch-bundle.ts';
+import { systemClock } from '../federation/clock.ts';
 import { controllerManagerStanding } from '../federation/controller-manager-standing.ts';
 import type { PeerPlan } from '../federation/decide-peer.ts';
 import type { Step } from '../federation/plan.ts';
@@ -33,7 +34,7 @@ export const planCommand: Command = {
       const planned = await planOnce(
         {
           spire,
-          source: createBundleSource(fetchLimits(context.config)),
+          source: createBundleSource({ limits: fetchLimits(context.config), clock: systemClock }),
           settings: brokerSettings(context.config),
           ...declared,
         },

@@ -3,6 +3,7 @@
 import { serializeBundle } from '../../src/bundle/bundle-document.ts';
 import { fingerprint, type Bundle } from '../../src/bundle/bundle.ts';
 import { createBundleSource } from '../../src/bundle-endpoint/fetch-bundle.ts';
+import { systemClock } from '../../src/federation/clock.ts';
 import { parseSpiffeId } from '../../src/bundle/spiffe-id.ts';
 import type { BrokerParts } from '../../src/broker/broker-parts.ts';
 import type { PeerStatus } from '../../src/broker/peer-status.ts';
@@ -76,7 +77,10 @@ export async function startHostileScene(
     policy: { ...POLICY, ...policy },
   });
   side.declare([peer, ...besides]);
-  await side.startBroker(createBundleSource(FETCH_LIMITS), { readBootstrap: () => Promise.resolve(first), ...parts });
+  await side.startBroker(createBundleSource({ limits: FETCH_LIMITS, clock: systemClock }), {
+    readBootstrap: () => Promise.resolve(first),
+    ...parts,
+  });
   if (serves === undefined) await until('west is ready', () => readiness(side.peer(WEST)) === 'True Ready');
   return {
     ...{ side, endpoint, entry, first },

@@ -5,6 +5,7 @@ import { after, before, describe, it } from 'node:test';
 import { bundleDigest, fingerprint } from '../../src/bundle/bundle.ts';
 import { pinOfCertificate } from '../../src/bundle/spki-pin.ts';
 import { createBundleSource } from '../../src/bundle-endpoint/fetch-bundle.ts';
+import { systemClock } from '../../src/federation/clock.ts';
 import type { PeerPolicy } from '../../src/federation/relationship.ts';
 import { inspectText } from '../../src/cli/inspect.ts';
 import { makeRoot, makeSvid } from '../fakes/fake-ca.ts';
@@ -133,7 +134,7 @@ describe('a pinned peer', () => {
       try {
         const policy = { ...POLICY, pins: [pinOfCertificate(pinned().der)] };
         side.declare([peerOf(WEST, { bundleEndpointUrl: endpoint.url, policy })]);
-        await side.startBroker(createBundleSource(FETCH_LIMITS));
+        await side.startBroker(createBundleSource({ limits: FETCH_LIMITS, clock: systemClock }));
         await until(result, () => readiness(side.peer(WEST)) === result);
       } finally {
         await side.stop();

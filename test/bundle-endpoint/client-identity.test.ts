@@ -7,8 +7,9 @@ import { parseSpiffeId } from '../../src/bundle/spiffe-id.ts';
 import { BundleListener } from '../../src/bundle-endpoint/bundle-listener.ts';
 import { shownChain } from '../../src/bundle-endpoint/client-certificate.ts';
 import { createBundleSource } from '../../src/bundle-endpoint/fetch-bundle.ts';
+import { systemClock } from '../../src/federation/clock.ts';
 import type { EndpointTrust } from '../../src/federation/ports.ts';
-import { makeRoot, makeSvid, type Issued } from '../fakes/fake-ca.ts';
+import { makeCertificate, makeRoot, makeSvid, type Issued } from '../fakes/fake-ca.ts';
 
 const WEST = parseSpiffeId('spiffe://west.example/federation-broker');
 const LIMITS = { connectTimeoutMs: 2_000, totalTimeoutMs: 4_000, maxBodyBytes: 100_000, maxRedirects: 3 };
@@ -48,7 +49,11 @@ describe('a fetch', () => {
       response.writeHead(302, { location }).end();
     });
     const identity = { keyPem: ours.keyPem, chainPem: ours.pem };
-    await createBundleSource(LIMITS, () => Promise.resolve(identity)).fetch({ url: `${declared}/`, trust });
+    await createBundleSource({
+      limits: LIMITS,
+      clock: systemClock,
+      clientIdentity: () => Promise.resolve(identity),
+    }).fetch({ url: `${declared}/`, trust });
     assert.deepEqual(shown.splice(0), [
       ['/', 1],
       ['/second', 1],
@@ -56,9 +61,29 @@ describe('a fetch', () => {
     ]);
   });
 
+  it('shows it again to an endpoint that it knows, and the next one as soon as there is one', async () => {
+    const url = await listen((_request, response) => response.end('{}'));
+    const intermediate = await makeCertificate({ isCa: true, subject: 'CN=intermediate' }, east);
+    const next = await makeSvid(intermediate, 'spiffe://east.example/federation-broker');
+    let identity = { keyPem: ours.keyPem, chainPem: ours.pem };
+    const source = createBundleSource({
+      limits: LIMITS,
+      clock: systemClock,
+      clientIdentity: () => Promise.resolve(identity),
+    });
+    for (const path of ['/first', '/known']) await source.fetch({ url: `${url}${path}`, trust });
+    identity = { keyPem: next.keyPem, chainPem: next.pem + intermediate.pem };
+    await source.fetch({ url: `${url}/renewed`, trust });
+    assert.deepEqual(shown.splice(0), [
+      ['/first', 1],
+      ['/known', 1],
+      ['/renewed', 2],
+    ]);
+  });
+
   it('goes without one while there is none', async () => {
     const url = await listen((_request, response) => response.end('{}'));
-    await createBundleSource(LIMITS).fetch({ url: `${url}/`, trust });
+    await createBundleSource({ limits: LIMITS, clock: systemClock }).fetch({ url: `${url}/`, trust });
     assert.deepEqual(shown.splice(0), [['/', 0]]);
   });
 });

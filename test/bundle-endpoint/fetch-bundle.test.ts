@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { parseSpiffeId } from '../../src/bundle/spiffe-id.ts';
 import { createBundleSource } from '../../src/bundle-endpoint/fetch-bundle.ts';
+import { systemClock } from '../../src/federation/clock.ts';
 import type { BundleRequest, EndpointTrust } from '../../src/federation/ports.ts';
 import { makeCertificate, makeRoot, makeSvid, type CertificateOptions, type Issued } from '../fakes/fake-ca.ts';
 import {
@@ -17,8 +18,11 @@ import {
 const ID = parseSpiffeId('spiffe://west.example/federation-broker');
 const DOCUMENT = Buffer.from('{"keys":[]}');
 const LIMITS = { connectTimeoutMs: 2_000, totalTimeoutMs: 4_000, maxBodyBytes: 100_000, maxRedirects: 3 };
-const source = createBundleSource(LIMITS);
-const hasty = createBundleSource({ ...LIMITS, connectTimeoutMs: 150, totalTimeoutMs: 300 });
+const source = createBundleSource({ limits: LIMITS, clock: systemClock });
+const hasty = createBundleSource({
+  limits: { ...LIMITS, connectTimeoutMs: 150, totalTimeoutMs: 300 },
+  clock: systemClock,
+});
 
 let root: Issued;
 let svid: Issued;
@@ -221,7 +225,7 @@ describe('a fetch', () => {
   it('gives up on a server that accepts and says nothing', async () => {
     const silent = await startSilentServer();
     open.push(silent);
-    const impatient = createBundleSource({ ...LIMITS, connectTimeoutMs: 100 });
+    const impatient = createBundleSource({ limits: { ...LIMITS, connectTimeoutMs: 100 }, clock: systemClock });
     await assert.rejects(fetchFrom(`https://127.0.0.1:${silent.port}/`, {}, impatient), { code: 'ConnectTimeout' });
   });
 

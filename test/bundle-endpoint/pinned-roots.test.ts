@@ -6,12 +6,13 @@ import { pinOfCertificate } from '../../src/bundle/spki-pin.ts';
 import { parseSpiffeId } from '../../src/bundle/spiffe-id.ts';
 import { parseTrustDomain } from '../../src/bundle/trust-domain.ts';
 import { createBundleSource } from '../../src/bundle-endpoint/fetch-bundle.ts';
+import { systemClock } from '../../src/federation/clock.ts';
 import { makeRoot, makeSvid, type Issued } from '../fakes/fake-ca.ts';
 import { startEndpoint, type FakeEndpoint } from '../fakes/hostile-endpoint.ts';
 
 const ID = parseSpiffeId('spiffe://west.example/federation-broker');
 const LIMITS = { connectTimeoutMs: 2_000, totalTimeoutMs: 4_000, maxBodyBytes: 100_000, maxRedirects: 3 };
-const source = createBundleSource(LIMITS);
+const source = createBundleSource({ limits: LIMITS, clock: systemClock });
 const open: FakeEndpoint[] = [];
 
 let root: Issued;

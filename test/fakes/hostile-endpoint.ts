@@ -10,6 +10,8 @@ export interface FakeEndpoint {
   readonly port: number;
   /** The paths that were asked for. */
   readonly requests: readonly { readonly path: string; readonly headers: Readonly<Record<string, unknown>> }[];
+  /** How many came about, also those that were not used. */
+  connections(): number;
   setIdentity(leaf: Issued): void;
   close(): Promise<void>;
 }
@@ -20,12 +22,17 @@ export async function startEndpoint(leaf: Issued, handle: RequestListener): Prom
     requests.push({ path: request.url ?? '', headers: request.headers });
     handle(request, response);
   });
+  let connections = 0;
+  server.on('connection', () => {
+    connections += 1;
+  });
   server.on('tlsClientError', () => undefined);
   const port = await listen(server);
   return {
     url: `https://127.0.0.1:${port}/`,
     port,
     requests,
+    connections: () => connections,
     setIdentity: (next) => {
       server.setSecureContext({ key: next.keyPem, cert: next.pem });
     },

@@ -52,6 +52,8 @@ export interface SpireAgent {
   fetchJwt(audience: string): Promise<string>;
   /** What this agent says about a token, also one of a peer. */
   validateJwt(audience: string, token: string): Promise<JwtValidation>;
+  /** The program is gone, by itself or killed. */
+  hasEnded(): boolean;
   kill(): Promise<void>;
   /** Starts it again as a new machine would be: what it had on disk is gone. */
   restart(): Promise<void>;
@@ -143,6 +145,7 @@ export async function startSpireAgent(
       if (exitCode !== 0) return { ok: false, reason: (stderr || stdout).trim() };
       return { ok: true, spiffeId: (JSON.parse(stdout) as { readonly spiffe_id: string }).spiffe_id };
     },
+    hasEnded: () => child.exitStatus() !== undefined,
     kill: () => child.kill(),
     restart: async () => {
       await child.end();
