@@ -6,14 +6,13 @@ import { createSecureContext, TLSSocket, type ConnectionOptions, type PeerCertif
 import { fingerprint, type X509Authority } from '../bundle/bundle.ts';
 import { readableCertificate } from '../bundle/certificate.ts';
 import { remembered } from '../bundle/remembered.ts';
-import type { SpiffeId } from '../bundle/spiffe-id.ts';
 import type { Clock } from '../federation/clock.ts';
 import type { EndpointTrust } from '../federation/ports.ts';
 import type { TlsIdentity } from './bundle-listener.ts';
 import { certificateChain, type ShownCertificate } from './certificate-chain.ts';
 import { EndpointError } from './endpoint-error.ts';
 import { endpointTlsOptions, MIN_TLS_VERSION } from './endpoint-tls.ts';
-import { ProofMemory } from './proof-memory.ts';
+import { ProofMemory, type Proof } from './proof-memory.ts';
 
 export interface EndpointRequest {
   readonly url: URL;
@@ -34,10 +33,8 @@ export interface EndpointResponse {
 
 type SpiffeTrust = Extract<EndpointTrust, { readonly type: 'https_spiffe' }>;
 
-interface EndpointProof {
-  readonly spiffeId: SpiffeId;
+interface EndpointProof extends Proof {
   readonly fingerprints: readonly string[];
-  readonly notAfter: Date;
 }
 
 interface Check {
@@ -54,14 +51,14 @@ const KEEP_ALIVE_PROBE_MS = 30_000;
 
 /**
  * OpenSSL alone judges certificates. A leaf of `https_spiffe` that it found good is known again by its fingerprint, for
- * as long as the same authorities are held and none of what it saw has ended; TLS proves on each connection that the
- * endpoint has its key. Any other leaf is judged anew, on a connection of its own.
+ * as long as all the authorities are held that it went by and none of what it saw has ended; TLS proves on each
+ * connection that the endpoint has its key. Any other leaf is judged anew, on a connection of its own.
  *
  * Measured: a TLS context with the authorities and a path through them is half of what a fetch costs (docs/benchmarks.md).
  */
 export class EndpointRequests {
   readonly #clock: Clock;
-  readonly #proofs = new ProofMemory<readonly X509Authority[], EndpointProof>();
+  readonly #proofs = new ProofMemory<EndpointProof>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -70,7 +67,7 @@ export class EndpointRequests {
   /** Rejects with EndpointError, or with what Node and OpenSSL say. */
   async send(request: EndpointRequest): Promise<EndpointResponse> {
     const { trust } = request;
-    if (trust.type === 'https_spiffe' && this.#proofs.knows(trust.authorities)) {
+    if (trust.type === 'https_spiffe' && this.#proofs.knows(trust.endpointSpiffeId)) {
       try {
         return await send(request, this.#recognition(trust, request.identity));
       } catch (error) {
@@ -109,18 +106,21 @@ export class EndpointRequests {
       tls: { secureContext: contextOf(identity ?? ANONYMOUS), rejectUnauthorized: false },
       fingerprints: (socket) => {
         const { raw } = socket.getPeerCertificate();
-        const proof = this.#proofs.find(trust.authorities, fingerprint(raw), this.#clock.now());
-        if (proof?.spiffeId === trust.endpointSpiffeId) return proof.fingerprints;
-        throw new LeafUnknown();
+        const { endpointSpiffeId, authorities } = trust;
+        const proof = this.#proofs.find(endpointSpiffeId, fingerprint(raw), authorities, this.#clock.now());
+        if (proof === undefined) throw new LeafUnknown();
+        return proof.fingerprints;
       },
     };
   }
 
   #remember(trust: SpiffeTrust, chain: readonly ShownCertificate[], fingerprints: readonly string[]): void {
-    const [leaf] = fingerprints;
-    const notAfter = firstEnd(chain, trust.authorities, this.#clock.now());
-    if (leaf === undefined || notAfter === undefined) return;
-    this.#proofs.note(trust.authorities, leaf, { spiffeId: trust.endpointSpiffeId, fingerprints, notAfter });
+    const now = this.#clock.now();
+    const [digest] = fingerprints;
+    const notAfter = firstEnd(chain, trust.authorities, now);
+    if (digest === undefined || notAfter === undefined) return;
+    const authorities = trust.authorities.map(fingerprint);
+    this.#proofs.note(trust.endpointSpiffeId, { digest, authorities, notAfter, fingerprints }, now);
   }
 }
 

@@ -1,35 +1,54 @@
-// What did these authorities prove before, and until when? Finding a path is the dear part of a connection, and the same
-// certificate is shown on many.
+// Was this certificate proved before by authorities that are still held? Finding a path is the dear part of a
+// connection, and the same certificate is shown on many.
+import { fingerprint, type X509Authority } from '../bundle/bundle.ts';
+import type { SpiffeId } from '../bundle/spiffe-id.ts';
 
-/** Replicas of one endpoint show one each, and each shows another when it renews its SVID. */
-const MAX_PROOFS = 16;
+export interface Proof {
+  /** Of what was shown. */
+  readonly digest: string;
+  /** Fingerprints of all that were held: any of them may have been the one that mattered. */
+  readonly authorities: readonly string[];
+  /** When the first certificate ends that it rests on. */
+  readonly notAfter: Date;
+}
 
-/**
- * Kept for as long as the object that stands for the authorities is there itself: others that replace it have proved
- * nothing yet.
- */
-export class ProofMemory<Authorities extends object, Proof extends { readonly notAfter: Date }> {
-  readonly #proofs = new WeakMap<Authorities, Map<string, Proof>>();
+/** Replicas of one broker show one each, and each shows another when it renews its SVID. */
+const MAX_PROOFS_OF_AN_ID = 16;
+/** IDs of which nothing is left but what has ended are let go when there are more. */
+const MIN_ROOM = 64;
 
-  /** Whether anything was proved; it may have ended since. */
-  knows(authorities: Authorities): boolean {
-    return this.#proofs.has(authorities);
+/** A proof outlives neither its certificates nor one of its authorities; others beside them take nothing from it. */
+export class ProofMemory<T extends Proof> {
+  /** By whom they prove to be there, the oldest first. */
+  readonly #proofs = new Map<SpiffeId, readonly T[]>();
+  /** Doubled each time, so that looking through all of them costs each note the same. */
+  #roomUntilSweep = MIN_ROOM;
+
+  /** Whether anything of it may be found. */
+  knows(id: SpiffeId): boolean {
+    return this.#proofs.has(id);
   }
 
-  /** Undefined also where it has ended. */
-  find(authorities: Authorities, digest: string, now: Date): Proof | undefined {
-    const proofs = this.#proofs.get(authorities);
-    const proof = proofs?.get(digest);
-    if (proof === undefined || now <= proof.notAfter) return proof;
-    proofs?.delete(digest);
-    return undefined;
+  find(id: SpiffeId, digest: string, held: readonly X509Authority[], now: Date): T | undefined {
+    const proof = this.#proofs.get(id)?.find((each) => each.digest === digest);
+    if (proof === undefined || now > proof.notAfter) return undefined;
+    const fingerprints = held.map(fingerprint);
+    return proof.authorities.every((authority) => fingerprints.includes(authority)) ? proof : undefined;
   }
 
-  /** Forgets the oldest where there are too many. */
-  note(authorities: Authorities, digest: string, proof: Proof): void {
-    const proofs = this.#proofs.get(authorities) ?? new Map<string, Proof>();
-    const [oldest] = proofs.keys();
-    if (oldest !== undefined && proofs.size >= MAX_PROOFS) proofs.delete(oldest);
-    this.#proofs.set(authorities, proofs.set(digest, proof));
+  /** Takes the place of an older one of the same digest. What has ended is forgotten, and the oldest beyond sixteen. */
+  note(id: SpiffeId, proof: T, now: Date): void {
+    if (this.#proofs.size >= this.#roomUntilSweep) this.#sweep(now);
+    const others = (this.#proofs.get(id) ?? []).filter(
+      ({ digest, notAfter }) => digest !== proof.digest && now <= notAfter,
+    );
+    this.#proofs.set(id, [...others, proof].slice(-MAX_PROOFS_OF_AN_ID));
+  }
+
+  #sweep(now: Date): void {
+    for (const [id, proofs] of this.#proofs) {
+      if (proofs.every(({ notAfter }) => now > notAfter)) this.#proofs.delete(id);
+    }
+    this.#roomUntilSweep = Math.max(MIN_ROOM, 2 * this.#proofs.size);
   }
 }

@@ -1,12 +1,12 @@
 // Is this client the broker of a declared peer? Verified by that peer's bundle alone, and once for each certificate.
 import type { TLSSocket } from 'node:tls';
-import type { Bundle } from '../bundle/bundle.ts';
+import { fingerprint, type Bundle } from '../bundle/bundle.ts';
 import { BundleError } from '../bundle/bundle-error.ts';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
-import { verifyX509Svid, type VerifiedX509Svid } from '../bundle/x509-svid-path.ts';
+import { verifyX509Svid } from '../bundle/x509-svid-path.ts';
 import type { PeerBrokers } from '../federation/peer-broker.ts';
 import { claimOf, shownChain, type ClientClaim } from './client-certificate.ts';
-import { ProofMemory } from './proof-memory.ts';
+import { ProofMemory, type Proof } from './proof-memory.ts';
 
 const REFUSED_BY_FORM = ['CertificateMalformed', 'SvidInvalid', 'SvidExpired', 'SvidUntrusted'] as const;
 
@@ -27,8 +27,8 @@ export class ClientVerifier {
   readonly #find: PeerBrokers['find'];
   /** Read once a connection. */
   readonly #claims = new WeakMap<TLSSocket, ClientClaim | BundleError>();
-  /** Of whole chains, by the bundle they hold by. */
-  readonly #proofs = new ProofMemory<Bundle, VerifiedX509Svid>();
+  /** Of whole chains. */
+  readonly #proofs = new ProofMemory<Proof>();
 
   constructor(find: PeerBrokers['find']) {
     this.#find = find;
@@ -63,10 +63,13 @@ export class ClientVerifier {
     return { kind: 'Refused', reason };
   }
 
-  #faultBy(bundle: Bundle, { chainDigest }: ClientClaim, socket: TLSSocket, now: Date): BundleError | undefined {
-    if (this.#proofs.find(bundle, chainDigest, now) !== undefined) return undefined;
+  #faultBy(bundle: Bundle, claim: ClientClaim, socket: TLSSocket, now: Date): BundleError | undefined {
+    const { spiffeId, chainDigest: digest } = claim;
+    const { x509Authorities } = bundle;
+    if (this.#proofs.find(spiffeId, digest, x509Authorities, now) !== undefined) return undefined;
     try {
-      this.#proofs.note(bundle, chainDigest, verifyX509Svid(shownChain(socket), bundle, now));
+      const { notAfter } = verifyX509Svid(shownChain(socket), bundle, now);
+      this.#proofs.note(spiffeId, { digest, authorities: x509Authorities.map(fingerprint), notAfter }, now);
       return undefined;
     } catch (error) {
       if (error instanceof BundleError) return error;

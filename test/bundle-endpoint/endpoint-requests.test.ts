@@ -90,6 +90,16 @@ describe('an endpoint that proved its identity', () => {
     await assert.rejects(ask(other), { code: 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY' });
   });
 
+  it('is known again while the authorities that it proved itself by are held, among others or alone', async () => {
+    const next = await makeRoot('west.example');
+    assert.deepEqual((await ask(trusting(next, root))).took, [1, 1]);
+    const both = await makeSvid(root, ID);
+    endpoint.setIdentity(both);
+    assert.deepEqual((await ask(trusting(next, root))).took, [2, 1]);
+    assert.deepEqual((await ask(trusting(root))).took, [2, 1]);
+    assert.deepEqual((await ask(trusting(root))).took, [1, 1]);
+  });
+
   it('is not known under another SPIFFE ID', async () => {
     const other = { ...trust, endpointSpiffeId: parseSpiffeId('spiffe://west.example/other') } as EndpointTrust;
     await assert.rejects(ask(other), { code: 'EndpointIdWrong' });
@@ -104,7 +114,8 @@ describe('an endpoint that proved its identity', () => {
   it('is judged anew when an authority has ended, whichever led to it', async () => {
     const short = await makeRoot('west.example', { notAfter: new Date(Date.now() + HOUR_MS / 2) });
     trust = trusting(root, short);
-    assert.deepEqual((await ask()).took, [1, 1]);
+    endpoint.setIdentity(await makeSvid(root, ID));
+    assert.deepEqual((await ask()).took, [2, 1]);
     clock.advance(HOUR_MS / 4);
     assert.deepEqual((await ask()).took, [1, 1]);
     clock.advance(HOUR_MS / 4 + 1_000);
@@ -113,6 +124,7 @@ describe('an endpoint that proved its identity', () => {
 
   it('is known again beside an authority that had ended before', async () => {
     trust = trusting(root, await makeRoot('west.example', { notAfter: new Date(Date.now() - HOUR_MS) }));
+    endpoint.setIdentity(await makeSvid(root, ID));
     await ask();
     assert.deepEqual((await ask()).took, [1, 1]);
   });

@@ -1,36 +1,66 @@
 // Is what was proved remembered for as long as it holds, and no longer?
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
-import { ProofMemory } from '../../src/bundle-endpoint/proof-memory.ts';
+import { before, beforeEach, describe, it } from 'node:test';
+import { fingerprint } from '../../src/bundle/bundle.ts';
+import { parseSpiffeId } from '../../src/bundle/spiffe-id.ts';
+import { ProofMemory, type Proof } from '../../src/bundle-endpoint/proof-memory.ts';
+import { makeRoot } from '../fakes/fake-ca.ts';
 
+const ID = parseSpiffeId('spiffe://west.example/federation-broker');
+const OTHER = parseSpiffeId('spiffe://west.example/other');
 const NOW = new Date('2030-01-01T00:00:00Z');
 const LATER = new Date('2030-01-01T00:00:01Z');
-const proof = { notAfter: NOW };
 
-describe('what authorities have proved', () => {
+describe('a proof', () => {
+  let [root, next]: Uint8Array[] = [];
+  let memory: ProofMemory<Proof>;
+  let proof: Proof;
+
+  before(async () => {
+    [root, next] = (await Promise.all(['a', 'b'].map((name) => makeRoot(name)))).map(({ der }) => der);
+  });
+  beforeEach(() => {
+    memory = new ProofMemory();
+    proof = { digest: 'leaf', authorities: [fingerprint(root!)], notAfter: NOW };
+    memory.note(ID, proof, NOW);
+  });
+
   it('is found until it ends, that moment included', () => {
-    const memory = new ProofMemory<object, typeof proof>();
-    const authorities = {};
-    memory.note(authorities, 'leaf', proof);
-    assert.equal(memory.find(authorities, 'leaf', NOW), proof);
-    assert.equal(memory.find(authorities, 'leaf', LATER), undefined);
-    assert.equal(memory.find(authorities, 'leaf', NOW), undefined);
+    assert.equal(memory.find(ID, 'leaf', [root!], NOW), proof);
+    assert.equal(memory.find(ID, 'leaf', [root!], LATER), undefined);
   });
 
-  it('is found for them alone', () => {
-    const memory = new ProofMemory<object, typeof proof>();
-    const authorities = {};
-    memory.note(authorities, 'leaf', proof);
-    assert.deepEqual([memory.knows(authorities), memory.knows({})], [true, false]);
-    assert.deepEqual([memory.find({}, 'leaf', NOW), memory.find(authorities, 'other', NOW)], [undefined, undefined]);
+  it('is found for what was shown and who proved to be there, and nothing else', () => {
+    assert.equal(memory.find(ID, 'other', [root!], NOW), undefined);
+    assert.equal(memory.find(OTHER, 'leaf', [root!], NOW), undefined);
+    assert.deepEqual([memory.knows(ID), memory.knows(OTHER)], [true, false]);
   });
 
-  it('is forgotten, the oldest first, beyond sixteen certificates', () => {
-    const memory = new ProofMemory<object, typeof proof>();
-    const authorities = {};
-    for (let leaf = 0; leaf < 17; leaf++) memory.note(authorities, String(leaf), proof);
-    assert.equal(memory.find(authorities, '0', NOW), undefined);
-    assert.equal(memory.find(authorities, '1', NOW), proof);
-    assert.equal(memory.find(authorities, '16', NOW), proof);
+  it('is found while all of its authorities are held, also by another copy and beside others', () => {
+    assert.equal(memory.find(ID, 'leaf', [next!, Uint8Array.from(root!)], NOW), proof);
+    assert.equal(memory.find(ID, 'leaf', [next!], NOW), undefined);
+    memory.note(ID, { ...proof, authorities: [root!, next!].map(fingerprint) }, NOW);
+    assert.equal(memory.find(ID, 'leaf', [root!], NOW), undefined);
+    assert.notEqual(memory.find(ID, 'leaf', [root!, next!], NOW), undefined);
+  });
+
+  it('is forgotten, the oldest first, beyond sixteen of an ID', () => {
+    for (let leaf = 0; leaf < 16; leaf++) memory.note(ID, { ...proof, digest: String(leaf) }, NOW);
+    assert.equal(memory.find(ID, 'leaf', [root!], NOW), undefined);
+    assert.notEqual(memory.find(ID, '0', [root!], NOW), undefined);
+    assert.notEqual(memory.find(ID, '15', [root!], NOW), undefined);
+  });
+
+  it('takes the place of an older one of the same certificate, and pushes nothing else out', () => {
+    memory.note(ID, { ...proof, digest: 'replica' }, NOW);
+    for (let turn = 0; turn < 16; turn++) memory.note(ID, { ...proof }, NOW);
+    assert.notEqual(memory.find(ID, 'replica', [root!], NOW), undefined);
+  });
+
+  it('takes no room for ever once it has ended', () => {
+    for (let peer = 0; peer < 64; peer++) {
+      memory.note(parseSpiffeId(`spiffe://peer-${peer}.example/broker`), { ...proof, notAfter: LATER }, LATER);
+    }
+    assert.deepEqual([memory.knows(ID), memory.knows(parseSpiffeId('spiffe://peer-0.example/broker'))], [false, true]);
   });
 });
