@@ -44,7 +44,7 @@ interface Reading {
   readonly advice: string;
 }
 
-/** What a broken connection says; identity failures are read with the profile in hand, in `tls-failure.ts`. */
+/** What a broken connection says; identity failures are read with the profile in hand, in `identity-failure.ts`. */
 const READINGS: readonly Reading[] = [
   {
     codes: ['ENOTFOUND', 'EAI_AGAIN', 'EAI_FAIL', 'EAI_NODATA', 'EAI_NONAME'],

@@ -2,6 +2,7 @@
 // Federation §5.2.1.4, §5.2.2.4)
 import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http';
 import { request as httpsRequest } from 'node:https';
+import type { Socket } from 'node:net';
 import { createSecureContext, TLSSocket, type ConnectionOptions, type PeerCertificate } from 'node:tls';
 import { fingerprint, type X509Authority } from '../bundle/bundle.ts';
 import { readableCertificate } from '../bundle/certificate.ts';
@@ -40,7 +41,7 @@ interface EndpointProof extends Proof {
 interface Check {
   readonly tls: ConnectionOptions;
   /** Called when TLS is up; what it throws ends the connection. */
-  readonly fingerprints: (socket: TLSSocket) => readonly string[];
+  readonly fingerprints: (socket: Socket) => readonly string[];
 }
 
 const MAX_HEADER_BYTES = 8192;
@@ -67,7 +68,7 @@ export class EndpointRequests {
   /** Rejects with EndpointError, or with what Node and OpenSSL say. */
   async send(request: EndpointRequest): Promise<EndpointResponse> {
     const { trust } = request;
-    if (trust.type === 'https_spiffe' && this.#proofs.knows(trust.endpointSpiffeId)) {
+    if (trust.type === 'https_spiffe' && this.#isKnown(trust)) {
       try {
         return await send(request, this.#recognition(trust, request.identity));
       } catch (error) {
@@ -75,6 +76,10 @@ export class EndpointRequests {
       }
     }
     return send(request, this.#judgement(trust, request.identity));
+  }
+
+  #isKnown({ endpointSpiffeId, authorities }: SpiffeTrust): boolean {
+    return this.#proofs.knows(endpointSpiffeId, authorities, this.#clock.now());
   }
 
   /** By OpenSSL. */
@@ -105,9 +110,9 @@ export class EndpointRequests {
     return {
       tls: { secureContext: contextOf(identity ?? ANONYMOUS), rejectUnauthorized: false },
       fingerprints: (socket) => {
-        const { raw } = socket.getPeerCertificate();
-        const { endpointSpiffeId, authorities } = trust;
-        const proof = this.#proofs.find(endpointSpiffeId, fingerprint(raw), authorities, this.#clock.now());
+        if (!(socket instanceof TLSSocket)) throw new LeafUnknown();
+        const leaf = fingerprint(socket.getPeerCertificate().raw);
+        const proof = this.#proofs.find(trust.endpointSpiffeId, leaf, trust.authorities, this.#clock.now());
         if (proof === undefined) throw new LeafUnknown();
         return proof.fingerprints;
       },
@@ -168,7 +173,7 @@ function send(request: EndpointRequest, { tls, fingerprints }: Check): Promise<E
       socket.once('secureConnect', () => {
         clearTimeout(connecting);
         try {
-          shown = fingerprints(socket as TLSSocket);
+          shown = fingerprints(socket);
         } catch (error) {
           call.destroy(error as Error);
         }

@@ -24,16 +24,20 @@ export class ProofMemory<T extends Proof> {
   /** Doubled each time, so that looking through all of them costs each note the same. */
   #roomUntilSweep = MIN_ROOM;
 
-  /** Whether anything of it may be found. */
-  knows(id: SpiffeId): boolean {
-    return this.#proofs.has(id);
+  /** Whether there is anything that {@link find} would give. */
+  knows(id: SpiffeId, held: readonly X509Authority[], now: Date): boolean {
+    return this.#standing(id, held, now).length > 0;
   }
 
   find(id: SpiffeId, digest: string, held: readonly X509Authority[], now: Date): T | undefined {
-    const proof = this.#proofs.get(id)?.find((each) => each.digest === digest);
-    if (proof === undefined || now > proof.notAfter) return undefined;
+    return this.#standing(id, held, now).find((proof) => proof.digest === digest);
+  }
+
+  #standing(id: SpiffeId, held: readonly X509Authority[], now: Date): readonly T[] {
     const fingerprints = held.map(fingerprint);
-    return proof.authorities.every((authority) => fingerprints.includes(authority)) ? proof : undefined;
+    return (this.#proofs.get(id) ?? []).filter(
+      ({ authorities, notAfter }) => now <= notAfter && authorities.every((each) => fingerprints.includes(each)),
+    );
   }
 
   /** Takes the place of an older one of the same digest. What has ended is forgotten, and the oldest beyond sixteen. */

@@ -85,9 +85,11 @@ describe('an endpoint that proved its identity', () => {
     assert.equal(endpoint.requests.length, before);
   });
 
-  it('is not known by what other authorities proved', async () => {
-    const other = trusting(await makeRoot('west.example'));
-    await assert.rejects(ask(other), { code: 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY' });
+  it('is not known by what other authorities proved, and not dialled without any', async () => {
+    const before = endpoint.connections();
+    await assert.rejects(ask(trusting(await makeRoot('west.example'))), { code: 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY' });
+    await assert.rejects(ask(trusting()), { code: 'NoAuthorities' });
+    assert.equal(endpoint.connections() - before, 1);
   });
 
   it('is known again while the authorities that it proved itself by are held, among others or alone', async () => {
@@ -96,6 +98,7 @@ describe('an endpoint that proved its identity', () => {
     const both = await makeSvid(root, ID);
     endpoint.setIdentity(both);
     assert.deepEqual((await ask(trusting(next, root))).took, [2, 1]);
+    // By the root alone the certificate before is known, and this one is not.
     assert.deepEqual((await ask(trusting(root))).took, [2, 1]);
     assert.deepEqual((await ask(trusting(root))).took, [1, 1]);
   });
@@ -106,7 +109,10 @@ describe('an endpoint that proved its identity', () => {
     assert.deepEqual((await ask()).took, [1, 1]);
   });
 
-  it('is judged anew when its certificate has ended', async () => {
+  it('is judged anew when its certificate has ended, also beside a replica whose has not', async () => {
+    endpoint.setIdentity(await makeSvid(root, ID));
+    await ask();
+    endpoint.setIdentity(svid);
     clock.advance(HOUR_MS + 1_000);
     assert.deepEqual((await ask()).took, [2, 1]);
   });
