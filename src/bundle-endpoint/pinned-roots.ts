@@ -11,6 +11,7 @@ import { pinOfCertificate } from '../bundle/spki-pin.ts';
 import { trustDomainOf } from '../bundle/spiffe-id.ts';
 import type { BundleRequest } from '../federation/ports.ts';
 import { EndpointError, endpointErrorOf } from './endpoint-error.ts';
+import { MIN_TLS_VERSION } from './endpoint-tls.ts';
 import { readBody } from './read-body.ts';
 
 export interface PinnedRootsLimits {
@@ -75,7 +76,7 @@ function open(url: URL, stop: AbortSignal): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     const call = httpsRequest(url, {
       rejectUnauthorized: false,
-      minVersion: 'TLSv1.2',
+      minVersion: MIN_TLS_VERSION,
       agent: false,
       signal: stop,
       maxHeaderSize: MAX_HEADER_BYTES,
