@@ -25,5 +25,5 @@ COPY --from=build /build/dist/fedbroker-demo.mjs /build/dist/fedbroker-demo.mjs.
 USER 1000:1000
 # The bundle endpoint, and /livez /readyz /metrics /status.
 EXPOSE 8443 9402
-ENTRYPOINT ["node", "--heap-growing-percent=15", "--max-semi-space-size=4", "/fedbroker.mjs"]
+ENTRYPOINT ["node", "--heap-growing-percent=15", "--max-semi-space-size=2", "/fedbroker.mjs"]
 CMD ["run"]

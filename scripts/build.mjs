@@ -14,7 +14,7 @@ const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 // lose optimized code at each collection: a fifth of the new connections a second. The C library would give each
 // thread a heap of its own, and keep more and more of what is freed: with a threshold that is set it stays at that one,
 // and maps blocks of 128 KB on their own (mallopt(3)). Linux before 5.1 reads 127 bytes of this line.
-const options = '--heap-growing-percent=15 --max-semi-space-size=4';
+const options = '--heap-growing-percent=15 --max-semi-space-size=2';
 const interpreter = `/usr/bin/env -S MALLOC_ARENA_MAX=1 MALLOC_TRIM_THRESHOLD_=65536 node ${options}`;
 
 // Express and grpc-js are CommonJS: they call require, which an ES module does not have.

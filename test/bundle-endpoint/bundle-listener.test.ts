@@ -2,12 +2,16 @@
 import assert from 'node:assert/strict';
 import { Agent, request } from 'node:https';
 import { once } from 'node:events';
-import { connect, type ConnectionOptions } from 'node:tls';
+import { connect, type ConnectionOptions, type EphemeralKeyInfo } from 'node:tls';
 import { after, before, describe, it } from 'node:test';
 import { BundleListener } from '../../src/bundle-endpoint/bundle-listener.ts';
 import { makeRoot, makeSvid, type Issued } from '../fakes/fake-ca.ts';
 
 const ID = 'spiffe://west.example/federation-broker';
+
+const [major = 0, minor = 0] = process.versions.openssl.split('.').map(Number);
+/** OpenSSL from 3.5 on. */
+const hasMlKem = major > 3 || (major === 3 && minor >= 5);
 
 describe('the listener of our bundle endpoint', () => {
   let root: Issued;
@@ -46,6 +50,7 @@ describe('the listener of our bundle endpoint', () => {
       return {
         protocol: socket.getProtocol(),
         cipher: socket.getCipher().name,
+        group: (socket.getEphemeralKeyInfo() as EphemeralKeyInfo | null)?.name,
         serial: socket.getPeerCertificate().serialNumber,
       };
     } finally {
@@ -59,6 +64,25 @@ describe('the listener of our bundle endpoint', () => {
     assert.match(old.cipher, /^ECDHE-ECDSA-(AES|CHACHA)/);
     await assert.rejects(handshake({ maxVersion: 'TLSv1.2', ciphers: 'ECDHE-ECDSA-AES128-SHA' }));
     await assert.rejects(handshake({ minVersion: 'TLSv1', maxVersion: 'TLSv1.1' }));
+  });
+
+  it('agrees on a key by X25519, by P-256 or P-384 with who has only those, and by no other curve', async () => {
+    assert.equal((await handshake({})).group, 'X25519');
+    assert.equal((await handshake({ ecdhCurve: 'secp384r1:X25519' })).group, 'secp384r1');
+    assert.equal((await handshake({ ecdhCurve: 'prime256v1', maxVersion: 'TLSv1.2' })).group, 'prime256v1');
+    await assert.rejects(handshake({ ecdhCurve: 'secp521r1' }));
+  });
+
+  it('serves a client that insists on a post-quantum key exchange, where this Node has it', async () => {
+    const onlyPostQuantum = handshake({ ecdhCurve: 'X25519MLKEM768' });
+    if (hasMlKem) assert.equal((await onlyPostQuantum).protocol, 'TLSv1.3');
+    else await assert.rejects(onlyPostQuantum, { code: 'ERR_CRYPTO_OPERATION_FAILED' });
+  });
+
+  it('encrypts with AES-128, and with ChaCha20 for a client that prefers it', async () => {
+    assert.equal((await handshake({})).cipher, 'TLS_AES_128_GCM_SHA256');
+    const slowAes = 'TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256';
+    assert.equal((await handshake({ ciphers: slowAes })).cipher, 'TLS_CHACHA20_POLY1305_SHA256');
   });
 
   it('demands no client certificate', async () => {
