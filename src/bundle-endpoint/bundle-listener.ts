@@ -5,6 +5,7 @@ import type { RequestListener } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
+import { MIN_TLS_VERSION } from './endpoint-tls.ts';
 
 /** What our endpoint proves itself with, and our broker where it asks others. Kept in memory only. */
 export interface TlsIdentity {
@@ -121,7 +122,7 @@ function tlsOptions(): SecureContextOptions {
   return {
     // Without it Node would load the public roots, to verify clients with.
     ca: [],
-    minVersion: 'TLSv1.2',
+    minVersion: MIN_TLS_VERSION,
     ciphers: CIPHERS,
     ecdhCurve: knownGroups(),
     // Groups are chosen in our order with it. A client whose processor has no AES has its ChaCha20 all the same.
