@@ -17,10 +17,13 @@ LABEL org.opencontainers.image.title="spire-federation-broker" \
       org.opencontainers.image.licenses="Apache-2.0"
 # The program's own first line, which a container does not start it by, sets the same and says why.
 ENV NODE_ENV=production MALLOC_ARENA_MAX=1 MALLOC_TRIM_THRESHOLD_=65536
+# The file says what it changes; another one, for FIPS say, may take its place.
+ENV OPENSSL_CONF=/openssl.cnf
 # The licences of the packages inside go with each file.
 COPY --from=build /build/dist/fedbroker.mjs /build/dist/fedbroker.mjs.LEGAL.txt /
 COPY --from=build /build/dist/fedbroker-kubeconfig.mjs /build/dist/fedbroker-kubeconfig.mjs.LEGAL.txt /
 COPY --from=build /build/dist/fedbroker-demo.mjs /build/dist/fedbroker-demo.mjs.LEGAL.txt /
+COPY deploy/openssl.cnf /
 # A number, so that runAsNonRoot can be checked; the user of spire-server's own image, whose socket is for that user.
 USER 1000:1000
 # The bundle endpoint, and /livez /readyz /metrics /status.

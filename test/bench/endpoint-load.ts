@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { startBroker } from '../stack/harness/broker.ts';
+import { OPENSSL_CONF, startBroker } from '../stack/harness/broker.ts';
 import { startChild } from '../stack/harness/child-process.ts';
 import { Cleanup } from '../stack/harness/cleanup.ts';
 import { eventually } from '../stack/harness/eventually.ts';
@@ -88,7 +88,7 @@ export async function measureEndpoints(): Promise<EndpointReport> {
   };
 }
 
-/** With Node's own defaults: it is as fast as Node lets it be. */
+/** With V8's own defaults: it is as fast as Node lets it be. */
 async function startBare(cleanup: Cleanup, folder: string): Promise<Target> {
   const logPath = join(folder, 'bare-endpoint.log');
   const url = () => /^https:\S+$/m.exec(readFileSync(logPath, 'utf8'))?.[0];
@@ -96,6 +96,7 @@ async function startBare(cleanup: Cleanup, folder: string): Promise<Target> {
     name: 'the bare endpoint',
     program: process.execPath,
     args: ['--import', 'tsx', BARE_ENDPOINT],
+    env: { ...process.env, OPENSSL_CONF },
     logPath,
     isReady: () => Promise.resolve(url() !== undefined),
   });

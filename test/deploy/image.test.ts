@@ -11,12 +11,12 @@ const image = stages.at(-1)!;
 const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { readonly version: string };
 
 describe('the image', () => {
-  it('holds the program, what it loads when asked to, their licences and nothing else of ours', () => {
+  it('holds the program, what it loads when asked to, their licences, OpenSSL’s settings and nothing else of ours', () => {
     const files = ['fedbroker', 'fedbroker-kubeconfig', 'fedbroker-demo'].map((name) => `/build/dist/${name}.mjs`);
-    assert.deepEqual(
-      valuesOf(image, 'COPY'),
-      files.map((file) => `--from=build ${file} ${file}.LEGAL.txt /`),
-    );
+    assert.deepEqual(valuesOf(image, 'COPY'), [
+      ...files.map((file) => `--from=build ${file} ${file}.LEGAL.txt /`),
+      'deploy/openssl.cnf /',
+    ]);
     assert.deepEqual(valuesOf(image, 'RUN'), []);
     assert.deepEqual(valuesOf(image, 'ADD'), []);
   });
@@ -37,7 +37,7 @@ describe('the image', () => {
       line!,
     )!.groups!;
     assert.deepEqual(commandOf(image), [...command!.split(' '), '/fedbroker.mjs', 'run']);
-    assert.deepEqual(valuesOf(image, 'ENV'), [`NODE_ENV=production ${variables!.trim()}`]);
+    assert.deepEqual(valuesOf(image, 'ENV'), [`NODE_ENV=production ${variables!.trim()}`, 'OPENSSL_CONF=/openssl.cnf']);
     // What Linux before 5.1 reads of it.
     assert.ok(line!.length <= 127, `${line!.length} bytes`);
   });
@@ -57,7 +57,10 @@ describe('the image', () => {
   it('is built from what is copied and nothing else of the folder', () => {
     const ignored = readFileSync(join(ROOT, '.dockerignore'), 'utf8').split('\n');
     const allowed = ignored.filter((line) => line.startsWith('!')).map((line) => line.slice(1));
-    const copied = valuesOf(build, 'COPY').flatMap((value) => value.split(' ').slice(0, -1));
+    const copied = [build, image]
+      .flatMap((stage) => valuesOf(stage, 'COPY'))
+      .filter((value) => !value.startsWith('--from='))
+      .flatMap((value) => value.split(' ').slice(0, -1));
     assert.ok(ignored.includes('*'));
     assert.deepEqual([...allowed].sort(), [...copied].sort());
   });

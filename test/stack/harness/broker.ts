@@ -14,6 +14,8 @@ import { type ProgramResult, runProgram } from './run-program.ts';
 import type { SpireServer } from './spire-server.ts';
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '../../..');
+/** OpenSSL's settings, as the systemd unit and the image have them. */
+export const OPENSSL_CONF = join(ROOT, 'deploy/openssl.cnf');
 /** The one file that is installed; `npm run test:stack` builds it before the tests. */
 export const PROGRAM = join(ROOT, 'dist/fedbroker.mjs');
 
@@ -78,9 +80,10 @@ export async function startBroker(
   const start = (): Promise<Child> =>
     startChild(cleanup, {
       name: `broker of ${server.trustDomain}`,
-      // As the systemd unit does: the options of Node are those of the program's first line.
+      // As the systemd unit does: the options of Node are those of the program's first line, OpenSSL's of that file.
       program: PROGRAM,
       args: ['run', ...args],
+      env: { ...process.env, OPENSSL_CONF },
       logPath: join(folder, 'broker.log'),
       cwd: ROOT,
       isReady: async () => (await get('/readyz')).ok,
