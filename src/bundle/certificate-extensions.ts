@@ -26,6 +26,8 @@ export interface CertificateExtensions {
   /** Lower-case hex. */
   readonly subjectKeyId: string | undefined;
   readonly authorityKeyId: string | undefined;
+  /** Object identifiers of critical extensions that are none of these: nothing may be built on such a certificate. */
+  readonly unreadCritical: readonly string[];
 }
 
 const EXTENSION = {
@@ -36,6 +38,10 @@ const EXTENSION = {
   authorityKeyId: '2.5.29.35',
 } as const;
 
+const READ: ReadonlySet<string> = new Set(Object.values(EXTENSION));
+/** Of nearly every certificate, so it is one list for all. */
+const NONE: readonly string[] = [];
+
 /** Of the context-specific tags in a certificate, those that are looked at. */
 const TAG = { extensions: 0xa3, keyIdentifier: 0x80, dnsName: 0x82, uri: 0x86 } as const;
 
@@ -43,17 +49,18 @@ const TAG = { extensions: 0xa3, keyIdentifier: 0x80, dnsName: 0x82, uri: 0x86 } 
 const KEY_USAGE_BIT = { digitalSignature: 0, keyCertSign: 5, cRLSign: 6 } as const;
 
 /**
- * Reads the extensions that decide about trust; others are passed over, also critical ones.
+ * Reads the extensions that decide about trust. Others are passed over; the critical ones among them are named.
  *
  * @param body The values of the TBSCertificate.
  * @throws DerError
  */
 export function readExtensionsOf(body: readonly DerValue[]): CertificateExtensions {
-  const extensions = extensionValues(body);
+  const extensions = extensionsOf(body);
   const read = <T>(id: string, reader: (value: Uint8Array) => T): T | undefined => {
-    const value = extensions.get(id);
-    return value === undefined ? undefined : reader(value);
+    const extension = extensions.get(id);
+    return extension === undefined ? undefined : reader(extension.value);
   };
+  const unread = [...extensions].filter(([id, { isCritical }]) => isCritical && !READ.has(id)).map(([id]) => id);
   const names = read(EXTENSION.subjectAltName, (value) => readDerValues(readDer(value, DER_TAG.sequence))) ?? [];
   return {
     ...(read(EXTENSION.basicConstraints, readBasicConstraints) ?? { isCa: false, pathLength: undefined }),
@@ -62,21 +69,28 @@ export function readExtensionsOf(body: readonly DerValue[]): CertificateExtensio
     dnsSans: textsOf(names, TAG.dnsName),
     subjectKeyId: read(EXTENSION.subjectKeyId, (value) => hex(readDer(value, DER_TAG.octetString))),
     authorityKeyId: read(EXTENSION.authorityKeyId, readAuthorityKeyId),
+    unreadCritical: unread.length === 0 ? NONE : unread,
   };
 }
 
+interface Extension {
+  readonly isCritical: boolean;
+  readonly value: Uint8Array;
+}
+
 /** Extension := SEQUENCE { extnID, critical DEFAULT FALSE, extnValue }. None may be there twice (RFC 5280 §4.2). */
-function extensionValues(body: readonly DerValue[]): ReadonlyMap<string, Uint8Array> {
+function extensionsOf(body: readonly DerValue[]): ReadonlyMap<string, Extension> {
   const list = body.find(({ tag }) => tag === TAG.extensions);
-  const values = new Map<string, Uint8Array>();
-  if (list === undefined) return values;
+  const extensions = new Map<string, Extension>();
+  if (list === undefined) return extensions;
   for (const extension of readDerValues(readDer(list.content, DER_TAG.sequence))) {
     const parts = readDerValues(contentOf(extension, DER_TAG.sequence));
     const id = readObjectIdentifier(contentOf(parts[0], DER_TAG.objectIdentifier));
-    if (values.has(id)) throw new DerError(`extension ${id} is there twice`);
-    values.set(id, contentOf(parts.at(-1), DER_TAG.octetString));
+    if (extensions.has(id)) throw new DerError(`extension ${id} is there twice`);
+    const isCritical = parts[1]?.tag === DER_TAG.boolean && readBoolean(parts[1].content);
+    extensions.set(id, { isCritical, value: contentOf(parts.at(-1), DER_TAG.octetString) });
   }
-  return values;
+  return extensions;
 }
 
 /** BasicConstraints := SEQUENCE { cA DEFAULT FALSE, pathLenConstraint OPTIONAL }. */

@@ -2,6 +2,7 @@
 import type { Bundle } from './bundle.ts';
 import { BundleError } from './bundle-error.ts';
 import { isIssuedBy, readCertificate, type Certificate } from './certificate.ts';
+import { quoted } from './quoted.ts';
 import { trustDomainOf, type SpiffeId } from './spiffe-id.ts';
 import { checkX509SvidLeaf } from './x509-svid.ts';
 
@@ -32,10 +33,14 @@ export function verifyX509Svid(chain: readonly Uint8Array[], bundle: Bundle, now
   let notAfterMs = Infinity;
   for (const [below, der] of chain.slice(0, MAX_PATH_CERTIFICATES).entries()) {
     const certificate = readCertificate(der);
+    checkCriticalExtensions(certificate);
     notAfterMs = Math.min(notAfterMs, endMsOf(certificate, now));
     const signers = authorities.filter((authority) => hasIssued(authority, certificate, below));
     const signer = signers.find((authority) => isInTime(authority, now)) ?? signers[0];
-    if (signer !== undefined) return { spiffeId, notAfter: new Date(Math.min(notAfterMs, endMsOf(signer, now))) };
+    if (signer !== undefined) {
+      checkCriticalExtensions(signer);
+      return { spiffeId, notAfter: new Date(Math.min(notAfterMs, endMsOf(signer, now))) };
+    }
     const next = chain[below + 1];
     if (next === undefined || !hasIssued(readCertificate(next), certificate, below)) break;
   }
@@ -51,6 +56,16 @@ function hasIssued(issuer: Certificate, { der, issuer: name }: Certificate, belo
     keyUsage?.keyCertSign !== false &&
     (pathLength === undefined || below <= pathLength) &&
     isIssuedBy(der, issuer.der)
+  );
+}
+
+/** What is critical and not understood refuses the certificate (RFC 5280 §4.2), name constraints of a CA for example. */
+function checkCriticalExtensions({ unreadCritical, subject }: Certificate): void {
+  const [id] = unreadCritical;
+  if (id === undefined) return;
+  throw new BundleError(
+    'SvidInvalid',
+    `the path has the critical extension ${id} (${quoted(subject)}), which is not understood here`,
   );
 }
 

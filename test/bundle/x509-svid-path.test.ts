@@ -111,6 +111,21 @@ describe('verifyX509Svid', () => {
     }
   });
 
+  it('takes no path on which something critical is not understood, in whichever certificate it stands', async () => {
+    // nameConstraints, permitted: URIs of another host (RFC 5280 §4.2.1.10).
+    const value = new Uint8Array([0x30, 0x10, 0xa0, 0x0e, 0x30, 0x0c, 0x86, 0x0a, ...Buffer.from('other.test')]);
+    const constraints = (isCritical: boolean): CertificateOptions => ({
+      otherExtensions: [{ id: '2.5.29.30', isCritical, value }],
+    });
+    for (const [isCritical, expected] of [[true, 'SvidInvalid'] as const, [false, ID] as const]) {
+      assert.equal(verdict([await makeSvid(root, ID, constraints(isCritical))], bundle(root)), expected);
+      const [intermediate] = await intermediates(root, 1, constraints(isCritical));
+      assert.equal(verdict([await makeSvid(intermediate!, ID), intermediate!], bundle(root)), expected);
+      const authority = await makeRoot('west.example', constraints(isCritical));
+      assert.equal(verdict([await makeSvid(authority, ID)], bundle(authority)), expected);
+    }
+  });
+
   it('says until when it holds: as long as the first certificate of the path', async () => {
     const [intermediate] = await intermediates(root, 1, { notAfter: FUTURE });
     const svid = await makeSvid(intermediate!, ID);
