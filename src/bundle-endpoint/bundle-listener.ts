@@ -51,13 +51,14 @@ const GROUPS = 'X25519:prime256v1:secp384r1';
 const POST_QUANTUM_GROUP = 'X25519MLKEM768';
 
 export class BundleListener {
+  readonly #tls = tlsOptions();
   readonly #server: Server;
   #open: Promise<ListenAddress> | undefined;
 
   constructor(handle: RequestListener) {
     this.#server = createServer(
       {
-        ...tlsOptions(),
+        ...this.#tls,
         requestCert: true,
         // Whom a certificate proves is judged by the bundle of that peer, and all others are served as well.
         rejectUnauthorized: false,
@@ -82,7 +83,7 @@ export class BundleListener {
    */
   setIdentity({ keyPem, chainPem }: TlsIdentity): void {
     // This replaces all options, so each is given again.
-    this.#server.setSecureContext({ ...tlsOptions(), key: keyPem, cert: chainPem });
+    this.#server.setSecureContext({ ...this.#tls, key: keyPem, cert: chainPem });
   }
 
   /** Resolves to the address it listens on; port 0 takes any free one. Rejects when it cannot be had. */

@@ -129,6 +129,14 @@ export class EndpointRequests {
   }
 }
 
+/** To whoever answers there: no identity is proved, so nothing may be believed for who said it. We show nothing of ourselves. */
+export async function sendUnproved(request: Omit<EndpointRequest, 'trust' | 'identity'>): Promise<IncomingMessage> {
+  const { response } = await send(request, { tls: UNPROVED, fingerprints: () => [] });
+  return response;
+}
+
+const UNPROVED: ConnectionOptions = { minVersion: MIN_TLS_VERSION, rejectUnauthorized: false };
+
 /** The endpoint showed a leaf that was not judged before: no failure, but the other way has to be taken. */
 class LeafUnknown extends Error {}
 
@@ -158,7 +166,10 @@ function firstEnd(
   return Number.isFinite(firstMs) ? new Date(firstMs) : undefined;
 }
 
-function send(request: EndpointRequest, { tls, fingerprints }: Check): Promise<EndpointResponse> {
+function send(
+  request: Omit<EndpointRequest, 'trust' | 'identity'>,
+  { tls, fingerprints }: Check,
+): Promise<EndpointResponse> {
   const { url, headers, connectTimeoutMs, signal } = request;
   return new Promise((resolve, reject) => {
     let shown: readonly string[] = [];

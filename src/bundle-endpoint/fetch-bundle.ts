@@ -5,20 +5,11 @@ import type { BundleAnswer, BundleRequest, BundleSource } from '../federation/po
 import type { TlsIdentity } from './bundle-listener.ts';
 import { EndpointError, endpointErrorOf } from './endpoint-error.ts';
 import { EndpointRequests, type EndpointResponse } from './endpoint-requests.ts';
+import type { FetchLimits } from './fetch-limits.ts';
 import { identityFailure, identityFailureCode } from './identity-failure.ts';
 import { withPinnedRoots } from './pinned-roots.ts';
 import { presentedCertificate } from './presented-certificate.ts';
 import { readBody } from './read-body.ts';
-
-export interface FetchLimits {
-  /** Until TLS is up. */
-  readonly connectTimeoutMs: number;
-  /** Of the whole fetch, redirects included; the wait that was asked for comes on top. */
-  readonly totalTimeoutMs: number;
-  /** Counted after decoding. */
-  readonly maxBodyBytes: number;
-  readonly maxRedirects: number;
-}
 
 const REDIRECT_STATUSES: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 
@@ -36,10 +27,8 @@ export interface BundleSourceParts {
 export function createBundleSource({ limits, clock, clientIdentity }: BundleSourceParts): BundleSource {
   const endpoints = new EndpointRequests(clock);
   return {
-    fetch: async (declared, signal) => {
-      const request = await withPinnedRoots(declared, limits, signal);
-      return fetchBundle(request, { endpoints, limits, identity: await clientIdentity?.(), signal });
-    },
+    fetch: async (request, signal) =>
+      fetchBundle(request, { endpoints, limits, identity: await clientIdentity?.(), signal }),
   };
 }
 
@@ -57,11 +46,12 @@ async function fetchBundle(request: BundleRequest, parts: FetchParts): Promise<B
   const declared = endpointUrl(request.url, 'UrlInvalid');
   let url = declared;
   try {
+    const provable = await withPinnedRoots(request, limits, stop);
     // Redirects start anew from the configured URL at every fetch and are never remembered (§5.2.1.4).
     for (let redirects = 0; redirects <= limits.maxRedirects; redirects++) {
       // Whoever it redirects to was not declared, and need not know who asks.
       const shown = url.origin === declared.origin ? identity : undefined;
-      const answer = await get(url, request, { ...parts, identity: shown, signal: stop });
+      const answer = await get(url, provable, { ...parts, identity: shown, signal: stop });
       if (!(answer instanceof URL)) return answer;
       url = answer;
     }

@@ -2,43 +2,33 @@
 // Looked up over a connection that proves nothing, so nothing but the pinned roots is taken from it: the fetch that
 // counts is a second one, to an endpoint that must present an SVID issued by one of them. Who has not the pinned key
 // cannot do that, whatever the first answer said.
-import type { IncomingMessage } from 'node:http';
-import { request as httpsRequest } from 'node:https';
 import { parseBundleDocument } from '../bundle/bundle-document.ts';
 import type { X509Authority } from '../bundle/bundle.ts';
 import { BundleError } from '../bundle/bundle-error.ts';
 import { pinOfCertificate } from '../bundle/spki-pin.ts';
 import { trustDomainOf } from '../bundle/spiffe-id.ts';
 import type { BundleRequest } from '../federation/ports.ts';
-import { EndpointError, endpointErrorOf } from './endpoint-error.ts';
-import { MIN_TLS_VERSION } from './endpoint-tls.ts';
+import { EndpointError } from './endpoint-error.ts';
+import { sendUnproved } from './endpoint-requests.ts';
+import type { FetchLimits } from './fetch-limits.ts';
 import { readBody } from './read-body.ts';
 
-export interface PinnedRootsLimits {
-  readonly totalTimeoutMs: number;
-  readonly maxBodyBytes: number;
-}
+const HEADERS = { accept: 'application/json', 'user-agent': 'spire-federation-broker' };
 
-const MAX_HEADER_BYTES = 8192;
-
-/** The request with the pinned roots as authorities, where it has pins in place of authorities. Follows no redirect. */
+/**
+ * The request with the pinned roots as authorities, where it has pins in place of authorities. Follows no redirect.
+ * Rejects with EndpointError, or with what Node and OpenSSL say.
+ */
 export async function withPinnedRoots(
   request: BundleRequest,
-  limits: PinnedRootsLimits,
-  signal: AbortSignal | undefined,
+  limits: FetchLimits,
+  signal: AbortSignal,
 ): Promise<BundleRequest> {
   const { trust } = request;
   if (trust.type !== 'https_spiffe' || trust.authorities.length > 0) return request;
   const { pins = [], endpointSpiffeId } = trust;
   if (pins.length === 0) return request;
-  const deadline = AbortSignal.timeout(limits.totalTimeoutMs);
-  const stop = signal === undefined ? deadline : AbortSignal.any([deadline, signal]);
-  const claimed = await claimedRoots(request.url, trustDomainOf(endpointSpiffeId), limits, stop).catch(
-    (error: unknown) => {
-      if (signal?.aborted === true) throw new EndpointError('Cancelled', `${request.url}: cancelled`, { cause: error });
-      throw endpointErrorOf(request.url, error);
-    },
-  );
+  const claimed = await claimedRoots(request.url, trustDomainOf(endpointSpiffeId), limits, signal);
   const authorities = claimed.filter((der) => pins.includes(pinOfCertificate(der)));
   if (authorities.length > 0) return { ...request, trust: { ...trust, authorities } };
   throw new EndpointError(
@@ -50,11 +40,11 @@ export async function withPinnedRoots(
 async function claimedRoots(
   url: string,
   trustDomain: ReturnType<typeof trustDomainOf>,
-  { maxBodyBytes }: PinnedRootsLimits,
-  stop: AbortSignal,
+  { connectTimeoutMs, maxBodyBytes }: FetchLimits,
+  signal: AbortSignal,
 ): Promise<readonly X509Authority[]> {
   const target = new URL(url);
-  const response = await open(target, stop);
+  const response = await sendUnproved({ url: target, headers: HEADERS, connectTimeoutMs, signal });
   try {
     if (response.statusCode !== 200) {
       throw new EndpointError(
@@ -70,20 +60,4 @@ async function claimedRoots(
   } finally {
     response.destroy();
   }
-}
-
-function open(url: URL, stop: AbortSignal): Promise<IncomingMessage> {
-  return new Promise((resolve, reject) => {
-    const call = httpsRequest(url, {
-      rejectUnauthorized: false,
-      minVersion: MIN_TLS_VERSION,
-      agent: false,
-      signal: stop,
-      maxHeaderSize: MAX_HEADER_BYTES,
-      headers: { accept: 'application/json', 'user-agent': 'spire-federation-broker' },
-    });
-    call.on('response', resolve);
-    call.on('error', reject);
-    call.end();
-  });
 }

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { BUNDLE_DOCUMENT_LIMITS, type BundleDocumentLimits } from '../bundle/bundle-document.ts';
 import type { Bundle } from '../bundle/bundle.ts';
 import type { TrustDomain } from '../bundle/trust-domain.ts';
-import type { FetchLimits } from '../bundle-endpoint/fetch-bundle.ts';
+import type { FetchLimits } from '../bundle-endpoint/fetch-limits.ts';
 import type { BrokerSettings } from '../broker/broker-parts.ts';
 import type { Config } from '../config.ts';
 import { parseBootstrapBundle } from '../federation/bootstrap.ts';

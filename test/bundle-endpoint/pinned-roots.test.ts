@@ -8,12 +8,12 @@ import { parseTrustDomain } from '../../src/bundle/trust-domain.ts';
 import { createBundleSource } from '../../src/bundle-endpoint/fetch-bundle.ts';
 import { systemClock } from '../../src/federation/clock.ts';
 import { makeRoot, makeSvid, type Issued } from '../fakes/fake-ca.ts';
-import { startEndpoint, type FakeEndpoint } from '../fakes/hostile-endpoint.ts';
+import { faultyHandlers, startEndpoint, startSilentServer } from '../fakes/hostile-endpoint.ts';
 
 const ID = parseSpiffeId('spiffe://west.example/federation-broker');
 const LIMITS = { connectTimeoutMs: 2_000, totalTimeoutMs: 4_000, maxBodyBytes: 100_000, maxRedirects: 3 };
 const source = createBundleSource({ limits: LIMITS, clock: systemClock });
-const open: FakeEndpoint[] = [];
+const open: { close(): Promise<void> }[] = [];
 
 let root: Issued;
 let evil: Issued;
@@ -79,5 +79,24 @@ describe('first contact by a pin', () => {
   it('reads no more than any fetch', async () => {
     const { answer } = await fetchFrom(await makeSvid(root, ID), Buffer.alloc(200_000, ' '), [root]);
     await assert.rejects(answer, { code: 'BodyTooLarge' });
+  });
+
+  it('gives up as any fetch on a server that accepts and says nothing, or never ends its answer', async () => {
+    const trust = { type: 'https_spiffe', endpointSpiffeId: ID, authorities: [], pins: ['any'] } as const;
+    const silent = await startSilentServer();
+    const endless = await startEndpoint(await makeSvid(root, ID), faultyHandlers(documentOf(root)).neverAnswers);
+    open.push(silent, endless);
+    const hasty = createBundleSource({
+      limits: { ...LIMITS, connectTimeoutMs: 100, totalTimeoutMs: 300 },
+      clock: systemClock,
+    });
+    const silentUrl = `https://127.0.0.1:${silent.port}/`;
+    await assert.rejects(hasty.fetch({ url: silentUrl, trust }), { code: 'ConnectTimeout' });
+    await assert.rejects(hasty.fetch({ url: endless.url, trust }), { code: 'DeadlineExceeded' });
+  });
+
+  it('asks nobody where the URL is none of https', async () => {
+    const trust = { type: 'https_spiffe', endpointSpiffeId: ID, authorities: [], pins: ['any'] } as const;
+    await assert.rejects(source.fetch({ url: 'http://127.0.0.1:9/', trust }), { code: 'UrlInvalid' });
   });
 });
