@@ -16,7 +16,7 @@ LABEL org.opencontainers.image.title="spire-federation-broker" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.licenses="Apache-2.0"
 # The program's own first line, which a container does not start it by, sets the same and says why.
-ENV NODE_ENV=production MALLOC_ARENA_MAX=1 MALLOC_TRIM_THRESHOLD_=65536
+ENV NODE_ENV=production MALLOC_ARENA_MAX=1 MALLOC_TOP_PAD_=9999
 # The file says what it changes; another one, for FIPS say, may take its place.
 ENV OPENSSL_CONF=/openssl.cnf
 # The licences of the packages inside go with each file.
@@ -28,5 +28,5 @@ COPY deploy/openssl.cnf /
 USER 1000:1000
 # The bundle endpoint, and /livez /readyz /metrics /status.
 EXPOSE 8443 9402
-ENTRYPOINT ["node", "--heap-growing-percent=15", "--max-semi-space-size=2", "/fedbroker.mjs"]
+ENTRYPOINT ["node", "--heap-growing-percent=15", "--max-semi-space-size=2", "--no-sparkplug", "/fedbroker.mjs"]
 CMD ["run"]

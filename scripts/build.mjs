@@ -11,11 +11,13 @@ const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 
 // A thousand peers live in 32 MiB of V8's heap. By its defaults V8 would let it grow to several times as much before it
 // looks for garbage, and make its space for young objects large. `--optimize-for-size` would make it smaller still, and
-// lose optimized code at each collection: a fifth of the new connections a second. The C library would give each
-// thread a heap of its own, and keep more and more of what is freed: with a threshold that is set it stays at that one,
-// and maps blocks of 128 KB on their own (mallopt(3)). Linux before 5.1 reads 127 bytes of this line.
-const options = '--heap-growing-percent=15 --max-semi-space-size=2';
-const interpreter = `/usr/bin/env -S MALLOC_ARENA_MAX=1 MALLOC_TRIM_THRESHOLD_=65536 node ${options}`;
+// lose optimized code at each collection: a fifth of the new connections a second. What runs often is optimized anyway:
+// machine code of the rest, which Sparkplug makes between the interpreter and that, is 5 MiB that save no time.
+// The C library would give each thread a heap of its own, and keep more and more of what is freed: with an option that
+// is set its thresholds stay, and blocks of 128 KB are mapped on their own (mallopt(3)).
+// Linux before 5.1 reads 127 bytes of this line.
+const options = '--heap-growing-percent=15 --max-semi-space-size=2 --no-sparkplug';
+const interpreter = `/usr/bin/env -S MALLOC_ARENA_MAX=1 MALLOC_TOP_PAD_=9999 node ${options}`;
 
 // Express and grpc-js are CommonJS: they call require, which an ES module does not have.
 const requireForCommonJs = [
