@@ -28,5 +28,5 @@ COPY deploy/openssl.cnf /
 USER 1000:1000
 # The bundle endpoint, and /livez /readyz /metrics /status.
 EXPOSE 8443 9402
-ENTRYPOINT ["node", "--heap-growing-percent=15", "--max-semi-space-size=2", "--no-sparkplug", "/fedbroker.mjs"]
+ENTRYPOINT ["node", "--heap-growing-percent=30", "--max-semi-space-size=2", "--no-sparkplug", "/fedbroker.mjs"]
 CMD ["run"]

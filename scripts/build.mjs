@@ -16,7 +16,7 @@ const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 // The C library would give each thread a heap of its own, and keep more and more of what is freed: with an option that
 // is set its thresholds stay, and blocks of 128 KB are mapped on their own (mallopt(3)).
 // Linux before 5.1 reads 127 bytes of this line.
-const options = '--heap-growing-percent=15 --max-semi-space-size=2 --no-sparkplug';
+const options = '--heap-growing-percent=30 --max-semi-space-size=2 --no-sparkplug';
 const interpreter = `/usr/bin/env -S MALLOC_ARENA_MAX=1 MALLOC_TOP_PAD_=9999 node ${options}`;
 
 // Express and grpc-js are CommonJS: they call require, which an ES module does not have.
